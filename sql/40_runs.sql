@@ -1,0 +1,243 @@
+-- Runs and what they leave behind.  Every key leads with session_id.
+
+CREATE TABLE request (
+	session_id		uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	contact			jsonb NOT NULL,
+	options			jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(options) = 'object'),
+	lead_id			text,
+	priority		integer NOT NULL DEFAULT 0,
+	status			text NOT NULL DEFAULT 'queued' CHECK (status IN (
+						'queued', 'wave1', 'evaluation', 'wave2', 'synthesis', 'guard', 'saved', 'judged', 'failed', 'cancelled')),
+	iteration		smallint NOT NULL DEFAULT 0 CHECK (iteration BETWEEN 0 AND 3),
+	as_of			timestamptz,
+	error			text,
+	sqlstate		text CHECK (sqlstate ~ '^[0-9A-Z]{5}$'),
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	started_at		timestamptz,
+	finished_at		timestamptz,
+	-- the queue's own
+	home			bigint NOT NULL DEFAULT kam._home(),
+	attempts		integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+	next_attempt_at	timestamptz,
+	lease_owner		integer,
+	lease_until		timestamptz,
+	rerun_of		uuid,
+	rerun_at		timestamptz,
+	CONSTRAINT request_lease_is_whole CHECK ((lease_owner IS NULL) = (lease_until IS NULL)),
+	CONSTRAINT request_finished_has_time CHECK ((status IN ('judged', 'failed', 'cancelled')) = (finished_at IS NOT NULL)),
+	CONSTRAINT request_failed_has_error CHECK (status <> 'failed' OR error IS NOT NULL),
+	CONSTRAINT request_reruns_another CHECK (rerun_of <> session_id)
+);
+CREATE INDEX request_claim ON request (home, priority DESC, created_at, session_id) WHERE finished_at IS NULL;
+CREATE INDEX request_rerun ON request (home, rerun_at) WHERE rerun_at IS NOT NULL;
+CREATE INDEX request_finished ON request (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX request_lead ON request (lead_id, created_at) WHERE lead_id IS NOT NULL;
+CREATE TRIGGER request_wake AFTER INSERT ON request FOR EACH STATEMENT EXECUTE FUNCTION _wake();
+-- A lease is taken and given back several times per run: leave room for HOT updates.
+ALTER TABLE request SET (fillfactor = 80, toast_tuple_target = 512);
+COMMENT ON TABLE request IS 'One row per run, the truth about it. kam_run writes it; an INSERT straight into it runs too.';
+COMMENT ON COLUMN request.session_id IS 'Key of the run everywhere.';
+COMMENT ON COLUMN request.contact IS 'The contact as given, every field and every digit of it.';
+COMMENT ON COLUMN request.options IS 'Options of kam_run: idempotency_key, priority, as_of, lead_id, rerun.';
+COMMENT ON COLUMN request.lead_id IS 'CRM key of the lead; NULL when unknown.';
+COMMENT ON COLUMN request.priority IS 'Higher runs first; among equals the older.';
+COMMENT ON COLUMN request.status IS 'queued, wave1, evaluation, wave2, synthesis, guard, saved (the decision is written), judged (done), failed, cancelled.';
+COMMENT ON COLUMN request.iteration IS 'Passes of wave 1 begun, at most 3.';
+COMMENT ON COLUMN request.as_of IS 'The moment the run judges from; NULL until the worker takes a row that came without.';
+COMMENT ON COLUMN request.error IS 'Why the run failed.';
+COMMENT ON COLUMN request.sqlstate IS 'SQLSTATE of error.';
+COMMENT ON COLUMN request.created_at IS 'When it was asked for (kam''s clock).';
+COMMENT ON COLUMN request.started_at IS 'When the worker first took it.';
+COMMENT ON COLUMN request.finished_at IS 'When it was judged, failed or cancelled; NULL until then.';
+COMMENT ON COLUMN request.home IS 'The database it was asked for in (_home()). Another value means a restore or copy: parked until kam_resume().';
+COMMENT ON COLUMN request.attempts IS 'Times a worker took it since it last got any further; at kam.max_attempts it fails.';
+COMMENT ON COLUMN request.next_attempt_at IS 'Not before this (real time); NULL for at once.';
+COMMENT ON COLUMN request.lease_owner IS 'The worker''s slot within this database.';
+COMMENT ON COLUMN request.lease_until IS 'When another worker may take it over (real time).';
+COMMENT ON COLUMN request.rerun_of IS 'The run whose wait this one ends.';
+COMMENT ON COLUMN request.rerun_at IS 'When a wait runs again by itself (kam''s clock); NULL when it does not, or has.';
+
+CREATE TABLE agent_call (
+	session_id			uuid NOT NULL REFERENCES request ON DELETE CASCADE,
+	call_no				integer NOT NULL CHECK (call_no > 0),
+	agent				text NOT NULL,
+	iteration			smallint NOT NULL CHECK (iteration BETWEEN 1 AND 3),
+	attempt				smallint NOT NULL DEFAULT 1 CHECK (attempt > 0),
+	provider			text NOT NULL,
+	model				text NOT NULL,
+	prompt_version		integer NOT NULL,
+	status				text NOT NULL CHECK (status IN ('sending', 'succeeded', 'failed', 'in_doubt')),
+	http_status			integer CHECK (http_status BETWEEN 100 AND 599),
+	provider_request_id	text,
+	response			text,
+	output				jsonb,
+	input_tokens		bigint NOT NULL DEFAULT 0 CHECK (input_tokens >= 0),
+	output_tokens		bigint NOT NULL DEFAULT 0 CHECK (output_tokens >= 0),
+	cache_read_tokens	bigint NOT NULL DEFAULT 0 CHECK (cache_read_tokens >= 0),
+	cache_write_tokens	bigint NOT NULL DEFAULT 0 CHECK (cache_write_tokens >= 0),
+	cost_usd			numeric NOT NULL DEFAULT 0 CHECK (cost_usd >= 0),
+	latency_ms			integer CHECK (latency_ms >= 0),
+	error				text,
+	started_at			timestamptz NOT NULL DEFAULT clock_timestamp(),
+	finished_at			timestamptz,
+	PRIMARY KEY (session_id, call_no),
+	UNIQUE (session_id, agent, iteration, attempt),
+	CONSTRAINT agent_call_success_has_output CHECK ((status = 'succeeded') = (output IS NOT NULL)),
+	CONSTRAINT agent_call_over_has_time CHECK (status = 'sending' OR finished_at IS NOT NULL)
+);
+COMMENT ON TABLE agent_call IS 'One row per attempt to have an agent answer, the built-in ones too. A row that succeeded is never written again: a run goes on from its rows.';
+COMMENT ON COLUMN agent_call.session_id IS 'The run.';
+COMMENT ON COLUMN agent_call.call_no IS 'Order within the run, from 1.';
+COMMENT ON COLUMN agent_call.agent IS 'Key of the agent.';
+COMMENT ON COLUMN agent_call.iteration IS 'Pass of wave 1, 1 to 3; the later waves carry the last pass''s number.';
+COMMENT ON COLUMN agent_call.attempt IS 'Attempts of this agent in this iteration, from 1.';
+COMMENT ON COLUMN agent_call.provider IS 'Who was asked.';
+COMMENT ON COLUMN agent_call.model IS 'Which model was asked.';
+COMMENT ON COLUMN agent_call.prompt_version IS 'With which prompt.';
+COMMENT ON COLUMN agent_call.status IS 'sending, succeeded, failed, in_doubt (sent, and the answer lost in a crash).';
+COMMENT ON COLUMN agent_call.http_status IS 'HTTP status of the answer; NULL for the built-in agents.';
+COMMENT ON COLUMN agent_call.provider_request_id IS 'The provider''s own name for the call.';
+COMMENT ON COLUMN agent_call.response IS 'The answer''s text as received; NULL for the built-in agents.';
+COMMENT ON COLUMN agent_call.output IS 'The agent''s output, as the next ones read it.';
+COMMENT ON COLUMN agent_call.input_tokens IS 'Input tokens, not counting the cache''s.';
+COMMENT ON COLUMN agent_call.output_tokens IS 'Output tokens.';
+COMMENT ON COLUMN agent_call.cache_read_tokens IS 'Input tokens read from the provider''s cache.';
+COMMENT ON COLUMN agent_call.cache_write_tokens IS 'Input tokens written to the provider''s cache.';
+COMMENT ON COLUMN agent_call.cost_usd IS 'Cost in US dollars at the prices of model.';
+COMMENT ON COLUMN agent_call.latency_ms IS 'Milliseconds from sending to the whole answer.';
+COMMENT ON COLUMN agent_call.error IS 'Why it failed.';
+COMMENT ON COLUMN agent_call.started_at IS 'When it was sent.';
+COMMENT ON COLUMN agent_call.finished_at IS 'When it was answered or given up.';
+
+CREATE TABLE final_decision (
+	session_id			uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,
+	decision			jsonb NOT NULL CHECK (jsonb_typeof(decision) = 'object'),
+	action				text NOT NULL CHECK (action IN ('send_message', 'wait', 'break_up', 'no_action')),
+	selected_channel	text CHECK (selected_channel IN ('LINKEDIN', 'EMAIL', 'PHONE', 'WHATSAPP')),
+	contact_hubspot_id	text,
+	owner_name			text,
+	linkedin_url		text,
+	created_at			timestamptz NOT NULL DEFAULT kam._now(),
+	user_slack_message	text,
+	type_of_validation	text CHECK (type_of_validation IN ('approved', 'edited', 'rejected')),
+	edited_message		text,
+	validated_by		text,
+	validated_at		timestamptz,
+	guard				jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(guard) = 'object'),
+	CONSTRAINT final_decision_validation_has_time CHECK ((type_of_validation IS NULL) = (validated_at IS NULL)),
+	CONSTRAINT final_decision_edited_has_message CHECK (type_of_validation IS DISTINCT FROM 'edited' OR edited_message IS NOT NULL)
+);
+-- "Get historial recomendations" of the workflow: the latest that a person has judged.
+CREATE INDEX final_decision_validated ON final_decision (created_at DESC)
+	WHERE user_slack_message <> '' AND type_of_validation <> '';
+CREATE INDEX final_decision_created ON final_decision (created_at);
+CREATE INDEX final_decision_hubspot ON final_decision (contact_hubspot_id) WHERE contact_hubspot_id IS NOT NULL;
+COMMENT ON TABLE final_decision IS 'What each run decided, and what a person made of it (kam_validate).';
+COMMENT ON COLUMN final_decision.session_id IS 'The run.';
+COMMENT ON COLUMN final_decision.decision IS '{"final_decision": {...}, "metadata": {...}}, as kam_decide gives it.';
+COMMENT ON COLUMN final_decision.action IS 'send_message, wait, break_up or no_action.';
+COMMENT ON COLUMN final_decision.selected_channel IS 'LINKEDIN, EMAIL, PHONE, WHATSAPP; NULL when nothing is sent.';
+COMMENT ON COLUMN final_decision.contact_hubspot_id IS 'contact_info.hubspot_id of the contact.';
+COMMENT ON COLUMN final_decision.owner_name IS 'Our person in charge of the contact.';
+COMMENT ON COLUMN final_decision.linkedin_url IS 'contact_info.linkedin_url of the contact.';
+COMMENT ON COLUMN final_decision.created_at IS 'When it was decided (kam''s clock).';
+COMMENT ON COLUMN final_decision.user_slack_message IS 'The message as the person who judged it saw it.';
+COMMENT ON COLUMN final_decision.type_of_validation IS 'approved, edited, rejected; NULL until a person judges.';
+COMMENT ON COLUMN final_decision.edited_message IS 'The message as the person rewrote it.';
+COMMENT ON COLUMN final_decision.validated_by IS 'The database role that judged.';
+COMMENT ON COLUMN final_decision.validated_at IS 'When it was judged (kam''s clock).';
+COMMENT ON COLUMN final_decision.guard IS 'What the guard did: {"findings": [...], "repairs": [...], "replaced": bool, "forced": bool}.';
+
+CREATE TABLE workflow_run (
+	session_id		uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,
+	status			text NOT NULL,
+	iterations		integer NOT NULL DEFAULT 0,
+	calls			integer NOT NULL DEFAULT 0,
+	cost_usd		numeric NOT NULL DEFAULT 0,
+	input_tokens	bigint NOT NULL DEFAULT 0,
+	output_tokens	bigint NOT NULL DEFAULT 0,
+	timings			jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(timings) = 'object'),
+	started_at		timestamptz,
+	finished_at		timestamptz
+);
+CREATE INDEX workflow_run_finished ON workflow_run (finished_at DESC);
+COMMENT ON TABLE workflow_run IS 'What each run took: calls, tokens, money, time.';
+COMMENT ON COLUMN workflow_run.session_id IS 'The run.';
+COMMENT ON COLUMN workflow_run.status IS 'How it stands or ended, as in request.';
+COMMENT ON COLUMN workflow_run.iterations IS 'Passes of wave 1.';
+COMMENT ON COLUMN workflow_run.calls IS 'Rows of agent_call.';
+COMMENT ON COLUMN workflow_run.cost_usd IS 'Their cost in US dollars.';
+COMMENT ON COLUMN workflow_run.input_tokens IS 'Their input tokens, the caches'' included.';
+COMMENT ON COLUMN workflow_run.output_tokens IS 'Their output tokens.';
+COMMENT ON COLUMN workflow_run.timings IS 'Milliseconds per stage, e.g. {"queued": 12, "wave1": 3}.';
+COMMENT ON COLUMN workflow_run.started_at IS 'When a worker first took it.';
+COMMENT ON COLUMN workflow_run.finished_at IS 'When it ended.';
+
+CREATE TABLE decision_evaluation (
+	session_id		uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,
+	overall_score	numeric NOT NULL CHECK (overall_score BETWEEN 0 AND 10),
+	criteria		jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(criteria) = 'array'),
+	verdict			text NOT NULL CHECK (verdict IN ('good', 'acceptable', 'poor')),
+	created_at		timestamptz NOT NULL DEFAULT kam._now()
+);
+COMMENT ON TABLE decision_evaluation IS 'The judge''s opinion of each decision, made after it was saved.';
+COMMENT ON COLUMN decision_evaluation.session_id IS 'The run.';
+COMMENT ON COLUMN decision_evaluation.overall_score IS '0 to 10.';
+COMMENT ON COLUMN decision_evaluation.criteria IS '[{"name": ..., "score": 0-10, "comment": ...}].';
+COMMENT ON COLUMN decision_evaluation.verdict IS 'good, acceptable or poor.';
+COMMENT ON COLUMN decision_evaluation.created_at IS 'When it was judged (kam''s clock).';
+
+CREATE TABLE n8n_orchestrator_synthesis (
+	session_id		uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,
+	output			text,
+	final_decision	jsonb,
+	created_at		timestamptz NOT NULL DEFAULT kam._now()
+);
+COMMENT ON TABLE n8n_orchestrator_synthesis IS 'The synthesis as it came, and the decision made of it: the table readers of the n8n workflow know.';
+COMMENT ON COLUMN n8n_orchestrator_synthesis.session_id IS 'The run.';
+COMMENT ON COLUMN n8n_orchestrator_synthesis.output IS 'The synthesis agent''s answer as text.';
+COMMENT ON COLUMN n8n_orchestrator_synthesis.final_decision IS 'The decision after the guard.';
+COMMENT ON COLUMN n8n_orchestrator_synthesis.created_at IS 'When it was written (kam''s clock).';
+
+CREATE TABLE notification (
+	notification_id	bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	recipient		text NOT NULL,
+	topic			text NOT NULL,
+	session_id		uuid REFERENCES request ON DELETE CASCADE,
+	lead_id			text,
+	event_id		bigint,
+	payload			jsonb NOT NULL DEFAULT '{}',
+	status			text NOT NULL DEFAULT 'pending' CHECK (status IN (
+						'pending', 'sent', 'failed', 'dead', 'acknowledged', 'parked')),
+	attempts		integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+	next_attempt_at	timestamptz,
+	last_error		text,
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	home			bigint NOT NULL DEFAULT kam._home(),
+	UNIQUE (session_id, recipient, topic)
+);
+CREATE INDEX notification_due ON notification (home, next_attempt_at) WHERE status IN ('pending', 'failed');
+COMMENT ON TABLE notification IS 'News for people and systems, written with what caused it.';
+COMMENT ON COLUMN notification.notification_id IS 'Key.';
+COMMENT ON COLUMN notification.recipient IS 'An agent''s code (AGT-304), a rep, or an endpoint.';
+COMMENT ON COLUMN notification.topic IS 'What it is about: decision, failure.';
+COMMENT ON COLUMN notification.session_id IS 'The run it is about.';
+COMMENT ON COLUMN notification.lead_id IS 'The lead it is about.';
+COMMENT ON COLUMN notification.event_id IS 'The event it is about.';
+COMMENT ON COLUMN notification.payload IS 'What is told.';
+COMMENT ON COLUMN notification.status IS 'pending, sent, failed (tried again), dead (given up), acknowledged, parked (came with a restore; kam_resume).';
+COMMENT ON COLUMN notification.attempts IS 'Deliveries tried.';
+COMMENT ON COLUMN notification.next_attempt_at IS 'Not before this (real time); NULL for at once.';
+COMMENT ON COLUMN notification.last_error IS 'Why the last delivery failed.';
+COMMENT ON COLUMN notification.created_at IS 'When it was written (kam''s clock).';
+COMMENT ON COLUMN notification.home IS 'The database it was written in (_home()); another value means a restore or copy.';
+
+CREATE TABLE _change (
+	source			oid NOT NULL,
+	contact_key		text NOT NULL,
+	session_id		uuid NOT NULL,
+	PRIMARY KEY (source, contact_key),
+	FOREIGN KEY (session_id) REFERENCES request ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
+);
+CREATE INDEX _change_session ON _change (session_id);
+COMMENT ON TABLE _change IS 'The latest run that kam_run_on_change asked for, per table and contact: further changes join it while it is queued.';

@@ -1,0 +1,129 @@
+/*
+ * api/explain.c: the parts of kam_explain that are computed anew, from the
+ * contact as it was stored and the moment it was judged from.
+ *
+ * Runs in backends.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+/* after the server's headers */
+#include "api/api.h"
+#include "core/evidence.h"
+
+PG_FUNCTION_INFO_V1(kam_api_basis);
+PG_FUNCTION_INFO_V1(kam_api_claim_verdicts);
+
+static json_t *
+time_json(const KamEnv *env, const KamContact *contact, KamTime at)
+{
+	return at == KAM_NO_TIME ? json_null() : kam_string(kam_time_format(env->arena, &contact->zone, at));
+}
+
+static json_t *
+plan_json(const KamEnv *env, const KamContact *contact, const KamPlan *plan)
+{
+	json_t	   *out = kam_object();
+
+	kam_put(out, "rule", kam_string(plan->rule));
+	kam_put(out, "action", kam_string(kam_action_name(plan->action)));
+	kam_put(out, "variant", kam_string(plan->variant == KAM_NO_VARIANT ? NULL : kam_variant_name(plan->variant)));
+	kam_put(out, "wait_type", kam_string(plan->wait_type == KAM_NO_WAIT ? NULL : kam_wait_type_name(plan->wait_type)));
+	kam_put(out, "at_once", json_boolean(plan->at_once));
+	kam_put(out, "hard_blocker", json_boolean(plan->hard));
+	kam_put(out, "reevaluate_at", time_json(env, contact, plan->wait_type == KAM_NO_WAIT ? KAM_NO_TIME : plan->reevaluate_at));
+	kam_put(out, "reason", kam_string(plan->reason));
+	kam_put(out, "trigger_event", kam_string(plan->trigger_event));
+	kam_put(out, "evidence", kam_evidence_json(plan->evidence));
+	return out;
+}
+
+static json_t *
+score_json(const KamScore *score)
+{
+	json_t	   *out = kam_object();
+	json_t	   *factors = kam_array();
+
+	kam_put(out, "stage", kam_string(kam_stage_name(score->stage)));
+	kam_put(out, "base", kam_rounded(score->base / 100.0));
+	kam_put(out, "factors", factors);
+	for (int i = 0; i < score->nfactors; i++)
+	{
+		const KamFactor *factor = &score->factor[i];
+		json_t	   *row = kam_object();
+
+		kam_push(factors, row);
+		kam_put(row, "factor", kam_string(factor->name));
+		kam_put(row, "impact", kam_rounded(factor->impact / 100.0));
+		kam_put(row, "reason", kam_string(factor->evidence));
+		kam_put(row, "evidence", kam_evidence_json(factor->proof));
+	}
+	kam_put(out, "total", kam_rounded(score->total / 100.0));
+	return out;
+}
+
+/* _basis(contact, as_of) */
+Datum
+kam_api_basis(PG_FUNCTION_ARGS)
+{
+	KamCall		call = kam_call_begin();
+	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 1));
+	json_t	   *json = kam_arg_json(fcinfo, 0);
+	KamContact	contact;
+	KamFacts	facts = {0};
+	KamPlan		plan = {0};
+	KamScore	score = {0};
+	KamError	error = {0};
+	json_t	   *out;
+	Datum		result;
+
+	if (!kam_contact_parse(&env, json, &contact, &error))
+	{
+		kam_call_end(&call);
+		PG_RETURN_NULL();
+	}
+	kam_facts_find(&env, &contact, &facts);
+	kam_plan(&env, &contact, &facts, &plan);
+	kam_score(&env, &contact, &facts, &score);
+	out = kam_pg_own(kam_object());
+	kam_put(out, "facts", kam_facts_json(&env, &contact, &facts));
+	kam_put(out, "plan", plan_json(&env, &contact, &plan));
+	kam_put(out, "score", score_json(&score));
+	result = kam_result(&call, out);
+	kam_call_end(&call);
+	PG_RETURN_DATUM(result);
+}
+
+/* _claim_verdicts(output, contact, as_of) */
+Datum
+kam_api_claim_verdicts(PG_FUNCTION_ARGS)
+{
+	KamCall		call = kam_call_begin();
+	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 2));
+	const json_t *claims = kam_get_array(kam_arg_json(fcinfo, 0), "claims");
+	json_t	   *verdicts = kam_pg_own(kam_array());
+	KamContact	contact;
+	KamError	error = {0};
+	Datum		result;
+
+	if (json_array_size(claims) > 0 && kam_contact_parse(&env, kam_arg_json(fcinfo, 1), &contact, &error))
+	{
+		for (size_t i = 0; i < json_array_size(claims); i++)
+		{
+			json_t	   *claim = json_array_get(claims, i);
+			const char *fault = kam_claim_fault(&env, &contact, claim);
+			json_t	   *verdict = kam_object();
+
+			kam_push(verdicts, verdict);
+			kam_put(verdict, "claim", json_incref(claim));
+			kam_put(verdict, "holds", json_boolean(fault == NULL));
+			if (fault != NULL)
+				kam_put(verdict, "fault", kam_string(fault));
+		}
+	}
+	result = kam_result(&call, verdicts);
+	kam_call_end(&call);
+	PG_RETURN_DATUM(result);
+}

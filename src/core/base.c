@@ -1,0 +1,173 @@
+/*
+ * core/base.c: the arena.
+ *
+ * Chunks double up to a limit; a request larger than a chunk gets one of its
+ * own.  Nothing is freed singly.
+ */
+#include "core/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_CHUNK ((size_t) 16 * 1024)
+#define LARGEST_CHUNK ((size_t) 1024 * 1024)
+#define ALIGNMENT ((size_t) 16)
+
+typedef struct Chunk
+{
+	struct Chunk *next;
+	size_t		used,
+				size;
+	/* the memory follows, 16-byte aligned */
+} Chunk;
+
+#define CHUNK_HEAD ((sizeof(Chunk) + ALIGNMENT - 1) & ~(ALIGNMENT - 1))
+
+struct KamArena
+{
+	Chunk	   *chunk;			/* newest first; allocation is from it */
+	size_t		next_size;
+};
+
+static void
+no_handler(void)
+{
+	abort();
+}
+
+void		(*kam_out_of_memory) (void) = no_handler;
+
+static void
+no_interrupt(void)
+{
+}
+
+void		(*kam_interrupt) (void) = no_interrupt;
+
+/* malloc that never returns NULL. */
+static void *
+get_memory(size_t size)
+{
+	void	   *p = malloc(size);
+
+	if (!p)
+	{
+		kam_out_of_memory();
+		abort();
+	}
+	return p;
+}
+
+KamArena *
+kam_arena_new(void)
+{
+	KamArena   *arena = get_memory(sizeof(KamArena));
+
+	arena->chunk = NULL;
+	arena->next_size = FIRST_CHUNK;
+	return arena;
+}
+
+void
+kam_arena_free(KamArena *arena)
+{
+	Chunk	   *chunk;
+
+	if (!arena)
+		return;
+	while ((chunk = arena->chunk) != NULL)
+	{
+		arena->chunk = chunk->next;
+		free(chunk);
+	}
+	free(arena);
+}
+
+/* A chunk with room for at least "size" bytes. */
+static Chunk *
+add_chunk(KamArena *arena, size_t size)
+{
+	Chunk	   *chunk;
+	size_t		room = arena->next_size;
+
+	if (arena->next_size < LARGEST_CHUNK)
+		arena->next_size *= 2;
+	if (room < size)
+		room = size;
+	if (room > SIZE_MAX - CHUNK_HEAD)
+	{
+		kam_out_of_memory();
+		abort();
+	}
+	chunk = get_memory(CHUNK_HEAD + room);
+	chunk->used = 0;
+	chunk->size = room;
+	chunk->next = arena->chunk;
+	arena->chunk = chunk;
+	return chunk;
+}
+
+/* Like kam_alloc, without the zeroes: for buffers that are filled at once. */
+static void *
+alloc_raw(KamArena *arena, size_t size)
+{
+	Chunk	   *chunk = arena->chunk;
+	void	   *p;
+
+	if (size > SIZE_MAX - ALIGNMENT)
+	{
+		kam_out_of_memory();
+		abort();
+	}
+	size = (size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+	if (!chunk || chunk->size - chunk->used < size)
+		chunk = add_chunk(arena, size);
+	p = (char *) chunk + CHUNK_HEAD + chunk->used;
+	chunk->used += size;
+	return p;
+}
+
+void *
+kam_alloc(KamArena *arena, size_t size)
+{
+	return memset(alloc_raw(arena, size ? size : 1), 0, size);
+}
+
+char *
+kam_strndup(KamArena *arena, const char *s, size_t len)
+{
+	char	   *copy = alloc_raw(arena, len + 1);
+
+	memcpy(copy, s, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+char *
+kam_strdup(KamArena *arena, const char *s)
+{
+	return kam_strndup(arena, s, strlen(s));
+}
+
+char *
+kam_printf(KamArena *arena, const char *fmt,...)
+{
+	va_list		args;
+	char		local[512];
+	char	   *text;
+	int			len;
+
+	va_start(args, fmt);
+	len = vsnprintf(local, sizeof local, fmt, args);
+	va_end(args);
+	if (len < 0)
+		return kam_strdup(arena, "");
+	if ((size_t) len < sizeof local)
+		return kam_strndup(arena, local, (size_t) len);
+	text = alloc_raw(arena, (size_t) len + 1);
+	va_start(args, fmt);
+	vsnprintf(text, (size_t) len + 1, fmt, args);
+	va_end(args);
+	return text;
+}

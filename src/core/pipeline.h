@@ -1,0 +1,65 @@
+/*
+ * core/pipeline.h: the workflow as a pure state machine (design section 7).
+ *
+ *   queued -> wave1 -> evaluation -> wave2 -> synthesis -> guard -> saved -> judged
+ *               ^__________|  (at most 3 iterations, only the agents with an instruction)
+ *
+ * The shell (worker or kam_decide) asks which calls are due, makes them,
+ * records each, and hands the outputs back.  The same recorded outputs always
+ * lead to the same state, so a run goes on after a crash from its rows alone.
+ */
+#pragma once
+
+#include "core/agents.h"
+#include "core/check.h"
+
+typedef enum KamRunStage
+{
+	KAM_RUN_WAVE1, KAM_RUN_EVALUATION, KAM_RUN_WAVE2, KAM_RUN_SYNTHESIS, KAM_RUN_GUARD,
+	KAM_RUN_SAVED, KAM_RUN_JUDGED
+} KamRunStage;
+
+#define KAM_MAX_ITERATIONS 3
+
+typedef struct KamRun
+{
+	KamEnv		env;			/* arena is the run's own */
+	KamContact	contact;
+	KamFacts	facts;
+	KamPlan		plan;
+	KamScore	score;
+	KamInputs	in;
+	KamRunStage stage;
+	int			iteration;		/* 1-3 */
+	bool		due[KAM_AGENTS];	/* calls of this stage not answered yet */
+	json_t	   *output[KAM_AGENTS];	/* owned, latest per agent */
+	json_t	   *decision;		/* owned: set from guard on */
+	json_t	   *findings;		/* owned: array, what the guard found in the synthesis */
+	json_t	   *repairs;		/* owned: array */
+	bool		replaced;		/* the built-in decision took the place of the synthesis */
+	bool		forced;			/* wave 1 forced on after the third iteration */
+} KamRun;
+
+/*
+ * Reads the contact and computes facts, plan and score.  The json must outlive
+ * the run.  False with *error on bad input.  resources, practices and history
+ * are borrowed and may be NULL.
+ */
+extern bool kam_run_open(KamRun *run, KamArena *arena, const KamEnv *env, const json_t *contact,
+						 const char *session_id, KamError *error);
+extern void kam_run_close(KamRun *run);		/* releases the json_t it owns; the arena is the caller's */
+
+extern const char *kam_run_stage_name(KamRunStage stage);
+
+/* The next call due, in table order, or -1 when the stage waits for none. */
+extern int	kam_run_next_call(const KamRun *run);
+/* Inputs for that call. */
+extern const KamInputs *kam_run_inputs(KamRun *run, KamAgent agent);
+/* Takes an output (steals the reference) of a due call and advances as far as it goes. */
+extern void kam_run_accept(KamRun *run, KamAgent agent, json_t *output);
+
+/* The shell has saved the guarded decision: the judge is due. */
+extern void kam_run_saved(KamRun *run);
+
+/* The whole run with the built-in agents, up to the judge when "judge"; for kam_decide. */
+extern void kam_run_builtin(KamRun *run, bool judge);

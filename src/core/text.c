@@ -1,0 +1,1047 @@
+/*
+ * core/text.c: the tokenizer, and the small comparisons of text that stand on
+ * the same folding.
+ *
+ * One pass over the bytes, no locale, no allocation per token.  It must never
+ * fail: invalid UTF-8 is passed over byte by byte.
+ */
+#include "core/text.h"
+
+#include <string.h>
+
+/* ---- characters ------------------------------------------------------ */
+
+typedef enum CharKind
+{
+	CHAR_OTHER, CHAR_LETTER, CHAR_DIGIT, CHAR_SPACE, CHAR_NEWLINE, CHAR_APOSTROPHE,
+	CHAR_DASH, CHAR_CLAUSE, CHAR_STOP, CHAR_QUESTION, CHAR_MONEY, CHAR_QUOTE, CHAR_IGNORED
+} CharKind;
+
+/* One character of the source: its kind, its bytes and its folded spelling. */
+typedef struct Char
+{
+	CharKind	kind;
+	uint8_t		bytes;			/* in the source */
+	uint8_t		nfold;			/* of fold; 0: spell the source bytes */
+	bool		capital;
+	char		fold[2];
+} Char;
+
+/* Base letters of U+0100..U+017F; digits 1 and 2 stand for ij and oe. */
+static const char latin_extended[] =
+	"aaaaaaccccccccddddeeeeeeeeeegggggggghhhhiiiiiiiiii11jjkkkllllllllll"
+	"nnnnnnnnnoooooo22rrrrrrssssssssttttttuuuuuuuuuuuuwwyyyzzzzzzs";
+
+/* Base letters of U+00C0..U+00FF; 3 ae, 4 th, 5 ss, '*' no letter. */
+static const char latin_one[] =
+	"aaaaaa3ceeeeiiiidnooooo*ouuuuy45aaaaaa3ceeeeiiiidnooooo*ouuuuy4y";
+
+static const char *const ligatures[] = {"ij", "oe", "ae", "th", "ss"};
+
+#define ASCII_KIND_ROW(c) \
+	((c) == '\n' ? CHAR_NEWLINE : \
+	 (c) == ' ' || (c) == '\t' || (c) == '\r' || (c) == '\f' || (c) == '\v' ? CHAR_SPACE : \
+	 ((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z') ? CHAR_LETTER : \
+	 (c) >= '0' && (c) <= '9' ? CHAR_DIGIT : \
+	 (c) == '\'' || (c) == '`' ? CHAR_APOSTROPHE : \
+	 (c) == '-' ? CHAR_DASH : \
+	 (c) == ',' || (c) == ';' || (c) == ':' || (c) == '(' || (c) == ')' || (c) == '[' || (c) == ']' ? CHAR_CLAUSE : \
+	 (c) == '.' || (c) == '!' ? CHAR_STOP : \
+	 (c) == '?' ? CHAR_QUESTION : \
+	 (c) == '$' ? CHAR_MONEY : \
+	 (c) == '"' ? CHAR_QUOTE : CHAR_OTHER)
+#define ROW4(c) ASCII_KIND_ROW(c), ASCII_KIND_ROW((c) + 1), ASCII_KIND_ROW((c) + 2), ASCII_KIND_ROW((c) + 3)
+#define ROW16(c) ROW4(c), ROW4((c) + 4), ROW4((c) + 8), ROW4((c) + 12)
+
+static const uint8_t ascii_kind[128] = {
+	ROW16(0), ROW16(16), ROW16(32), ROW16(48), ROW16(64), ROW16(80), ROW16(96), ROW16(112)
+};
+
+/* Decode one UTF-8 sequence; 0 bytes when it is invalid. */
+static int
+decode(const unsigned char *s, size_t left, uint32_t *point)
+{
+	int			n,
+				k;
+	uint32_t	c = s[0];
+
+	if (c >= 0xC2 && c <= 0xDF)
+		n = 2, c &= 0x1F;
+	else if (c >= 0xE0 && c <= 0xEF)
+		n = 3, c &= 0x0F;
+	else if (c >= 0xF0 && c <= 0xF4)
+		n = 4, c &= 0x07;
+	else
+		return 0;
+	if ((size_t) n > left)
+		return 0;
+	for (k = 1; k < n; k++)
+	{
+		if ((s[k] & 0xC0) != 0x80)
+			return 0;
+		c = c << 6 | (s[k] & 0x3F);
+	}
+	if ((n == 3 && (c < 0x800 || (c >= 0xD800 && c <= 0xDFFF))) || (n == 4 && (c < 0x10000 || c > 0x10FFFF)))
+		return 0;
+	*point = c;
+	return n;
+}
+
+static void
+set_fold(Char *ch, char code)
+{
+	ch->kind = CHAR_LETTER;
+	if (code >= '1' && code <= '5')
+	{
+		memcpy(ch->fold, ligatures[code - '1'], 2);
+		ch->nfold = 2;
+	}
+	else
+	{
+		ch->fold[0] = code;
+		ch->nfold = 1;
+	}
+}
+
+/* What a character beyond ASCII is. */
+static void
+classify(uint32_t c, Char *ch)
+{
+	if (c >= 0xC0 && c <= 0xFF && latin_one[c - 0xC0] != '*')
+	{
+		set_fold(ch, latin_one[c - 0xC0]);
+		ch->capital = c < 0xDF;
+	}
+	else if (c >= 0x100 && c <= 0x17F)
+	{
+		set_fold(ch, latin_extended[c - 0x100]);
+		ch->capital = c == 0x178 || (c < 0x178 && (c & 1) == (c >= 0x139 && c <= 0x148));
+	}
+	else if (c == 0x2019 || c == 0x2018 || c == 0x2BC || c == 0x2032 || c == 0xB4 || c == 0x201B)
+		ch->kind = CHAR_APOSTROPHE;
+	else if (c == 0xA0 || c == 0x202F || (c >= 0x2000 && c <= 0x200A) || c == 0x3000 || c == 0x205F)
+		ch->kind = CHAR_SPACE;
+	else if (c == 0x2028 || c == 0x2029 || c == 0x85)
+		ch->kind = CHAR_NEWLINE;
+	else if (c >= 0x2010 && c <= 0x2011)
+		ch->kind = CHAR_DASH;
+	else if ((c >= 0x2012 && c <= 0x2015) || c == 0x2212 || c == 0x2022 || c == 0xB7)
+		ch->kind = CHAR_CLAUSE;
+	else if (c == 0xAB || c == 0xBB || (c >= 0x201C && c <= 0x201F) || c == 0x2039 || c == 0x203A)
+		ch->kind = CHAR_QUOTE;
+	else if (c == 0x2026)
+		ch->kind = CHAR_STOP;
+	else if (c == 0xFF1F)
+		ch->kind = CHAR_QUESTION;
+	else if (c == 0x20AC || c == 0xA3)
+		ch->kind = CHAR_MONEY;
+	else if (c == 0xAD || (c >= 0x200B && c <= 0x200F) || c == 0x2060 || c == 0xFEFF || (c >= 0x300 && c <= 0x36F) ||
+			 (c >= 0xFE00 && c <= 0xFE0F))
+		ch->kind = CHAR_IGNORED;
+	else if (c == 0xFB01 || c == 0xFB02)
+	{
+		ch->kind = CHAR_LETTER;
+		ch->fold[0] = 'f';
+		ch->fold[1] = c == 0xFB01 ? 'i' : 'l';
+		ch->nfold = 2;
+	}
+	else if ((c >= 0x180 && c < 0x2B0) || (c >= 0x370 && c < 0x2000) || (c >= 0x3040 && c < 0xD800) ||
+			 (c >= 0xF900 && c < 0xFB00))
+		ch->kind = CHAR_LETTER; /* other alphabets are spelled as they stand */
+}
+
+static inline Char
+read_char(const unsigned char *s, size_t left)
+{
+	Char		ch = {CHAR_OTHER, 1, 0, false, {0, 0}};
+	uint32_t	point;
+	int			n;
+
+	if (s[0] < 128)
+	{
+		ch.kind = (CharKind) ascii_kind[s[0]];
+		ch.nfold = 1;
+		ch.capital = s[0] >= 'A' && s[0] <= 'Z';
+		ch.fold[0] = (char) (ch.capital ? s[0] + 32 : s[0]);
+		return ch;
+	}
+	n = decode(s, left, &point);
+	if (n == 0)
+		return ch;
+	ch.bytes = (uint8_t) n;
+	classify(point, &ch);
+	return ch;
+}
+
+static inline bool
+is_digit(unsigned char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* ---- the scanner ----------------------------------------------------- */
+
+typedef struct Scanner
+{
+	KamArena   *arena;
+	const unsigned char *s;
+	size_t		len,
+				i;
+	char	   *out;			/* folded spellings */
+	KamToken   *token;
+	int			count,
+				room;
+	int			sentence_first; /* first token of the running sentence */
+	int			run_first;		/* first token since white space or an opening mark */
+	size_t		run_start;
+	size_t		line_start;
+	uint16_t	sentence;
+	uint8_t		pending;		/* flags for the next token */
+	bool		pending_money;
+} Scanner;
+
+static KamToken *
+add_token(Scanner *sc, const char *word, size_t length, size_t start, size_t end, unsigned flags)
+{
+	KamToken   *t;
+
+	if (sc->count == sc->room)
+	{
+		KamToken   *bigger = KAM_NEW_ARRAY(sc->arena, KamToken, sc->room * 2);
+
+		memcpy(bigger, sc->token, sizeof(KamToken) * (size_t) sc->count);
+		sc->token = bigger;
+		sc->room *= 2;
+	}
+	t = &sc->token[sc->count++];
+	t->word = word;
+	t->length = (uint8_t) (length > 255 ? 255 : length);
+	t->start = (uint32_t) start;
+	t->end = (uint32_t) end;
+	t->sentence = sc->sentence;
+	t->flags = (uint8_t) (flags | sc->pending);
+	sc->pending = 0;
+	return t;
+}
+
+static void
+end_sentence(Scanner *sc, bool question)
+{
+	if (question)
+		for (int k = sc->sentence_first; k < sc->count; k++)
+			sc->token[k].flags |= KAM_TOKEN_QUESTION;
+	if (sc->count > sc->sentence_first && sc->sentence < UINT16_MAX)
+		sc->sentence++;
+	sc->sentence_first = sc->count;
+	sc->pending = 0;
+}
+
+/* Close the spelling that began at word; returns its length, at most 255. */
+static size_t
+close_word(Scanner *sc, char *word)
+{
+	size_t		length = (size_t) (sc->out - word);
+
+	if (length > 255)
+		length = 255;
+	word[length] = '\0';
+	sc->out = word + length + 1;
+	return length;
+}
+
+/* ---- words ----------------------------------------------------------- */
+
+/* English endings after an apostrophe. */
+static const struct
+{
+	const char *suffix;
+	const char *word;
+}			contractions[] = {
+	{"m", "am"}, {"re", "are"}, {"ve", "have"}, {"ll", "will"}, {"d", "would"}, {"s", "s"}, {"t", "t"}
+};
+
+/* Hosts whose 's is "is". */
+static const char *const is_hosts[] = {"it", "that", "he", "she", "there", "what", "who", "where", "here", "how", "this", "everything"};
+
+/* Words that stand for two. */
+static const struct
+{
+	const char *word,
+			   *first,
+			   *second;
+}			doubles[] = {
+	{"cannot", "can", "not"}, {"cant", "can", "not"}, {"wont", "will", "not"}, {"didnt", "did", "not"},
+	{"doesnt", "does", "not"}, {"isnt", "is", "not"}, {"wasnt", "was", "not"}, {"arent", "are", "not"},
+	{"werent", "were", "not"}, {"havent", "have", "not"}, {"hasnt", "has", "not"}, {"hadnt", "had", "not"},
+	{"wouldnt", "would", "not"}, {"couldnt", "could", "not"}, {"shouldnt", "should", "not"}, {"ive", "i", "have"},
+	{"im", "i", "am"}, {"weve", "we", "have"}, {"theyre", "they", "are"}, {"youre", "you", "are"}
+};
+
+static bool
+equals(const char *word, size_t length, const char *other)
+{
+	return strncmp(word, other, length) == 0 && other[length] == '\0';
+}
+
+/*
+ * After "word'": if an English ending follows, add both tokens and return
+ * true; the scanner then stands behind the ending.
+ */
+static bool
+open_contraction(Scanner *sc, char *word, size_t start, size_t apostrophe, size_t after, unsigned flags)
+{
+	char		suffix[3];
+	size_t		n = 0,
+				length;
+	size_t		stem_end = apostrophe;
+	const char *second = NULL;
+
+	while (after + n < sc->len && n < 3)
+	{
+		Char		ch = read_char(sc->s + after + n, sc->len - after - n);
+
+		if (ch.kind != CHAR_LETTER || ch.bytes != 1)
+		{
+			if (ch.kind == CHAR_LETTER || ch.kind == CHAR_DIGIT)
+				return false;
+			break;
+		}
+		if (n == 2)
+			return false;
+		suffix[n++] = ch.fold[0];
+	}
+	if (n == 0)
+		return false;
+	suffix[n] = '\0';
+	for (size_t k = 0; k < KAM_LENGTHOF(contractions); k++)
+		if (strcmp(contractions[k].suffix, suffix) == 0)
+			second = contractions[k].word;
+	if (second == NULL)
+		return false;
+
+	length = (size_t) (sc->out - word);
+	if (suffix[0] == 't' && n == 1)
+	{
+		if (length < 3 || word[length - 1] != 'n')
+			return false;
+		second = "not";
+		length--;
+		stem_end--;
+		if (equals(word, length, "wo"))
+			memcpy(word, "will", length = 4);
+		else if (equals(word, length, "ca"))
+			memcpy(word, "can", length = 3);
+		else if (equals(word, length, "sha"))
+			memcpy(word, "shall", length = 5);
+		else if (equals(word, length, "ai"))
+			memcpy(word, "is", length = 2);
+	}
+	else if (suffix[0] == 's')
+	{
+		for (size_t k = 0; k < KAM_LENGTHOF(is_hosts); k++)
+			if (equals(word, length, is_hosts[k]))
+				second = "is";
+		if (equals(word, length, "let"))
+			second = "us";
+	}
+	sc->out = word + length;
+	length = close_word(sc, word);
+	add_token(sc, word, length, start, stem_end, flags);
+	add_token(sc, second, strlen(second), stem_end, after + n, 0);
+	sc->i = after + n;
+	return true;
+}
+
+/* A currency written as a word gives its number the money flag. */
+static void
+mark_money(Scanner *sc, const char *word)
+{
+	static const char *const units[] = {"eur", "euro", "euros", "usd", "dollar", "dollars", "gbp", "chf", "cad", "keur",
+		"ke", "pounds", "balles"};
+
+	for (size_t k = 0; k < KAM_LENGTHOF(units); k++)
+		if (strcmp(units[k], word) == 0)
+		{
+			if (sc->count >= 2 && sc->token[sc->count - 2].flags & KAM_TOKEN_NUMBER)
+				sc->token[sc->count - 2].flags |= KAM_TOKEN_MONEY;
+			else if (strlen(word) == 3)
+				sc->pending_money = true;
+			return;
+		}
+}
+
+static void
+scan_url(Scanner *sc, char *word, size_t start, unsigned flags)
+{
+	size_t		length;
+
+	while (sc->i < sc->len)
+	{
+		unsigned char c = sc->s[sc->i];
+
+		if (c <= ' ' || c == '<' || c == '>' || c == '"')
+			break;
+		*sc->out++ = (char) (c >= 'A' && c <= 'Z' ? c + 32 : c);
+		sc->i++;
+	}
+	/* marks at the end belong to the sentence */
+	while (sc->i > start && strchr(".,;:!?)]", sc->s[sc->i - 1]) != NULL)
+	{
+		sc->i--;
+		sc->out--;
+	}
+	length = close_word(sc, word);
+	add_token(sc, word, length, start, sc->i, flags);
+}
+
+static bool
+url_follows(const Scanner *sc, const char *word, size_t length)
+{
+	if (sc->len - sc->i < 4)
+		return false;
+	if (sc->s[sc->i] == ':')
+		return memcmp(sc->s + sc->i, "://", 3) == 0;
+	return length == 3 && sc->s[sc->i] == '.' && memcmp(word, "www", 3) == 0;
+}
+
+/* "a.m.", "P.J.", "e.g.": single letters with points are one word. */
+static void
+join_initials(Scanner *sc)
+{
+	while (sc->i + 1 < sc->len && sc->s[sc->i] == '.')
+	{
+		Char		ch = read_char(sc->s + sc->i + 1, sc->len - sc->i - 1);
+		size_t		next = sc->i + 1 + ch.bytes;
+
+		if (ch.kind != CHAR_LETTER || next >= sc->len || sc->s[next] != '.')
+			return;
+		for (int k = 0; k < ch.nfold; k++)
+			*sc->out++ = ch.fold[k];
+		sc->i = next;
+	}
+}
+
+static void
+scan_word(Scanner *sc)
+{
+	size_t		start = sc->i,
+				length;
+	char	   *word = sc->out;
+	Char		ch = read_char(sc->s + sc->i, sc->len - sc->i);
+	unsigned	flags = ch.capital ? KAM_TOKEN_CAPITAL : 0;
+	int			letters = 0;
+
+	for (;;)
+	{
+		if (ch.kind == CHAR_LETTER || ch.kind == CHAR_DIGIT)
+		{
+			if (ch.nfold == 0)
+				for (int k = 0; k < ch.bytes; k++)
+					*sc->out++ = (char) sc->s[sc->i + (size_t) k];
+			else
+				for (int k = 0; k < ch.nfold; k++)
+					*sc->out++ = ch.fold[k];
+			letters++;
+		}
+		else if (ch.kind != CHAR_IGNORED)
+			break;
+		sc->i += ch.bytes;
+		if (sc->i >= sc->len)
+			break;
+		ch = read_char(sc->s + sc->i, sc->len - sc->i);
+	}
+	if (sc->i < sc->len)
+	{
+		if (url_follows(sc, word, (size_t) (sc->out - word)))
+		{
+			scan_url(sc, word, start, flags);
+			return;
+		}
+		if (letters == 1 && ch.kind == CHAR_STOP)
+			join_initials(sc);
+		else if (ch.kind == CHAR_APOSTROPHE &&
+				 open_contraction(sc, word, start, sc->i, sc->i + ch.bytes, flags))
+			return;
+	}
+	length = close_word(sc, word);
+	if (length >= 2 && length <= 7)
+		for (size_t k = 0; k < KAM_LENGTHOF(doubles); k++)
+			if (word[0] == doubles[k].word[0] && strcmp(word, doubles[k].word) == 0)
+			{
+				size_t		middle = start + strlen(doubles[k].first);
+
+				if (middle > sc->i)
+					middle = sc->i;
+				add_token(sc, doubles[k].first, strlen(doubles[k].first), start, middle, flags);
+				add_token(sc, doubles[k].second, strlen(doubles[k].second), middle, sc->i, 0);
+				return;
+			}
+	add_token(sc, word, length, start, sc->i, flags);
+	if (length <= 7)
+		mark_money(sc, word);
+}
+
+/* ---- numbers --------------------------------------------------------- */
+
+static int
+count_digits(const Scanner *sc, size_t at)
+{
+	int			n = 0;
+
+	while (at + (size_t) n < sc->len && n < 9 && is_digit(sc->s[at + (size_t) n]))
+		n++;
+	return n;
+}
+
+/* Is a dash at sc->i part of 2026-03-15, 15-03-2026 or 2026-03? */
+static bool
+date_dash(const Scanner *sc, size_t start, int dashes)
+{
+	size_t		before = sc->i - start;
+	int			after = count_digits(sc, sc->i + 1);
+
+	if (dashes == 1)
+		return after == 2 || after == 4;
+	if (before == 4 && after == 2)
+		return true;
+	return before <= 2 && after >= 1 && after <= 2 && sc->i + 1 + (size_t) after < sc->len &&
+		sc->s[sc->i + 1 + (size_t) after] == '-' && count_digits(sc, sc->i + 2 + (size_t) after) == 4;
+}
+
+/*
+ * Digits with separators that a digit follows, thousands parted by a space,
+ * and letters that stick to them.
+ */
+static void
+scan_number(Scanner *sc)
+{
+	size_t		start = sc->i,
+				length;
+	char	   *word = sc->out;
+	bool		plain = true;	/* only digits and thousands so far */
+	int			group = 0,
+				dashes = 0;
+	KamToken   *t;
+
+	while (sc->i < sc->len)
+	{
+		unsigned char c = sc->s[sc->i];
+		Char		ch;
+
+		if (is_digit(c))
+		{
+			*sc->out++ = (char) c;
+			sc->i++;
+			group++;
+			continue;
+		}
+		ch = read_char(sc->s + sc->i, sc->len - sc->i);
+		if (ch.kind == CHAR_LETTER && (ch.bytes == 1 || ch.nfold > 0))
+		{
+			for (int k = 0; k < ch.nfold; k++)
+				*sc->out++ = ch.fold[k];
+			sc->i += ch.bytes;
+			plain = false;
+			group = 0;
+			continue;
+		}
+		if (c == '-' && (plain || dashes == 1) && dashes < 2 && date_dash(sc, start, dashes))
+		{
+			dashes++;
+			plain = false;
+		}
+		else if ((c == '.' || c == ',' || c == '/' || c == ':') && count_digits(sc, sc->i + 1) > 0)
+			plain = false;
+		else if (plain && group >= 1 && group <= 3 && (ch.kind == CHAR_SPACE || ch.kind == CHAR_APOSTROPHE) &&
+				 count_digits(sc, sc->i + ch.bytes) == 3)
+		{
+			sc->i += ch.bytes;
+			group = 0;
+			continue;
+		}
+		else
+			break;
+		*sc->out++ = (char) c;
+		sc->i++;
+		group = 0;
+	}
+	length = close_word(sc, word);
+	t = add_token(sc, word, length, start, sc->i, KAM_TOKEN_NUMBER);
+	if (sc->pending_money || (length > 3 && strcmp(word + length - 3, "eur") == 0) ||
+		(length > 5 && strcmp(word + length - 5, "euros") == 0) || (length > 2 && strcmp(word + length - 2, "ke") == 0))
+		t->flags |= KAM_TOKEN_MONEY;
+	sc->pending_money = false;
+}
+
+/* A currency sign at a number; "15 k€" reaches over the k. */
+static void
+money_sign(Scanner *sc)
+{
+	KamToken   *last = sc->count > 0 ? &sc->token[sc->count - 1] : NULL;
+
+	if (last != NULL && last->length == 1 && (last->word[0] == 'k' || last->word[0] == 'm') && sc->count > 1)
+		last--;
+	if (last != NULL && last->flags & KAM_TOKEN_NUMBER && sc->i - last->end <= 4)
+		last->flags |= KAM_TOKEN_MONEY;
+	else
+		sc->pending_money = true;
+}
+
+/* ---- sentences ------------------------------------------------------- */
+
+static size_t
+skip_spaces(const Scanner *sc, size_t at)
+{
+	while (at < sc->len)
+	{
+		Char		ch = read_char(sc->s + at, sc->len - at);
+
+		if (ch.kind != CHAR_SPACE && ch.kind != CHAR_IGNORED)
+			break;
+		at += ch.bytes;
+	}
+	return at;
+}
+
+/* Does a point after this token only shorten a word? */
+static bool
+is_abbreviation(const Scanner *sc, const KamToken *t, bool capital_follows)
+{
+	static const char *const titles[] = {"mr", "mrs", "ms", "dr", "mme", "mlle", "st", "pr", "prof"};
+	static const char *const shortened[] = {"no", "jan", "janv", "feb", "fev", "fevr", "mar", "apr", "avr", "jul", "juil",
+		"aug", "sep", "sept", "oct", "nov", "dec", "env", "ex", "cf", "vs", "inc", "ltd", "approx", "tel", "etc", "max",
+		"min", "hrs", "ref", "eg", "ie", "am", "pm", "num", "art", "dept", "ext", "mon", "tue", "wed", "thu", "fri"};
+
+	if (t->end != sc->i || t->flags & KAM_TOKEN_NUMBER)
+		return false;
+	if (t->length == 1)
+		return t->flags & KAM_TOKEN_CAPITAL || !capital_follows;
+	if (t->length > 6)
+		return false;
+	for (size_t k = 0; k < KAM_LENGTHOF(titles); k++)
+		if (strcmp(titles[k], t->word) == 0)
+			return true;
+	if (!capital_follows)
+		for (size_t k = 0; k < KAM_LENGTHOF(shortened); k++)
+			if (strcmp(shortened[k], t->word) == 0)
+				return true;
+	return false;
+}
+
+/* A run of points, exclamation and question marks. */
+static void
+scan_stop(Scanner *sc)
+{
+	size_t		begin = sc->i,
+				next;
+	bool		question = false,
+				points = true;	/* two points or more, nothing else */
+	int			marks = 0;
+	Char		follower = {CHAR_NEWLINE, 0, 0, false, {0, 0}};
+
+	next = sc->i;
+	while (next < sc->len)
+	{
+		Char		ch = read_char(sc->s + next, sc->len - next);
+
+		if (ch.kind != CHAR_STOP && ch.kind != CHAR_QUESTION)
+			break;
+		question |= ch.kind == CHAR_QUESTION;
+		if (sc->s[next] == '!' || ch.kind == CHAR_QUESTION)
+			points = false;
+		marks += ch.bytes;
+		next += ch.bytes;
+	}
+	if (question || !points)
+	{
+		end_sentence(sc, question);
+		sc->i = next;
+		return;
+	}
+	if (next < sc->len)
+		follower = read_char(sc->s + next, sc->len - next);
+	if (follower.kind == CHAR_LETTER || follower.kind == CHAR_DIGIT)
+	{
+		/* "acme.fr" goes on, "contrat.Nous" does not */
+		if (follower.capital && sc->count > 0 && sc->token[sc->count - 1].length > 2 && begin > 0 &&
+			sc->s[begin - 1] >= 'a')
+			end_sentence(sc, false);
+	}
+	else if (sc->count > 0)
+	{
+		size_t		at = skip_spaces(sc, next);
+		Char		ch = {CHAR_NEWLINE, 0, 0, false, {0, 0}};
+
+		if (at < sc->len)
+			ch = read_char(sc->s + at, sc->len - at);
+		if (marks > 1 && ch.kind == CHAR_LETTER && !ch.capital)
+			sc->pending |= KAM_TOKEN_CLAUSE;
+		else if (!is_abbreviation(sc, &sc->token[sc->count - 1], ch.capital))
+			end_sentence(sc, false);
+	}
+	sc->i = next;
+}
+
+/*
+ * A line break ends the sentence before an empty line, a list mark or a quote
+ * mark, and when a short line is followed by a capital letter; else the line
+ * was only wrapped.
+ */
+static void
+scan_newline(Scanner *sc)
+{
+	size_t		width = sc->i - sc->line_start;
+	size_t		at = skip_spaces(sc, sc->i + 1);
+	Char		ch = {CHAR_NEWLINE, 0, 0, false, {0, 0}};
+
+	if (at < sc->len)
+		ch = read_char(sc->s + at, sc->len - at);
+	if (ch.kind == CHAR_NEWLINE || (ch.kind == CHAR_LETTER && ch.capital && width < 60) || ch.kind == CHAR_DASH ||
+		(at < sc->len && (sc->s[at] == '*' || sc->s[at] == '>' || sc->s[at] == 0xE2)))
+		end_sentence(sc, false);
+	sc->i++;
+	sc->line_start = sc->i;
+	sc->run_first = sc->count;
+	sc->run_start = sc->i;
+}
+
+/* "jean.dupont" + "@": what has been read since the last space becomes one token. */
+static void
+scan_address(Scanner *sc)
+{
+	size_t		start = sc->run_start,
+				end = sc->i + 1,
+				length;
+	char	   *word;
+	unsigned	flags;
+
+	while (end < sc->len && (sc->s[end] == '.' || sc->s[end] == '-' || sc->s[end] == '_' || is_digit(sc->s[end]) ||
+							 (sc->s[end] < 128 && ascii_kind[sc->s[end]] == CHAR_LETTER)))
+		end++;
+	while (end > sc->i + 1 && (sc->s[end - 1] == '.' || sc->s[end - 1] == '-'))
+		end--;
+	if (sc->count <= sc->run_first || sc->token[sc->count - 1].end != sc->i || end == sc->i + 1 ||
+		sc->token[sc->run_first].start < start)
+	{
+		sc->i++;
+		return;
+	}
+	start = sc->token[sc->run_first].start;
+	flags = sc->token[sc->run_first].flags & KAM_TOKEN_CLAUSE;
+	sc->count = sc->run_first;
+	sc->sentence = sc->token[sc->count].sentence;
+	if (sc->sentence_first > sc->count)
+		sc->sentence_first = sc->count;
+	word = sc->out;
+	for (size_t k = start; k < end; k++)
+		*sc->out++ = (char) (sc->s[k] >= 'A' && sc->s[k] <= 'Z' ? sc->s[k] + 32 : sc->s[k]);
+	length = close_word(sc, word);
+	sc->i = end;
+	add_token(sc, word, length, start, end, flags);
+}
+
+static void
+scan_dash(Scanner *sc, Char ch)
+{
+	bool		spaced = sc->i == 0 || sc->i + ch.bytes >= sc->len || sc->s[sc->i - 1] <= ' ' ||
+		sc->s[sc->i + ch.bytes] <= ' ' || sc->s[sc->i + ch.bytes] == '-';
+
+	if (spaced)
+		sc->pending |= KAM_TOKEN_CLAUSE;
+	sc->i += ch.bytes;
+}
+
+KamTokens
+kam_tokenize(KamArena *arena, const char *text, size_t len)
+{
+	Scanner		sc = {.arena = arena, .s = (const unsigned char *) text, .len = len};
+	KamTokens	result;
+
+	sc.room = (int) (len / 4) + 16;
+	sc.token = KAM_NEW_ARRAY(arena, KamToken, sc.room);
+	/* an address is spelled twice, its parts first; a word needs its NUL */
+	sc.out = kam_alloc(arena, 3 * len + 16);
+	while (sc.i < len)
+	{
+		Char		ch = read_char(sc.s + sc.i, len - sc.i);
+
+		switch (ch.kind)
+		{
+			case CHAR_LETTER:
+				scan_word(&sc);
+				break;
+			case CHAR_DIGIT:
+				scan_number(&sc);
+				break;
+			case CHAR_SPACE:
+				sc.i += ch.bytes;
+				sc.run_first = sc.count;
+				sc.run_start = sc.i;
+				break;
+			case CHAR_NEWLINE:
+				if (ch.bytes == 1)
+					scan_newline(&sc);
+				else
+				{
+					end_sentence(&sc, false);
+					sc.i += ch.bytes;
+				}
+				break;
+			case CHAR_STOP:
+			case CHAR_QUESTION:
+				scan_stop(&sc);
+				break;
+			case CHAR_DASH:
+				scan_dash(&sc, ch);
+				break;
+			case CHAR_CLAUSE:
+				sc.pending |= KAM_TOKEN_CLAUSE;
+				sc.i += ch.bytes;
+				sc.run_first = sc.count;
+				sc.run_start = sc.i;
+				break;
+			case CHAR_MONEY:
+				money_sign(&sc);
+				sc.i += ch.bytes;
+				break;
+			case CHAR_APOSTROPHE:
+			case CHAR_QUOTE:
+			case CHAR_IGNORED:
+				sc.i += ch.bytes;
+				break;
+			case CHAR_OTHER:
+				if (sc.s[sc.i] == '@')
+					scan_address(&sc);
+				else
+				{
+					if (sc.s[sc.i] == '<' || sc.s[sc.i] == '>' || sc.s[sc.i] == '|')
+					{
+						sc.run_first = sc.count;
+						sc.run_start = sc.i + 1;
+					}
+					sc.i += ch.bytes;
+				}
+				break;
+		}
+	}
+	end_sentence(&sc, false);
+	result.source = text;
+	result.token = sc.token;
+	result.count = sc.count;
+	return result;
+}
+
+/* ---- comparisons ----------------------------------------------------- */
+
+char *
+kam_fold(KamArena *arena, const char *text)
+{
+	KamTokens	tokens = kam_tokenize(arena, text, strlen(text));
+	size_t		size = 1;
+	char	   *result,
+			   *p;
+
+	for (int k = 0; k < tokens.count; k++)
+		size += tokens.token[k].length + 1u;
+	result = p = kam_alloc(arena, size);
+	for (int k = 0; k < tokens.count; k++)
+	{
+		if (k > 0)
+			*p++ = ' ';
+		memcpy(p, tokens.token[k].word, tokens.token[k].length);
+		p += tokens.token[k].length;
+	}
+	*p = '\0';
+	return result;
+}
+
+size_t
+kam_fold_into(char *buffer, size_t size, const char *text, size_t len)
+{
+	const unsigned char *s = (const unsigned char *) text;
+	size_t		n = 0;
+	bool		space = false;
+
+	for (size_t i = 0; i < len;)
+	{
+		Char		ch = read_char(s + i, len - i);
+
+		if (ch.kind == CHAR_LETTER || ch.kind == CHAR_DIGIT)
+		{
+			if (n + ch.bytes + 4u >= size)
+				break;
+			if (space && n > 0)
+				buffer[n++] = ' ';
+			space = false;
+			if (ch.nfold > 0)
+				for (int k = 0; k < ch.nfold; k++)
+					buffer[n++] = ch.fold[k];
+			else
+				for (int k = 0; k < ch.bytes; k++)
+					buffer[n++] = text[i + (size_t) k];
+		}
+		else if (ch.kind != CHAR_IGNORED)
+			space = true;
+		i += ch.bytes;
+	}
+	buffer[n] = '\0';
+	return n;
+}
+
+/* Plain white space, quotes and dashes; with fold, case and accents dropped too. */
+static char *
+squash(KamArena *arena, const char *text, bool fold)
+{
+	const unsigned char *s = (const unsigned char *) text;
+	size_t		len = strlen(text);
+	char	   *result = kam_alloc(arena, len * 2 + 1),
+			   *p = result;
+	bool		space = false;
+
+	for (size_t i = 0; i < len;)
+	{
+		Char		ch = read_char(s + i, len - i);
+		const char *spelling = text + i;
+		size_t		n = ch.bytes;
+
+		i += ch.bytes;
+		if (ch.kind == CHAR_SPACE || ch.kind == CHAR_NEWLINE)
+		{
+			space = true;
+			continue;
+		}
+		if (ch.kind == CHAR_IGNORED)
+			continue;
+		if (ch.bytes > 1 && ch.kind == CHAR_APOSTROPHE)
+			spelling = "'", n = 1;
+		else if (ch.bytes > 1 && ch.kind == CHAR_QUOTE)
+			spelling = "\"", n = 1;
+		else if (ch.bytes > 1 && (ch.kind == CHAR_DASH || ch.kind == CHAR_CLAUSE))
+			spelling = "-", n = 1;
+		else if (ch.bytes > 1 && ch.kind == CHAR_STOP)
+			spelling = "...", n = 3;
+		else if (fold && ch.nfold > 0)
+			spelling = ch.fold, n = ch.nfold;
+		if (space && p > result)
+			*p++ = ' ';
+		space = false;
+		memcpy(p, spelling, n);
+		p += n;
+	}
+	*p = '\0';
+	return result;
+}
+
+char *
+kam_squash(KamArena *arena, const char *text)
+{
+	return squash(arena, text, false);
+}
+
+bool
+kam_text_contains(KamArena *arena, const char *haystack, const char *needle)
+{
+	const char *folded = squash(arena, needle, true);
+	const char *words;
+
+	if (folded[0] == '\0')
+		return false;
+	if (strstr(squash(arena, haystack, true), folded) != NULL)
+		return true;
+	words = kam_fold(arena, needle);
+	return words[0] != '\0' && strstr(kam_fold(arena, haystack), words) != NULL;
+}
+
+/* Skips a URL at s; returns the bytes to pass over, 0 when there is none. */
+static size_t
+url_length(const char *s, bool at_start)
+{
+	size_t		n = 0;
+
+	if (!at_start || (strncmp(s, "http://", 7) != 0 && strncmp(s, "https://", 8) != 0 && strncmp(s, "www.", 4) != 0))
+		return 0;
+	while ((unsigned char) s[n] > ' ' && s[n] != '<' && s[n] != '>' && s[n] != '"')
+		n++;
+	while (n > 0 && strchr(".,;:!?)]", s[n - 1]) != NULL)
+		n--;
+	return n;
+}
+
+int
+kam_count_questions(const char *text)
+{
+	size_t		len = strlen(text);
+	int			count = 0;
+	bool		words = false,
+				at_start = true;
+
+	for (size_t i = 0; i < len;)
+	{
+		size_t		url = url_length(text + i, at_start);
+		Char		ch;
+
+		if (url > 0)
+		{
+			i += url;
+			words = true;
+			at_start = false;
+			continue;
+		}
+		ch = read_char((const unsigned char *) text + i, len - i);
+		if (ch.kind == CHAR_LETTER || ch.kind == CHAR_DIGIT)
+			words = true;
+		else if (ch.kind == CHAR_QUESTION && words)
+		{
+			count++;
+			words = false;
+		}
+		at_start = ch.kind != CHAR_LETTER && ch.kind != CHAR_DIGIT;
+		i += ch.bytes;
+	}
+	return count;
+}
+
+/* ---- language -------------------------------------------------------- */
+
+static const char french_words[] =
+	" le la les l un une des du de d et est sont en que qui qu pour dans sur avec je j nous vous tu il elle ce cette"
+	" ces mon ma mes votre vos notre nos ne n pas plus mais ou aux au par si bien merci bonjour bonsoir salut avez avons"
+	" suis etes ai ont etait sera serait tres tout tous fait faire peut pouvez peux cela ca y se s son sa leur voici oui"
+	" non aujourd rdv cordialement semaine mois jour mardi lundi jeudi vendredi mercredi ";
+static const char english_words[] =
+	" the and is are to of for in that it you we i have has this with your our be not do does did will would can could"
+	" my at by from was were been they them their what when how about there here just thanks thank hi hello hey dear"
+	" please let us so but if am an as no yes out up week month day best regards need want get know ";
+
+/* Is the word one of a list written " a b c "? */
+static bool
+listed(const char *list, const KamToken *t)
+{
+	char		key[16];
+
+	if (t->length > 12)
+		return false;
+	key[0] = ' ';
+	memcpy(key + 1, t->word, t->length);
+	key[t->length + 1] = ' ';
+	key[t->length + 2] = '\0';
+	return strstr(list, key) != NULL;
+}
+
+const char *
+kam_language(const KamTokens *tokens)
+{
+	int			french = 0,
+				english = 0;
+
+	for (int k = 0; k < tokens->count && k < 120; k++)
+	{
+		if (tokens->token[k].flags & KAM_TOKEN_NUMBER)
+			continue;
+		french += listed(french_words, &tokens->token[k]);
+		english += listed(english_words, &tokens->token[k]);
+	}
+	if (french == english)
+		return NULL;
+	return french > english ? "fr" : "en";
+}

@@ -1,0 +1,151 @@
+/*
+ * kam.c: _PG_init and the settings.
+ *
+ * Runs in the postmaster when kam is preloaded, else in the backend that first
+ * calls a function of it.  It must never raise: without preload everything but
+ * the worker works.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "kam.h"
+#include "pg/clock.h"
+#include "pg/zones.h"
+#include "worker/worker.h"
+/* after the server's headers */
+#include "pg/memory.h"
+
+KAM_MODULE_MAGIC("kam", KAM_VERSION);
+
+PGDLLEXPORT void _PG_init(void);
+
+char	   *kam_databases;
+bool		kam_schedules;
+bool		kam_paused;
+char	   *kam_clock;
+char	   *kam_default_timezone;
+int			kam_workers;
+int			kam_lease;
+int			kam_poll_interval;
+int			kam_launch_backoff;
+int			kam_max_attempts;
+int			kam_retain_runs;
+
+typedef struct BoolSetting
+{
+	const char *name,
+			   *summary,
+			   *detail;
+	bool	   *value;
+	bool		preset;
+	GucContext	context;
+} BoolSetting;
+
+typedef struct IntSetting
+{
+	const char *name,
+			   *summary,
+			   *detail;
+	int		   *value;
+	int			preset,
+				least,
+				most;
+	GucContext	context;
+	int			flags;
+} IntSetting;
+
+typedef struct StringSetting
+{
+	const char *name,
+			   *summary,
+			   *detail;
+	char	  **value;
+	const char *preset;
+	GucContext	context;
+	int			flags;
+	GucStringCheckHook check;
+	GucStringAssignHook assign;
+} StringSetting;
+
+static const BoolSetting bool_setting[] = {
+	{"kam.schedules", "Whether the worker runs again by itself what has become due.",
+		"Off, a wait does not run again at its time; requested runs still do. Reload is enough.",
+	&kam_schedules, true, PGC_SIGHUP},
+	{"kam.paused", "The kill switch: nothing is called, decided or sent; everything is kept.",
+		"Requests queue up and are worked off when it is switched off again. Reload is enough.",
+	&kam_paused, false, PGC_SIGHUP},
+};
+
+static const IntSetting int_setting[] = {
+	{"kam.workers", "Workers per database.",
+		"Several drain one queue together. Reload is enough.",
+	&kam_workers, 1, 1, 16, PGC_SIGHUP, 0},
+	{"kam.lease", "How long a worker owns a run without renewing its lease.",
+		"After a crash its runs are taken over this much later at most.",
+	&kam_lease, 60, 5, 3600, PGC_SIGHUP, GUC_UNIT_S},
+	{"kam.poll_interval", "How often a worker looks for work that nobody woke it for.",
+		"Commits wake it at once; this finds what a crash or a prepared transaction left.",
+	&kam_poll_interval, 5000, 10, 3600000, PGC_SIGHUP, GUC_UNIT_MS},
+	{"kam.launch_backoff", "First pause before a worker that died is started again.",
+		"It doubles with every further death, up to a minute, and starts over once a worker has lived for one.",
+	&kam_launch_backoff, 1, 1, 60, PGC_SIGHUP, GUC_UNIT_S},
+	{"kam.max_attempts", "How often a run is taken up before it fails.",
+		"A run that takes its worker down with it must not do so for ever.",
+	&kam_max_attempts, 5, 1, 100, PGC_SIGHUP, 0},
+	{"kam.retain_runs", "How long finished runs are kept, with all their rows.",
+		"0 keeps them for ever. A decision goes with its run, a validated one too.",
+	&kam_retain_runs, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+};
+
+static const StringSetting string_setting[] = {
+	{"kam.databases", "Databases that have workers, separated by commas.",
+		"Reload starts and stops them. Empty: none; see also kam_worker_start().",
+	&kam_databases, "", PGC_SIGHUP, GUC_LIST_INPUT, NULL, NULL},
+	{"kam.clock", "The present, for tests and back-tests: ISO 8601, UTC unless it says otherwise.",
+		"Empty is the real time.",
+	&kam_clock, "", PGC_SUSET, 0, kam_clock_check, kam_clock_assign},
+	{"kam.default_timezone", "Time zone of contacts that do not say theirs.",
+		"Office hours and dates without a zone are read in it. The worker uses the server's or the database's value.",
+	&kam_default_timezone, "Europe/Paris", PGC_USERSET, 0, kam_zone_check, NULL},
+};
+
+static void
+define_settings(void)
+{
+	for (int i = 0; i < lengthof(bool_setting); i++)
+	{
+		const BoolSetting *s = &bool_setting[i];
+
+		DefineCustomBoolVariable(s->name, s->summary, s->detail, s->value, s->preset, s->context, 0, NULL, NULL, NULL);
+	}
+	for (int i = 0; i < lengthof(int_setting); i++)
+	{
+		const IntSetting *s = &int_setting[i];
+
+		DefineCustomIntVariable(s->name, s->summary, s->detail, s->value, s->preset, s->least, s->most,
+								s->context, s->flags, NULL, NULL, NULL);
+	}
+	for (int i = 0; i < lengthof(string_setting); i++)
+	{
+		const StringSetting *s = &string_setting[i];
+
+		DefineCustomStringVariable(s->name, s->summary, s->detail, s->value, s->preset, s->context, s->flags,
+								   s->check, s->assign, NULL);
+	}
+	MarkGUCPrefixReserved("kam");
+}
+
+void
+_PG_init(void)
+{
+	define_settings();
+	kam_memory_init();
+
+	/* pg_upgrade starts servers in which nothing may happen by itself. */
+	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+		kam_worker_register();
+}

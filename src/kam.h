@@ -1,0 +1,26 @@
+/*
+ * kam.h: settings and the few names that every room above core/ shares.
+ *
+ * What a room exports stands in its own headers; this file holds only what
+ * _PG_init defines.
+ */
+#pragma once
+
+#include "postgres.h"
+
+#include "pg/compat.h"
+
+#define KAM_VERSION "1.0"
+
+/* Settings, in the order of the table in kam.c. */
+extern char *kam_databases;		/* comma list of databases that have workers */
+extern bool kam_schedules;
+extern bool kam_paused;			/* the kill switch: nothing is called, everything is kept */
+extern char *kam_clock;			/* text; read it only through pg/clock.h */
+extern char *kam_default_timezone;
+extern int	kam_workers;		/* per database */
+extern int	kam_lease;			/* seconds */
+extern int	kam_poll_interval;	/* milliseconds */
+extern int	kam_launch_backoff; /* seconds, first pause before a worker is started again */
+extern int	kam_max_attempts;	/* times a run is taken before it fails */
+extern int	kam_retain_runs;	/* minutes; 0 = for ever */

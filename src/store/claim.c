@@ -1,0 +1,213 @@
+/*
+ * store/claim.c: the queue: who works on which run.
+ *
+ * A lease is the pair (lease_owner, lease_until) on the run's row.  Candidates
+ * are found without a lock; each is then taken by an UPDATE with an equality on
+ * session_id that skips a row somebody else has locked.  Every later write of
+ * a worker first asks for its lease on that same row, and so writes nothing
+ * once the lease is lost.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "store/statement.h"
+#include "store/store.h"
+
+static KamStatement find_candidates = {
+	"candidates",
+	"SELECT session_id, attempts FROM kam.request"
+	" WHERE home = kam._home() AND finished_at IS NULL"
+	" AND (next_attempt_at IS NULL OR next_attempt_at <= pg_catalog.clock_timestamp())"
+	" AND (lease_until IS NULL OR lease_until <= pg_catalog.clock_timestamp())"
+	" ORDER BY priority DESC, created_at, session_id LIMIT $1",
+	1, {INT4OID}
+};
+
+static KamStatement claim = {
+	"claim",
+	"UPDATE kam.request SET lease_owner = $2, lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second',"
+	" next_attempt_at = NULL, attempts = attempts + 1, as_of = COALESCE(as_of, $4),"
+	" started_at = COALESCE(started_at, $4), iteration = GREATEST(iteration, 1),"
+	" status = CASE status WHEN 'queued' THEN 'wave1' ELSE status END"
+	" WHERE session_id = $1 AND session_id = ("
+	"  SELECT c.session_id FROM kam.request c WHERE c.session_id = $1 AND c.finished_at IS NULL"
+	"  AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= pg_catalog.clock_timestamp())"
+	"  AND (c.lease_until IS NULL OR c.lease_until <= pg_catalog.clock_timestamp())"
+	"  FOR NO KEY UPDATE SKIP LOCKED)"
+	" RETURNING contact, options, lead_id, status, iteration, attempts, error, as_of",
+	4, {UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID}
+};
+
+static KamStatement hold = {
+	"hold",
+	"SELECT 1 FROM kam.request WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL FOR NO KEY UPDATE",
+	2, {UUIDOID, INT4OID}
+};
+
+static KamStatement advance = {
+	"advance",
+	"UPDATE kam.request SET status = $4, iteration = $5, attempts = 0, error = NULL, sqlstate = NULL,"
+	" lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second'"
+	" WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL",
+	5, {UUIDOID, INT4OID, INT4OID, TEXTOID, INT4OID}
+};
+
+static KamStatement end_run = {
+	"end",
+	"UPDATE kam.request SET status = $3, error = $4, sqlstate = $5, finished_at = $6,"
+	" lease_owner = NULL, lease_until = NULL, next_attempt_at = NULL"
+	" WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL",
+	6, {UUIDOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
+};
+
+static KamStatement postpone = {
+	"postpone",
+	"UPDATE kam.request SET lease_owner = NULL, lease_until = NULL,"
+	" next_attempt_at = pg_catalog.clock_timestamp() + $3 * interval '1 millisecond',"
+	" attempts = attempts - CASE WHEN $4 OR attempts = 0 THEN 0 ELSE 1 END,"
+	" error = COALESCE($5, error)"
+	" WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL",
+	5, {UUIDOID, INT4OID, INT4OID, BOOLOID, TEXTOID}
+};
+
+static KamStatement take_back = {
+	"take back",
+	"UPDATE kam.request SET lease_owner = NULL, lease_until = NULL"
+	" WHERE lease_owner = $1 AND home = kam._home() AND finished_at IS NULL",
+	1, {INT4OID}
+};
+
+static KamStatement next_attempt = {
+	"next attempt",
+	"SELECT min(GREATEST(lease_until, next_attempt_at)) FROM kam.request"
+	" WHERE home = kam._home() AND finished_at IS NULL AND lease_owner IS DISTINCT FROM $1",
+	1, {INT4OID}
+};
+
+int
+kam_store_candidates(int limit, KamCandidate *out)
+{
+	KamValues	values;
+	uint64		found;
+
+	kam_values_init(&values);
+	kam_values_add(&values, Int32GetDatum(limit));
+	found = kam_statement_run(&find_candidates, &values);
+	for (uint64 i = 0; i < found; i++)
+	{
+		bool		isnull;
+
+		out[i].session_id = *DatumGetUUIDP(kam_column(i, 1, &isnull));
+		out[i].attempts = (int) kam_column_int(i, 2, 0);
+	}
+	return (int) found;
+}
+
+bool
+kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now,
+				MemoryContext context, KamClaim *out)
+{
+	KamValues	values;
+	bool		isnull;
+
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	kam_values_add(&values, Int32GetDatum(owner));
+	kam_values_add(&values, Int32GetDatum(lease_seconds));
+	kam_values_add(&values, TimestampTzGetDatum(now));
+	if (kam_statement_run(&claim, &values) == 0)
+		return false;
+
+	out->session_id = *session_id;
+	out->contact = kam_column_jsonb(context, 0, 1);
+	out->options = kam_column_jsonb(context, 0, 2);
+	out->lead_id = kam_column_text(context, 0, 3);
+	out->status = kam_column_text(context, 0, 4);
+	out->iteration = (int) kam_column_int(0, 5, 1);
+	out->attempts = (int) kam_column_int(0, 6, 1);
+	out->error = kam_column_text(context, 0, 7);
+	out->as_of = DatumGetTimestampTz(kam_column(0, 8, &isnull));
+	return true;
+}
+
+bool
+kam_store_hold(const pg_uuid_t *session_id, int owner)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	kam_values_add(&values, Int32GetDatum(owner));
+	return kam_statement_run(&hold, &values) == 1;
+}
+
+bool
+kam_store_advance(const pg_uuid_t *session_id, int owner, int lease_seconds, const char *status, int iteration)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	kam_values_add(&values, Int32GetDatum(owner));
+	kam_values_add(&values, Int32GetDatum(lease_seconds));
+	kam_values_add_text(&values, status);
+	kam_values_add(&values, Int32GetDatum(iteration));
+	return kam_statement_run(&advance, &values) == 1;
+}
+
+bool
+kam_store_end(const pg_uuid_t *session_id, int owner, const char *status, const char *error,
+			  const char *sqlstate, TimestampTz now)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	kam_values_add(&values, Int32GetDatum(owner));
+	kam_values_add_text(&values, status);
+	kam_values_add_text(&values, error);
+	kam_values_add_text(&values, sqlstate);
+	kam_values_add(&values, TimestampTzGetDatum(now));
+	return kam_statement_run(&end_run, &values) == 1;
+}
+
+bool
+kam_store_postpone(const pg_uuid_t *session_id, int owner, int delay_ms, bool counted, const char *error)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	kam_values_add(&values, Int32GetDatum(owner));
+	kam_values_add(&values, Int32GetDatum(delay_ms));
+	kam_values_add(&values, BoolGetDatum(counted));
+	kam_values_add_text(&values, error);
+	return kam_statement_run(&postpone, &values) == 1;
+}
+
+uint64
+kam_store_take_back(int owner)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add(&values, Int32GetDatum(owner));
+	return kam_statement_run(&take_back, &values);
+}
+
+TimestampTz
+kam_store_next_attempt(int owner)
+{
+	KamValues	values;
+	Datum		at;
+	bool		isnull;
+
+	kam_values_init(&values);
+	kam_values_add(&values, Int32GetDatum(owner));
+	kam_statement_run(&next_attempt, &values);
+	at = kam_column(0, 1, &isnull);
+	return isnull ? 0 : DatumGetTimestampTz(at);
+}

@@ -1,0 +1,151 @@
+/*
+ * store/statement.c: preparing, keeping and running named statements.
+ *
+ * Plans outlive DROP EXTENSION and CREATE EXTENSION: the server analyses a kept
+ * plan again when what it names has changed.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "store/statement.h"
+
+void
+kam_values_init(KamValues *values)
+{
+	values->count = 0;
+}
+
+void
+kam_values_add(KamValues *values, Datum value)
+{
+	Assert(values->count < KAM_STATEMENT_ARGS);
+	values->value[values->count] = value;
+	values->null[values->count++] = ' ';
+}
+
+void
+kam_values_add_null(KamValues *values)
+{
+	Assert(values->count < KAM_STATEMENT_ARGS);
+	values->value[values->count] = (Datum) 0;
+	values->null[values->count++] = 'n';
+}
+
+void
+kam_values_add_text(KamValues *values, const char *string)
+{
+	if (string == NULL)
+		kam_values_add_null(values);
+	else
+		kam_values_add(values, CStringGetTextDatum(string));
+}
+
+void
+kam_values_add_uuid(KamValues *values, const pg_uuid_t *uuid)
+{
+	kam_values_add(values, UUIDPGetDatum(uuid));
+}
+
+void
+kam_values_add_jsonb(KamValues *values, const Jsonb *jsonb)
+{
+	if (jsonb == NULL)
+		kam_values_add_null(values);
+	else
+		kam_values_add(values, JsonbPGetDatum(jsonb));
+}
+
+static void
+prepare(KamStatement *statement)
+{
+	SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->nargs, statement->type);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare statement \"%s\": %s", statement->name, SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep statement \"%s\"", statement->name);
+	statement->plan = plan;
+}
+
+uint64
+kam_statement_run(KamStatement *statement, const KamValues *values)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int			result;
+
+	if (statement->plan == NULL)
+		prepare(statement);
+	if ((values ? values->count : 0) != statement->nargs)
+		elog(ERROR, "statement \"%s\" takes %d arguments", statement->name, statement->nargs);
+	result = SPI_execute_plan(statement->plan, values ? (Datum *) values->value : NULL,
+							  values ? values->null : NULL, statement->read_only, 0);
+	/* SPI leaves its own context current: what the caller allocates next would be gone with SPI_finish. */
+	MemoryContextSwitchTo(caller);
+	if (result < 0)
+		elog(ERROR, "statement \"%s\": %s", statement->name, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+Datum
+kam_column(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+char *
+kam_column_text(MemoryContext context, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = kam_column(row, column, &isnull);
+	MemoryContext old;
+	char	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+	return copy;
+}
+
+Jsonb *
+kam_column_jsonb(MemoryContext context, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = kam_column(row, column, &isnull);
+	MemoryContext old;
+	Jsonb	   *jsonb;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	jsonb = (Jsonb *) PG_DETOAST_DATUM_COPY(value);
+	MemoryContextSwitchTo(old);
+	return jsonb;
+}
+
+/* An int2, int4 or int8 column. */
+int64
+kam_column_int(uint64 row, int column, int64 otherwise)
+{
+	bool		isnull;
+	Datum		value = kam_column(row, column, &isnull);
+
+	if (isnull)
+		return otherwise;
+	switch (SPI_gettypeid(SPI_tuptable->tupdesc, column))
+	{
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case INT8OID:
+			return DatumGetInt64(value);
+		default:
+			elog(ERROR, "column %d is no integer", column);
+	}
+	return otherwise;
+}

@@ -1,0 +1,49 @@
+/*
+ * store/statement.h: named statements, prepared once per process.
+ *
+ * For the files of store/ only.  Each declares its statements as a table and
+ * runs them through kam_statement_run inside an open SPI connection.
+ */
+#pragma once
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+#define KAM_STATEMENT_ARGS 12
+
+typedef struct KamStatement
+{
+	const char *name;
+	const char *sql;
+	int			nargs;
+	Oid			type[KAM_STATEMENT_ARGS];
+	SPIPlanPtr	plan;			/* kept for the life of the process */
+	bool		read_only;		/* only looks, with the snapshot of whoever asks: callable from STABLE functions */
+} KamStatement;
+
+/* Arguments in the making; a value not set stays NULL. */
+typedef struct KamValues
+{
+	Datum		value[KAM_STATEMENT_ARGS];
+	char		null[KAM_STATEMENT_ARGS];
+	int			count;
+} KamValues;
+
+extern void kam_values_init(KamValues *values);
+extern void kam_values_add(KamValues *values, Datum value);
+extern void kam_values_add_null(KamValues *values);
+extern void kam_values_add_text(KamValues *values, const char *string);	/* NULL gives NULL */
+extern void kam_values_add_uuid(KamValues *values, const pg_uuid_t *uuid);
+extern void kam_values_add_jsonb(KamValues *values, const Jsonb *jsonb);	/* NULL gives NULL */
+
+/* Runs it and returns the number of rows; they stand in SPI_tuptable. */
+extern uint64 kam_statement_run(KamStatement *statement, const KamValues *values);
+
+/* Columns of row "row" of SPI_tuptable, copied into the context given. */
+extern Datum kam_column(uint64 row, int column, bool *isnull);
+extern char *kam_column_text(MemoryContext context, uint64 row, int column);
+extern Jsonb *kam_column_jsonb(MemoryContext context, uint64 row, int column);
+extern int64 kam_column_int(uint64 row, int column, int64 otherwise);

@@ -1,0 +1,143 @@
+/*
+ * store/store.h: every SQL statement of runs, calls, decisions and
+ * notifications, as functions with plain arguments.
+ *
+ * Called with an SPI connection and a snapshot open, as a role with table
+ * grants only.  No business rule stands here: what is written is decided by
+ * the caller.  "owner" is the worker's slot.  What comes back is copied into
+ * the memory context given.
+ */
+#pragma once
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+/* ---- the queue (claim.c) ------------------------------------------------- */
+
+typedef struct KamCandidate
+{
+	pg_uuid_t	session_id;
+	int			attempts;		/* times taken since its last recorded progress */
+} KamCandidate;
+
+typedef struct KamClaim
+{
+	pg_uuid_t	session_id;
+	Jsonb	   *contact;
+	Jsonb	   *options;
+	char	   *lead_id;
+	char	   *status;
+	int			iteration;
+	int			attempts;		/* this claim included */
+	char	   *error;			/* of an attempt before, or NULL */
+	TimestampTz as_of;
+} KamClaim;
+
+/* Runs that wait for a worker, in the order they are to be taken; found without a lock. */
+extern int	kam_store_candidates(int limit, KamCandidate *out);
+/* Takes one; false when it is another worker's by now. */
+extern bool kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now,
+							MemoryContext context, KamClaim *out);
+/* Locks a run's row; false when the lease is lost or the run was cancelled. */
+extern bool kam_store_hold(const pg_uuid_t *session_id, int owner);
+/* The same, and writes where the run stands, renews the lease and forgets failed attempts. */
+extern bool kam_store_advance(const pg_uuid_t *session_id, int owner, int lease_seconds, const char *status,
+							  int iteration);
+/* Ends a run: judged or failed.  error and sqlstate are NULL unless it failed. */
+extern bool kam_store_end(const pg_uuid_t *session_id, int owner, const char *status, const char *error,
+						  const char *sqlstate, TimestampTz now);
+/* Gives a run back to be taken again after delay_ms.  counted: the attempt counts against the run. */
+extern bool kam_store_postpone(const pg_uuid_t *session_id, int owner, int delay_ms, bool counted,
+							   const char *error);
+/* Gives back all runs of a slot: what a process before this one held.  Returns how many. */
+extern uint64 kam_store_take_back(int owner);
+/* Real time at which the next postponed or leased run is due, of others too; 0 for none. */
+extern TimestampTz kam_store_next_attempt(int owner);
+
+/* ---- calls (calls.c) ------------------------------------------------------ */
+
+typedef struct KamRecordedCall
+{
+	int			call_no;
+	char	   *agent;
+	int			iteration;
+	int			attempt;
+	bool		succeeded;
+	Jsonb	   *output;			/* NULL unless it succeeded */
+} KamRecordedCall;
+
+typedef struct KamCallRow
+{
+	int			call_no;
+	const char *agent;
+	int			iteration;
+	int			attempt;
+	const char *provider;
+	const char *model;
+	int			prompt_version;
+	const char *error;			/* NULL: it succeeded */
+	Jsonb	   *output;			/* NULL when it failed */
+	TimestampTz started_at,
+				finished_at;
+} KamCallRow;
+
+typedef struct KamAgentRow
+{
+	char	   *agent;
+	char	   *provider;
+	char	   *api;
+	char	   *model;
+	int			prompt_version;
+	Jsonb	   *output_schema;	/* NULL: no prompt of that version */
+} KamAgentRow;
+
+extern int	kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedCall **out);
+extern void kam_store_call(const pg_uuid_t *session_id, const KamCallRow *row);
+extern int	kam_store_agents(MemoryContext context, KamAgentRow **out);
+/* Arrays, in the shape of core/agents.h; an empty table gives an empty array. */
+extern Jsonb *kam_store_resources(MemoryContext context);
+extern Jsonb *kam_store_practices(MemoryContext context);
+/* The ten latest decisions that a person has judged (spec, "Historical Data Query"). */
+extern Jsonb *kam_store_history(MemoryContext context);
+
+/* ---- decisions (decisions.c) ---------------------------------------------- */
+
+typedef struct KamDecisionRow
+{
+	Jsonb	   *decision;
+	Jsonb	   *guard;
+	Jsonb	   *notice;			/* payload of the notifications */
+	const char *synthesis;		/* the synthesis as it came */
+	const char *action;
+	const char *channel;		/* each of these NULL when unknown */
+	const char *hubspot_id;
+	const char *owner;
+	const char *linkedin_url;
+	const char *lead_id;
+	bool		rerun;
+	TimestampTz rerun_at;		/* when "rerun" */
+} KamDecisionRow;
+
+/* The decision saved for this run, or NULL. */
+extern Jsonb *kam_store_saved_decision(const pg_uuid_t *session_id, MemoryContext context);
+/* final_decision, n8n_orchestrator_synthesis and the notifications. */
+extern void kam_store_decision(const pg_uuid_t *session_id, const KamDecisionRow *row);
+extern void kam_store_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *criteria,
+								 const char *verdict);
+/* The workflow_run row, added up from the run's calls. */
+extern void kam_store_workflow_run(const pg_uuid_t *session_id, const char *status, TimestampTz now);
+/* Tells the endpoints that asked for failures. */
+extern void kam_store_failure_notice(const pg_uuid_t *session_id, const char *lead_id, const char *error,
+									 const char *sqlstate);
+
+/* ---- upkeep (upkeep.c) ----------------------------------------------------- */
+
+/* Makes new runs for waits that are over at "now" (kam's clock), at most limit; returns how many. */
+extern int	kam_store_reruns(TimestampTz now, int limit);
+/* When the next wait ends (kam's clock); 0 for none. */
+extern TimestampTz kam_store_next_rerun(void);
+/* Deletes at most limit runs that finished before "before", with all that hangs on them. */
+extern int	kam_store_delete_finished(TimestampTz before, int limit);

@@ -1,0 +1,132 @@
+/*
+ * store/upkeep.c: what the worker does besides runs: waits that are over run
+ * again, runs that finished long ago are deleted.  Both in bounded batches.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "store/statement.h"
+#include "store/store.h"
+
+static KamStatement find_reruns = {
+	"due reruns",
+	"SELECT session_id FROM kam.request WHERE home = kam._home() AND rerun_at IS NOT NULL AND rerun_at <= $1"
+	" AND finished_at IS NOT NULL ORDER BY rerun_at LIMIT $2",
+	2, {TIMESTAMPTZOID, INT4OID}
+};
+
+/*
+ * The new run's key derives from the old one's, so that a wait runs again once
+ * whatever crashes in between; which of two workers makes it, the row decides.
+ */
+static KamStatement rerun = {
+	"rerun",
+	"WITH old AS (UPDATE kam.request SET rerun_at = NULL WHERE session_id = $1 AND rerun_at IS NOT NULL"
+	"  RETURNING session_id, contact, options, lead_id, priority, status)"
+	" INSERT INTO kam.request (session_id, contact, options, lead_id, priority, as_of, rerun_of)"
+	" SELECT pg_catalog.md5('kam rerun of ' || session_id::text)::uuid, contact,"
+	" options - 'idempotency_key' - 'as_of', lead_id, priority, $2, session_id FROM old WHERE status <> 'cancelled'"
+	" ON CONFLICT (session_id) DO NOTHING",
+	2, {UUIDOID, TIMESTAMPTZOID}
+};
+
+static KamStatement next_rerun = {
+	"next rerun",
+	"SELECT rerun_at FROM kam.request WHERE home = kam._home() AND rerun_at IS NOT NULL AND finished_at IS NOT NULL"
+	" ORDER BY rerun_at LIMIT 1",
+	0, {0}
+};
+
+/*
+ * A wait that is still to run again is kept: its row is what runs.  So is what
+ * a person judged: later runs learn from it.
+ */
+#define DISPOSABLE \
+	" r.finished_at IS NOT NULL AND r.finished_at < $1 AND r.rerun_at IS NULL AND NOT EXISTS (" \
+	"SELECT FROM kam.final_decision d WHERE d.session_id = r.session_id AND d.type_of_validation IS NOT NULL)"
+
+static KamStatement find_finished = {
+	"finished runs",
+	"SELECT r.session_id FROM kam.request r WHERE" DISPOSABLE " ORDER BY r.finished_at LIMIT $2",
+	2, {TIMESTAMPTZOID, INT4OID}
+};
+
+static KamStatement delete_run = {
+	"delete run",
+	"DELETE FROM kam.request r WHERE r.session_id = $2 AND" DISPOSABLE,
+	2, {TIMESTAMPTZOID, UUIDOID}
+};
+
+/* The session ids in SPI_tuptable, before the next statement takes its place. */
+static pg_uuid_t *
+copy_ids(uint64 count)
+{
+	pg_uuid_t  *ids = palloc_array(pg_uuid_t, Max(count, 1));
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		bool		isnull;
+
+		ids[i] = *DatumGetUUIDP(kam_column(i, 1, &isnull));
+	}
+	return ids;
+}
+
+int
+kam_store_reruns(TimestampTz now, int limit)
+{
+	KamValues	values;
+	uint64		found,
+				made = 0;
+	pg_uuid_t  *ids;
+
+	kam_values_init(&values);
+	kam_values_add(&values, TimestampTzGetDatum(now));
+	kam_values_add(&values, Int32GetDatum(limit));
+	found = kam_statement_run(&find_reruns, &values);
+	ids = copy_ids(found);
+	for (uint64 i = 0; i < found; i++)
+	{
+		kam_values_init(&values);
+		kam_values_add_uuid(&values, &ids[i]);
+		kam_values_add(&values, TimestampTzGetDatum(now));
+		made += kam_statement_run(&rerun, &values);
+	}
+	return (int) made;
+}
+
+TimestampTz
+kam_store_next_rerun(void)
+{
+	bool		isnull;
+
+	if (kam_statement_run(&next_rerun, NULL) == 0)
+		return 0;
+	return DatumGetTimestampTz(kam_column(0, 1, &isnull));
+}
+
+int
+kam_store_delete_finished(TimestampTz before, int limit)
+{
+	KamValues	values;
+	uint64		found,
+				deleted = 0;
+	pg_uuid_t  *ids;
+
+	kam_values_init(&values);
+	kam_values_add(&values, TimestampTzGetDatum(before));
+	kam_values_add(&values, Int32GetDatum(limit));
+	found = kam_statement_run(&find_finished, &values);
+	ids = copy_ids(found);
+	for (uint64 i = 0; i < found; i++)
+	{
+		kam_values_init(&values);
+		kam_values_add(&values, TimestampTzGetDatum(before));
+		kam_values_add_uuid(&values, &ids[i]);
+		deleted += kam_statement_run(&delete_run, &values);
+	}
+	return (int) deleted;
+}

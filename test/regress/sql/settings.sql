@@ -1,0 +1,33 @@
+-- Settings: defaults, who may change them, what they refuse.
+\getenv srcdir PG_ABS_SRCDIR
+\set helpers :srcdir /helpers.sql
+\i :helpers
+
+SELECT name, setting, unit, context, vartype, boot_val FROM pg_settings WHERE name LIKE 'kam.%'
+   AND name NOT IN ('kam.databases', 'kam.poll_interval', 'kam.schedules') ORDER BY name COLLATE "C";
+SELECT name, context, vartype, boot_val FROM pg_settings WHERE name IN ('kam.databases', 'kam.poll_interval', 'kam.schedules') ORDER BY name COLLATE "C";
+SELECT name AS undescribed FROM pg_settings WHERE name LIKE 'kam.%' AND (short_desc = '' OR extra_desc IS NULL);
+
+SELECT pg_temp.refused('SET kam.clock = ''yesterday''');
+SELECT pg_temp.refused('SET kam.clock = ''2026-02-30T10:00:00Z''');
+SELECT pg_temp.refused('SET kam.default_timezone = ''Mars/Olympus''');
+SELECT pg_temp.refused('SET kam.default_timezone = ''''');
+SELECT pg_temp.refused('SET kam.databases = ''x''');
+SELECT pg_temp.refused('SET kam.no_such_setting = 1');
+
+-- The clock stands where it is put, and moves again when it is let go.
+SET kam.clock = '2026-03-10T10:00:00+01:00';
+SELECT kam._now() AT TIME ZONE 'UTC' AS now;
+SET kam.clock = '2026-03-10 10:00:00.25';
+SELECT kam._now() AT TIME ZONE 'UTC' AS now;
+SELECT kam.kam_decide(pg_temp.contact()) #>> '{metadata,processing_date}' AS processing_date;
+SET kam.clock = '';
+SELECT abs(extract(epoch FROM clock_timestamp() - kam._now())) < 5 AS real_time;
+RESET kam.clock;
+
+-- Contacts without a zone of their own are read in the default one.
+SELECT (pg_temp.contact() #- '{contact_info,timezone}') AS c \gset
+SELECT kam.kam_decide(:'c', '2026-03-10T03:00:00Z') #>> '{final_decision,execution_timing,timezone}' AS zone;
+SET kam.default_timezone = 'America/New_York';
+SELECT kam.kam_decide(:'c', '2026-03-10T03:00:00Z') #>> '{final_decision,execution_timing,timezone}' AS zone;
+RESET kam.default_timezone;

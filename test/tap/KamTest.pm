@@ -1,0 +1,137 @@
+# What the TAP tests share: a server with kam, sample contacts, waiting for a condition.
+package KamTest;
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use Exporter 'import';
+use File::Basename qw(dirname);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(kam_node contact kam_run wait_until judged_calls hold_calls blocked_worker wait_for_restart reload AS_OF);
+
+use constant AS_OF => '2026-03-11T10:00:00+01:00';
+
+my $root = abs_path(dirname(__FILE__) . '/../..');
+
+# A started server.  Options: preload (1), databases ('postgres'), conf (more lines), extension (1).
+# The poll is so slow that a test only ends in time when commits wake the worker.
+sub kam_node
+{
+    my ($name, %option) = @_;
+    my $preload = $option{preload} // 1;
+    my $databases = $option{databases} // 'postgres';
+    my $node = PostgreSQL::Test::Cluster->new($name);
+
+    $node->init;
+    $node->append_conf('postgresql.conf', <<"CONF");
+shared_preload_libraries = '@{[ $preload ? 'kam' : '' ]}'
+max_worker_processes = 16
+timezone = 'Europe/Paris'
+restart_after_crash = on
+autovacuum = off
+CONF
+    $node->append_conf('postgresql.conf', "kam.databases = '$databases'\nkam.poll_interval = '10min'\n")
+        if $preload;
+    $node->append_conf('postgresql.conf', $option{conf}) if $option{conf};
+    $node->start;
+    $node->safe_psql('postgres', 'CREATE EXTENSION kam') if $option{extension} // 1;
+    return $node;
+}
+
+# A sample contact as an SQL literal.
+sub contact
+{
+    my ($name) = @_;
+    my $file = "$root/examples/contacts/$name.json";
+    my $json = slurp_file($file);
+
+    return "\$contact\$$json\$contact\$::jsonb";
+}
+
+# Asks for a run at the samples' moment; returns its session_id.
+sub kam_run
+{
+    my ($node, $name, $options, $database) = @_;
+    my $more = $options ? ", $options" : '';
+
+    return $node->safe_psql($database // 'postgres',
+        "SELECT kam.kam_run(" . contact($name) . ", '{\"as_of\": \"@{[AS_OF]}\"$more}') ->> 'session_id'");
+}
+
+sub wait_until
+{
+    my ($node, $query, $what, $database) = @_;
+    my $done = $node->poll_query_until($database // 'postgres', $query);
+
+    ok($done, $what);
+    if (!$done)
+    {
+        diag($node->safe_psql($database // 'postgres', 'SELECT * FROM kam.kam_worker_status()'));
+        diag($node->safe_psql($database // 'postgres',
+            'SELECT session_id, status, attempts, lease_owner, next_attempt_at, error FROM kam.request ORDER BY created_at LIMIT 20'));
+    }
+    return $done;
+}
+
+# Calls of a session, one line each, with what changes when a row is written again.
+sub judged_calls
+{
+    my ($node, $session, $below) = @_;
+    my $filter = defined $below ? "AND call_no < $below" : '';
+
+    return $node->safe_psql('postgres',
+        "SELECT call_no, agent, iteration, attempt, status, xmin, started_at, finished_at, md5(output::text)"
+            . " FROM kam.agent_call WHERE session_id = '$session' $filter ORDER BY call_no");
+}
+
+# From now on the worker stops before it writes a row that fulfils the condition, while somebody holds advisory lock 42.
+sub hold_calls
+{
+    my ($node, $table, $condition) = @_;
+
+    $node->safe_psql('postgres', <<"SQL");
+CREATE OR REPLACE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS
+\$\$ BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(42); RETURN NEW; END \$\$;
+DROP TRIGGER IF EXISTS hold ON kam.agent_call;
+DROP TRIGGER IF EXISTS hold ON kam.final_decision;
+DROP TRIGGER IF EXISTS hold ON kam.decision_evaluation;
+CREATE TRIGGER hold BEFORE INSERT ON kam.$table FOR EACH ROW WHEN ($condition) EXECUTE FUNCTION public.hold();
+SQL
+    return;
+}
+
+# The process id of the worker that waits for advisory lock 42.
+sub blocked_worker
+{
+    my ($node) = @_;
+    my $query = "FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+        . " WHERE l.locktype = 'advisory' AND l.objid = 42 AND NOT l.granted AND a.backend_type = 'kam worker'";
+
+    $node->poll_query_until('postgres', "SELECT count(*) > 0 $query") or return;
+    return (split /\n/, $node->safe_psql('postgres', "SELECT pid $query"))[0];
+}
+
+# After a kill -9 the whole server restarts: waits until it answers again, and did restart.
+sub wait_for_restart
+{
+    my ($node, $before) = @_;
+
+    return $node->poll_query_until('postgres', "SELECT pg_postmaster_start_time() IS NOT NULL AND NOT EXISTS"
+            . " (SELECT FROM pg_stat_activity WHERE pid = $before)");
+}
+
+# Changes settings for good and has every process read them.
+sub reload
+{
+    my ($node, @setting) = @_;
+
+    $node->safe_psql('postgres', "ALTER SYSTEM SET $_") for @setting;
+    $node->reload;
+    return;
+}
+
+1;

@@ -1,0 +1,170 @@
+/*
+ * test/unit/test_pipeline.c: the run's state machine: order of calls, retries
+ * of wave 1, the guard, replay from recorded outputs.
+ */
+#include "contacts.h"
+
+#define AS_OF "2026-03-11T10:00:00+01:00"
+#define CONTACT "{'contact_info': {'full_name': 'Inès Martin', 'email': 'ines@acier.example', 'owner': 'Julie Moreau', 'company': 'Acier SA'}, 'activities': [" \
+	"{'activity_type': 'email', 'direction': 'outbound', 'recorded_on': '2026-03-03T10:00:00+01:00', 'metadata': {'body': 'Bonjour Inès, voici notre présentation.'}}," \
+	"{'activity_type': 'email', 'direction': 'inbound', 'recorded_on': '2026-03-10T10:00:00+01:00', 'metadata': {'subject': 'Module 4', 'body': 'Bonjour Julie, pouvez-vous m`envoyer la fiche technique du module 4 ? Merci.'}}]}"
+
+/* The built-in answer to the next due call. */
+static json_t *
+answer(TestRun *t, int agent)
+{
+	return kam_builtin_run(&t->run.env, (KamAgent) agent, kam_run_inputs(&t->run, (KamAgent) agent));
+}
+
+/* Answers due calls until the stage is reached. */
+static void
+advance_to(TestRun *t, KamRunStage stage)
+{
+	int			agent;
+
+	while (t->run.stage != stage && (agent = kam_run_next_call(&t->run)) >= 0)
+		kam_run_accept(&t->run, (KamAgent) agent, answer(t, agent));
+	CHECK_INT(t->run.stage, stage);
+}
+
+TEST(a_clean_run_makes_ten_calls_in_order)
+{
+	TestRun    *t = open_run(CONTACT, AS_OF);
+	int			agent,
+				calls = 0;
+
+	while ((agent = kam_run_next_call(&t->run)) >= 0)
+	{
+		CHECK_INT(agent, calls);
+		kam_run_accept(&t->run, (KamAgent) agent, answer(t, agent));
+		calls++;
+	}
+	CHECK_INT(calls, 9);
+	CHECK_INT(t->run.stage, KAM_RUN_GUARD);
+	CHECK(json_is_object(t->run.decision));
+	CHECK(!t->run.replaced);
+	CHECK_INT(json_array_size(t->run.findings), 0);
+	kam_run_saved(&t->run);
+	CHECK_INT(kam_run_next_call(&t->run), KAM_DECISION_EVALUATOR);
+	kam_run_accept(&t->run, KAM_DECISION_EVALUATOR, answer(t, KAM_DECISION_EVALUATOR));
+	CHECK_INT(t->run.stage, KAM_RUN_JUDGED);
+	CHECK_INT(kam_run_next_call(&t->run), -1);
+	close_run(t);
+}
+
+static json_t *
+verdict(const char *action, const char *instructions)
+{
+	char		text[1000];
+
+	snprintf(text, sizeof text, "{'evaluation_decision': {'action': '%s', 'reasoning': 'x', 'retry_instructions': %s},"
+			 " 'fact_check': {}, 'quality_scores': {}}", action, instructions);
+	return test_json(text);
+}
+
+TEST(only_agents_with_an_instruction_run_again)
+{
+	TestRun    *t = open_run(CONTACT, AS_OF);
+
+	advance_to(t, KAM_RUN_EVALUATION);
+	kam_run_accept(&t->run, KAM_WAVE1_EVALUATOR,
+				   verdict("retry", "{'state_analyzer': 'Look again.', 'timing_strategist': null, 'opportunity_detector': ''}"));
+	CHECK_INT(t->run.stage, KAM_RUN_WAVE1);
+	CHECK_INT(t->run.iteration, 2);
+	for (int i = 0; i < KAM_AGENTS; i++)
+		CHECK_INT(t->run.due[i], i == KAM_STATE_ANALYZER);
+	CHECK_STR(json_string_value(kam_run_inputs(&t->run, KAM_STATE_ANALYZER)->instruction), "Look again.");
+	close_run(t);
+}
+
+TEST(any_action_but_continue_is_a_retry_of_all_without_instructions)
+{
+	static const char *const actions[] = {"retry", "stop", ""};
+
+	for (size_t a = 0; a < KAM_LENGTHOF(actions); a++)
+	{
+		TestRun    *t = open_run(CONTACT, AS_OF);
+
+		advance_to(t, KAM_RUN_EVALUATION);
+		kam_run_accept(&t->run, KAM_WAVE1_EVALUATOR, verdict(actions[a], "null"));
+		CHECK_INT(t->run.stage, KAM_RUN_WAVE1);
+		for (int i = 0; i < KAM_AGENTS; i++)
+			CHECK_INT(t->run.due[i], i <= KAM_TIMING_STRATEGIST);
+		close_run(t);
+	}
+}
+
+TEST(the_third_iteration_is_forced_on)
+{
+	TestRun    *t = open_run(CONTACT, AS_OF);
+
+	for (int i = 1; i <= 3; i++)
+	{
+		advance_to(t, KAM_RUN_EVALUATION);
+		CHECK_INT(t->run.iteration, i);
+		kam_run_accept(&t->run, KAM_WAVE1_EVALUATOR, verdict("retry", "null"));
+	}
+	CHECK_INT(t->run.stage, KAM_RUN_WAVE2);
+	CHECK(t->run.forced);
+	close_run(t);
+}
+
+TEST(an_evaluator_of_any_shape_is_survived)
+{
+	static const char *const shapes[] = {"{}", "{'evaluation_decision': 3}", "{'evaluation_decision': {'action': {}}}", "{'evaluation_decision': {'retry_instructions': []}}"};
+
+	for (size_t s = 0; s < KAM_LENGTHOF(shapes); s++)
+	{
+		TestRun    *t = open_run(CONTACT, AS_OF);
+
+		advance_to(t, KAM_RUN_EVALUATION);
+		kam_run_accept(&t->run, KAM_WAVE1_EVALUATOR, test_json(shapes[s]));
+		CHECK_INT(t->run.stage, KAM_RUN_WAVE1);
+		CHECK_INT(t->run.iteration, 2);
+		close_run(t);
+	}
+}
+
+TEST(a_synthesis_past_repair_is_replaced_by_the_built_in_one)
+{
+	TestRun    *t = open_run(CONTACT, AS_OF);
+
+	advance_to(t, KAM_RUN_SYNTHESIS);
+	kam_run_accept(&t->run, KAM_SYNTHESIS_ORCHESTRATOR, test_json("{'final_decision': {'action': 'sing'}}"));
+	CHECK_INT(t->run.stage, KAM_RUN_GUARD);
+	CHECK(t->run.replaced);
+	CHECK(json_array_size(t->run.findings) > 0);
+	CHECK_STR(kam_get_string(kam_get_object(t->run.decision, "final_decision"), "action"), "send_message");
+	CHECK(json_is_true(kam_dig(t->run.decision, "metadata.repaired")));
+	close_run(t);
+}
+
+TEST(recorded_outputs_lead_to_the_same_state)
+{
+	TestRun    *first = open_run(CONTACT, AS_OF),
+			   *again;
+	json_t	   *recorded[KAM_AGENTS] = {NULL};
+	int			agent,
+				n = 0;
+
+	while ((agent = kam_run_next_call(&first->run)) >= 0)
+	{
+		recorded[n++] = answer(first, agent);
+		kam_run_accept(&first->run, (KamAgent) agent, json_incref(recorded[n - 1]));
+	}
+	/* stop after each call, as a crash would, and go on from the rows */
+	for (int stop = 0; stop <= n; stop++)
+	{
+		again = open_run(CONTACT, AS_OF);
+		for (int i = 0; i < stop; i++)
+			kam_run_accept(&again->run, (KamAgent) kam_run_next_call(&again->run), json_incref(recorded[i]));
+		advance_to(again, KAM_RUN_GUARD);
+		CHECK(json_equal(again->run.decision, first->run.decision), "after %d calls", stop);
+		close_run(again);
+	}
+	for (int i = 0; i < n; i++)
+		json_decref(recorded[i]);
+	close_run(first);
+}
+
+RUN_TESTS()
