@@ -26,6 +26,7 @@ PGDLLEXPORT void _PG_init(void);
 char	   *kam_databases;
 bool		kam_schedules;
 bool		kam_paused;
+bool		kam_auto_suppress;
 char	   *kam_clock;
 char	   *kam_default_timezone;
 int			kam_workers;
@@ -78,6 +79,9 @@ static const BoolSetting bool_setting[] = {
 	{"kam.paused", "The kill switch: nothing is called, decided or sent; everything is kept.",
 		"Requests queue up and are worked off when it is switched off again. Reload is enough.",
 	&kam_paused, false, PGC_SIGHUP},
+	{"kam.auto_suppress", "Whether an opt-out found in a contact's words suppresses the contact's address.",
+		"Off, the decision still is no_action, but nothing is written to Suppression. Reload is enough.",
+	&kam_auto_suppress, true, PGC_SIGHUP},
 };
 
 static const IntSetting int_setting[] = {
@@ -97,7 +101,7 @@ static const IntSetting int_setting[] = {
 		"A run that takes its worker down with it must not do so for ever.",
 	&kam_max_attempts, 5, 1, 100, PGC_SIGHUP, 0},
 	{"kam.retain_runs", "How long finished runs are kept, with all their rows.",
-		"0 keeps them for ever. A decision goes with its run, a validated one too.",
+		"0 keeps them for ever. A decision goes with its run; runs whose decision a person validated are kept.",
 	&kam_retain_runs, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
 };
 

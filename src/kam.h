@@ -16,6 +16,7 @@
 extern char *kam_databases;		/* comma list of databases that have workers */
 extern bool kam_schedules;
 extern bool kam_paused;			/* the kill switch: nothing is called, everything is kept */
+extern bool kam_auto_suppress;
 extern char *kam_clock;			/* text; read it only through pg/clock.h */
 extern char *kam_default_timezone;
 extern int	kam_workers;		/* per database */

@@ -320,9 +320,12 @@ folded(const Mail *m, int line, char *buffer, size_t size)
 static bool
 begins(const char *text, const char *phrase)
 {
-	size_t		n = strlen(phrase);
-
-	return strncmp(text, phrase, n) == 0 && (text[n] == '\0' || text[n] == ' ');
+	while (*phrase && *text == *phrase)
+	{
+		text++;
+		phrase++;
+	}
+	return *phrase == '\0' && (*text == '\0' || *text == ' ');
 }
 
 static bool

@@ -8,15 +8,43 @@
  */
 #include "core/match.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- compiled form --------------------------------------------------- */
 
 typedef enum NodeKind
 {
-	NODE_ATOM, NODE_CLASS, NODE_GAP, NODE_SPLIT, NODE_NOT, NODE_SENTENCE, NODE_CLAUSE, NODE_END,
+	NODE_ATOM, NODE_CLASS, NODE_GAP, NODE_SPLIT, NODE_CHOICE, NODE_NOT, NODE_SENTENCE, NODE_CLAUSE, NODE_END,
 	NODE_OPEN, NODE_CLOSE, NODE_ACCEPT
 } NodeKind;
+
+struct Node;
+
+/* A way into a group: where it goes on when a token is that atom. */
+typedef struct Way
+{
+	uint16_t	atom;
+	struct Node *next;
+} Way;
+
+/* A sieve over atoms: a bit may be set for several, none is missed. */
+typedef struct Sieve
+{
+	uint64_t	bits[4];
+} Sieve;
+
+/* The ways of a group, by their first atom, with a sieve in front. */
+typedef struct Choice
+{
+	Sieve		sieve;
+	uint64_t	classes;		/* whole classes that are ways of their own */
+	Way		   *way;			/* sorted by atom */
+	int			ways;
+	struct Node **other;		/* ways that begin with no atom */
+	int			others;
+	struct Node *out;			/* behind the group */
+} Choice;
 
 typedef struct Node
 {
@@ -27,6 +55,7 @@ typedef struct Node
 	uint16_t	value;			/* atom or class */
 	struct Node *next,
 			   *other;			/* split: the second way; not: what must not follow */
+	Choice	   *choice;
 } Node;
 
 #define MAX_CLASSES 64
@@ -47,14 +76,18 @@ typedef struct Atom
 	const char *text;
 	uint8_t		length;
 	bool		stem;
-	bool		common;			/* too frequent to hang a pattern on */
+	uint16_t	weight;			/* how often it is met: patterns hang on what is rare */
 	uint64_t	classes;
 	Anchor	   *anchors;
 } Atom;
 
+#define MAX_NEEDS 3
+
 typedef struct Pattern
 {
 	const KamRule *rule;
+	Sieve		need[MAX_NEEDS];	/* of each, some atom must stand in the sentence */
+	int			needs;
 	Node	   *start,
 			   *unless;			/* NULL: none */
 } Pattern;
@@ -157,6 +190,7 @@ make_atom(Lexicon *lx, const char *text, size_t length, bool stem)
 	lx->atom[lx->natoms].text = kam_strndup(lx->arena, text, length);
 	lx->atom[lx->natoms].length = (uint8_t) length;
 	lx->atom[lx->natoms].stem = stem;
+	lx->atom[lx->natoms].weight = 1;
 	lx->table[slot] = (uint16_t) (lx->natoms + 1);
 	lx->seen[bit_of(h) >> 3] |= (uint8_t) (1 << (bit_of(h) & 7));
 	return lx->natoms++;
@@ -393,26 +427,105 @@ parse_class(Compiler *c)
 	return piece;
 }
 
+static uint32_t
+sieve_bit(uint16_t atom)
+{
+	return (uint32_t) atom * UINT32_C(40503) >> 7 & 255;
+}
+
+static inline void
+set_bit(Sieve *sieve, uint16_t atom)
+{
+	uint32_t	bit = sieve_bit(atom);
+
+	sieve->bits[bit >> 6] |= UINT64_C(1) << (bit & 63);
+}
+
+static inline bool
+has_bit(const Sieve *sieve, uint16_t atom)
+{
+	uint32_t	bit = sieve_bit(atom);
+
+	return (sieve->bits[bit >> 6] >> (bit & 63) & 1) != 0;
+}
+
+static inline bool
+share_bit(const Sieve *a, const Sieve *b)
+{
+	return ((a->bits[0] & b->bits[0]) | (a->bits[1] & b->bits[1]) | (a->bits[2] & b->bits[2]) | (a->bits[3] & b->bits[3])) != 0;
+}
+
+static int
+compare_ways(const void *a, const void *b)
+{
+	return (int) ((const Way *) a)->atom - (int) ((const Way *) b)->atom;
+}
+
+#define MAX_WAYS 256
+
+/* "(a|b c|{d})": every way is reached by its first atom where it has one. */
 static Piece
 parse_group(Compiler *c)
 {
-	Piece		piece = {NULL, NULL, 0, 0, NULL, 0};
+	KamArena   *arena = c->lx->arena;
+	Node	   *node = new_node(c, NODE_CHOICE, 0),
+			   *out = new_node(c, NODE_GAP, 0); /* a gap of no words: nothing */
+	Choice	   *choice = KAM_NEW(arena, Choice);
+	Piece		piece = {node, out, 1000, 0, NULL, 0};
+	Piece		way[MAX_WAYS];
+	int			ways = 0,
+				atoms = 0;
+	bool		all_known = true;
 
+	node->choice = choice;
+	choice->out = out;
 	c->p++;
 	for (;;)
 	{
-		Piece		way = parse_row(c, NULL, NULL, 0);
-
-		piece = piece.first ? either(c, piece, way) : way;
-		if (*c->p == '|')
-			c->p++;
-		else
+		if (ways == MAX_WAYS)
+		{
+			complain(c, "too many ways");
+			return single(c, new_node(c, NODE_ATOM, 0), 1);
+		}
+		way[ways] = parse_row(c, NULL, NULL, 0);
+		way[ways].last->next = out;
+		if (way[ways].min < piece.min)
+			piece.min = way[ways].min;
+		if (way[ways].max > piece.max)
+			piece.max = way[ways].max;
+		all_known &= way[ways].atoms != NULL;
+		atoms += way[ways].natoms;
+		ways++;
+		if (*c->p != '|')
 			break;
+		c->p++;
 	}
 	if (*c->p == ')')
 		c->p++;
 	else
 		complain(c, "an open bracket");
+	choice->way = KAM_NEW_ARRAY(arena, Way, ways);
+	choice->other = KAM_NEW_ARRAY(arena, Node *, ways);
+	piece.atoms = all_known ? KAM_NEW_ARRAY(arena, int, atoms + 1) : NULL;
+	for (int k = 0; k < ways; k++)
+	{
+		const Node *first = way[k].first;
+
+		if (first->kind == NODE_ATOM)
+		{
+			choice->way[choice->ways].atom = first->value;
+			choice->way[choice->ways++].next = first->next;
+			set_bit(&choice->sieve, first->value);
+		}
+		else if (first->kind == NODE_CLASS && first == way[k].last)
+			choice->classes |= UINT64_C(1) << first->value;
+		else
+			choice->other[choice->others++] = way[k].first;
+		if (all_known)
+			for (int i = 0; i < way[k].natoms; i++)
+				piece.atoms[piece.natoms++] = way[k].atoms[i];
+	}
+	qsort(choice->way, (size_t) choice->ways, sizeof(Way), compare_ways);
 	return piece;
 }
 
@@ -544,6 +657,7 @@ parse_row(Compiler *c, Piece *pieces, int *npieces, int room)
 static void
 anchor_pattern(Compiler *c, int pattern, const Piece *pieces, int npieces)
 {
+	Pattern    *needing = &c->lx->pattern[pattern];
 	int			best = -1,
 				best_cost = 0,
 				min = 0,
@@ -558,7 +672,7 @@ anchor_pattern(Compiler *c, int pattern, const Piece *pieces, int npieces)
 			int			cost = 0;
 
 			for (int i = 0; i < pieces[k].natoms; i++)
-				cost += c->lx->atom[pieces[k].atoms[i]].common ? 200 : 1;
+				cost += c->lx->atom[pieces[k].atoms[i]].weight;
 			if (best < 0 || cost < best_cost)
 			{
 				best = k;
@@ -575,6 +689,17 @@ anchor_pattern(Compiler *c, int pattern, const Piece *pieces, int npieces)
 		complain(c, "no word to hang it on");
 		return;
 	}
+	/* the other pieces that it cannot do without, those with few words first */
+	for (int most = 12; most <= 96; most *= 2)
+		for (int k = 0; k < npieces; k++)
+			if (k != best && pieces[k].min > 0 && pieces[k].natoms > most / 2 * (most > 12) && pieces[k].natoms <= most &&
+				needing->needs < MAX_NEEDS)
+			{
+				Sieve	   *need = &needing->need[needing->needs++];
+
+				for (int i = 0; i < pieces[k].natoms; i++)
+					set_bit(need, (uint16_t) pieces[k].atoms[i]);
+			}
 	for (int i = 0; i < pieces[best].natoms; i++)
 	{
 		Atom	   *atom = &c->lx->atom[pieces[best].atoms[i]];
@@ -607,7 +732,12 @@ compile(Lexicon *lx, const char *text, int pattern)
 	return row.first;
 }
 
-/* Words so frequent that no pattern should hang on them. */
+/* Weights relative to an ordinary word's. */
+#define COMMON_WEIGHT 50
+#define NUMBER_WEIGHT 200
+#define CAPITAL_WEIGHT 750
+
+/* Words so frequent that patterns should rather not hang on them. */
 static const char common_words[] =
 	"je nous on vous tu il elle ils elles le la les l un une des du de d et est sont en que qui qu pour dans sur avec a au"
 	" aux ce cette ces c mon ma mes votre vos notre nos ne n pas plus mais ou par si bien merci me m te se s y i we you he"
@@ -653,13 +783,14 @@ build(Lexicon *lx)
 	lx->money = make_atom(lx, "#money", 6, false);
 	lx->capital = make_atom(lx, "{Name}", 6, false);
 	lx->contact = make_atom(lx, "{contact}", 9, false);
-	lx->atom[lx->number].common = lx->atom[lx->capital].common = true;
+	lx->atom[lx->number].weight = NUMBER_WEIGHT;
+	lx->atom[lx->capital].weight = CAPITAL_WEIGHT;
 	lx->atom[lx->contact].classes |= UINT64_C(1) << KAM_CLASS_CONTACT;
 	for (const char *p = common_words; *p;)
 	{
 		size_t		length = strcspn(p, " ");
 
-		lx->atom[make_atom(lx, p, length, false)].common = true;
+		lx->atom[make_atom(lx, p, length, false)].weight = COMMON_WEIGHT;
 		p += length;
 		p += *p == ' ';
 	}
@@ -729,6 +860,7 @@ typedef struct Scan
 	const uint64_t *classes;
 	int			begin,			/* the sentence: tokens [begin, end) */
 				end;
+	Sieve		present;		/* its atoms */
 	int			name_first,
 				name_last;
 } Scan;
@@ -740,6 +872,58 @@ has_atom(const TokenAtoms *t, uint16_t atom)
 		if (t->atom[k] == atom)
 			return true;
 	return false;
+}
+
+static int	follow(Scan *s, const Node *n, int pos);
+
+/* A group: only the ways that the token at pos can open are tried. */
+static int
+follow_choice(Scan *s, const Choice *choice, int pos)
+{
+	if (pos < s->end)
+	{
+		const TokenAtoms *t = &s->atoms[pos];
+
+		if (s->classes[pos] & choice->classes)
+		{
+			int			found = follow(s, choice->out, pos + 1);
+
+			if (found >= 0)
+				return found;
+		}
+		for (int k = 0; k < t->count; k++)
+		{
+			int			low = 0,
+						high = choice->ways;
+
+			if (!has_bit(&choice->sieve, t->atom[k]))
+				continue;
+			while (low < high)
+			{
+				int			middle = (low + high) / 2;
+
+				if (choice->way[middle].atom < t->atom[k])
+					low = middle + 1;
+				else
+					high = middle;
+			}
+			for (; low < choice->ways && choice->way[low].atom == t->atom[k]; low++)
+			{
+				int			found = follow(s, choice->way[low].next, pos + 1);
+
+				if (found >= 0)
+					return found;
+			}
+		}
+	}
+	for (int k = 0; k < choice->others; k++)
+	{
+		int			found = follow(s, choice->other[k], pos);
+
+		if (found >= 0)
+			return found;
+	}
+	return -1;
 }
 
 /* The token behind the match, or -1. */
@@ -785,6 +969,8 @@ follow(Scan *s, const Node *n, int pos)
 						return found;
 					return follow(s, n->other, pos);
 				}
+			case NODE_CHOICE:
+				return follow_choice(s, n->choice, pos);
 			case NODE_NOT:
 				if (follow(s, n->other, pos) >= 0)
 					return -1;
@@ -862,7 +1048,7 @@ find_atoms(const Lexicon *lx, const KamToken *token, const char *names, bool sho
 	}
 	if (token->flags & KAM_TOKEN_CAPITAL)
 	{
-		if (!shouting && !(*classes >> KAM_CLASS_NOT_NAME & 1) && !(exact >= 0 && lx->atom[exact].common))
+		if (!shouting && !(*classes >> KAM_CLASS_NOT_NAME & 1) && !(exact >= 0 && lx->atom[exact].weight == COMMON_WEIGHT))
 			note_atom(lx, t, classes, lx->capital);
 		if (names && token->length > 1 && names_contact(names, token))
 			note_atom(lx, t, classes, lx->contact);
@@ -891,6 +1077,9 @@ try_anchor(Scan *s, const Pattern *pattern, const Anchor *anchor, int at, KamHit
 {
 	int			from = at - anchor->max_before;
 
+	for (int k = 0; k < pattern->needs; k++)
+		if (!share_bit(&s->present, &pattern->need[k]))
+			return false;
 	if (from < s->begin)
 		from = s->begin;
 	for (int pos = at - anchor->min_before; pos >= from; pos--)
@@ -921,7 +1110,7 @@ kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact)
 	const Lexicon *lx = get_lexicon();
 	KamHits		hits = {NULL, 0, NULL};
 	TokenAtoms *atoms = KAM_NEW_ARRAY(arena, TokenAtoms, tokens->count + 1);
-	Scan		scan = {tokens, atoms, NULL, 0, 0, -1, -1};
+	Scan		scan = {.tokens = tokens, .atoms = atoms, .name_first = -1, .name_last = -1};
 	const char *names = NULL;
 	int			room = 0,
 				capitals = 0;
@@ -946,6 +1135,10 @@ kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact)
 			scan.end = k + 1;
 			while (scan.end < tokens->count && tokens->token[scan.end].sentence == tokens->token[k].sentence)
 				scan.end++;
+			memset(&scan.present, 0, sizeof scan.present);
+			for (int i = scan.begin; i < scan.end; i++)
+				for (int j = 0; j < atoms[i].count; j++)
+					set_bit(&scan.present, atoms[i].atom[j]);
 		}
 		for (int i = 0; i < atoms[k].count; i++)
 			for (const Anchor *a = lx->atom[atoms[k].atom[i]].anchors; a; a = a->next)

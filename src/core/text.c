@@ -57,6 +57,16 @@ static const uint8_t ascii_kind[128] = {
 	ROW16(0), ROW16(16), ROW16(32), ROW16(48), ROW16(64), ROW16(80), ROW16(96), ROW16(112)
 };
 
+#define WORD_ROW(c) \
+	(char) (((c) >= 'a' && (c) <= 'z') || ((c) >= '0' && (c) <= '9') ? (c) : (c) >= 'A' && (c) <= 'Z' ? (c) + 32 : 0)
+#define WORD4(c) WORD_ROW(c), WORD_ROW((c) + 1), WORD_ROW((c) + 2), WORD_ROW((c) + 3)
+#define WORD16(c) WORD4(c), WORD4((c) + 4), WORD4((c) + 8), WORD4((c) + 12)
+
+/* The folded letter or digit of an ASCII byte, else 0. */
+static const char ascii_word[256] = {
+	WORD16(0), WORD16(16), WORD16(32), WORD16(48), WORD16(64), WORD16(80), WORD16(96), WORD16(112)
+};
+
 /* Decode one UTF-8 sequence; 0 bytes when it is invalid. */
 static int
 decode(const unsigned char *s, size_t left, uint32_t *point)
@@ -359,8 +369,10 @@ mark_money(Scanner *sc, const char *word)
 	static const char *const units[] = {"eur", "euro", "euros", "usd", "dollar", "dollars", "gbp", "chf", "cad", "keur",
 		"ke", "pounds", "balles"};
 
+	if (strchr("eudgckpb", word[0]) == NULL)
+		return;
 	for (size_t k = 0; k < KAM_LENGTHOF(units); k++)
-		if (strcmp(units[k], word) == 0)
+		if (units[k][0] == word[0] && strcmp(units[k], word) == 0)
 		{
 			if (sc->count >= 2 && sc->token[sc->count - 2].flags & KAM_TOKEN_NUMBER)
 				sc->token[sc->count - 2].flags |= KAM_TOKEN_MONEY;
@@ -433,6 +445,15 @@ scan_word(Scanner *sc)
 
 	for (;;)
 	{
+		/* most words are plain ASCII */
+		while (sc->i < sc->len && ascii_word[sc->s[sc->i]])
+		{
+			*sc->out++ = ascii_word[sc->s[sc->i++]];
+			letters++;
+		}
+		if (sc->i >= sc->len)
+			break;
+		ch = read_char(sc->s + sc->i, sc->len - sc->i);
 		if (ch.kind == CHAR_LETTER || ch.kind == CHAR_DIGIT)
 		{
 			if (ch.nfold == 0)
@@ -446,9 +467,6 @@ scan_word(Scanner *sc)
 		else if (ch.kind != CHAR_IGNORED)
 			break;
 		sc->i += ch.bytes;
-		if (sc->i >= sc->len)
-			break;
-		ch = read_char(sc->s + sc->i, sc->len - sc->i);
 	}
 	if (sc->i < sc->len)
 	{
@@ -464,7 +482,7 @@ scan_word(Scanner *sc)
 			return;
 	}
 	length = close_word(sc, word);
-	if (length >= 2 && length <= 7)
+	if (length >= 2 && length <= 8 && strchr("cwdihsyta", word[0]) != NULL)
 		for (size_t k = 0; k < KAM_LENGTHOF(doubles); k++)
 			if (word[0] == doubles[k].word[0] && strcmp(word, doubles[k].word) == 0)
 			{
@@ -864,8 +882,19 @@ kam_fold_into(char *buffer, size_t size, const char *text, size_t len)
 
 	for (size_t i = 0; i < len;)
 	{
-		Char		ch = read_char(s + i, len - i);
+		Char		ch;
 
+		if (ascii_word[s[i]])
+		{
+			if (n + 4 >= size)
+				break;
+			if (space && n > 0)
+				buffer[n++] = ' ';
+			space = false;
+			buffer[n++] = ascii_word[s[i++]];
+			continue;
+		}
+		ch = read_char(s + i, len - i);
 		if (ch.kind == CHAR_LETTER || ch.kind == CHAR_DIGIT)
 		{
 			if (n + ch.bytes + 4u >= size)

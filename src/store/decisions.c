@@ -38,6 +38,14 @@ static KamStatement plan_rerun = {
 	2, {UUIDOID, TIMESTAMPTZOID}
 };
 
+/* Known already is as good: who asked first, and how, stays. */
+static KamStatement suppress_address = {
+	"suppress address",
+	"INSERT INTO kam.suppression (address, kind, source, reason, created_by)"
+	" VALUES (pg_catalog.lower(pg_catalog.btrim($1)), 'email', 'decision', $2, 'kam') ON CONFLICT (address) DO NOTHING",
+	2, {TEXTOID, TEXTOID}
+};
+
 /* Slack and Zapier hear of every decision unless an endpoint row of that name is off; other endpoints ask for it. */
 static KamStatement notify_decision = {
 	"notify decision",
@@ -146,6 +154,13 @@ kam_store_decision(const pg_uuid_t *session_id, const KamDecisionRow *row)
 	kam_values_add_jsonb(&values, row->notice);
 	kam_statement_run(&notify_decision, &values);
 
+	if (row->suppress != NULL)
+	{
+		kam_values_init(&values);
+		kam_values_add_text(&values, row->suppress);
+		kam_values_add_text(&values, row->suppress_reason);
+		kam_statement_run(&suppress_address, &values);
+	}
 	if (row->rerun)
 	{
 		kam_values_init(&values);

@@ -117,13 +117,15 @@ typedef struct KamDecisionRow
 	const char *owner;
 	const char *linkedin_url;
 	const char *lead_id;
+	const char *suppress;		/* address to suppress, or NULL */
+	const char *suppress_reason;
 	bool		rerun;
 	TimestampTz rerun_at;		/* when "rerun" */
 } KamDecisionRow;
 
 /* The decision saved for this run, or NULL. */
 extern Jsonb *kam_store_saved_decision(const pg_uuid_t *session_id, MemoryContext context);
-/* final_decision, n8n_orchestrator_synthesis and the notifications. */
+/* final_decision, n8n_orchestrator_synthesis, the notifications, and what the decision entails. */
 extern void kam_store_decision(const pg_uuid_t *session_id, const KamDecisionRow *row);
 extern void kam_store_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *criteria,
 								 const char *verdict);

@@ -483,6 +483,11 @@ prepare_save(KamJob *job)
 	row->owner = run->contact.owner;
 	row->linkedin_url = kam_get_string(kam_get_object(run->contact.json, "contact_info"), "linkedin_url");
 	row->lead_id = job->claim.lead_id;
+	if (kam_auto_suppress && run->facts.opt_out != NULL && run->contact.email != NULL)
+	{
+		row->suppress = run->contact.email;
+		row->suppress_reason = run->facts.opt_out->quote;
+	}
 	plan_rerun(job, decision, row);
 	step->kind = KAM_STEP_SAVE;
 	step->status = kam_run_stage_name(KAM_RUN_SAVED);
