@@ -35,7 +35,7 @@ const KamWordClass kam_word_classes[] = {
 	{"not_name",
 		"bonjour bonsoir salut hello hi hey dear cher chere madame monsieur mesdames messieurs mme mr mrs ms mlle merci thanks thank cordialement "
 		"lundi mardi mercredi jeudi vendredi samedi dimanche janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre "
-		"monday tuesday wednesday thursday friday saturday sunday january february march april june july august september october november december "
+		"monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november december "
 		"re fwd tr objet subject pour avec chez sur dans les des une mais donc car puis alors enfin ensuite suite apres avant depuis pendant sans "
 		"si quand comment comme cela ceci cette votre vos notre nos leur elle elles ils rien tout tous toute toutes oui non ok parfait "
 		"what when where who why how which then there here this these those after before since while because still also just let please yes no "
@@ -45,6 +45,7 @@ const KamWordClass kam_word_classes[] = {
 		"q3 q4 t1 t2 t3 t4 hq uk us usa eu ht ttc eur usd poc "},
 	/* ---- shared by all topics ---- */
 	{"word_product", ""},
+	{"product_start", ""},
 	{"us", "vous toi te tu vos votre you your u t"},
 	{"ours", "notre nos mon ma mes l le la les ce cet cette our my the this that du au de"},
 	{"want",
@@ -53,7 +54,7 @@ const KamWordClass kam_word_classes[] = {
 	{"supplier",
 		"fournisseur* prestataire* agence* operateur* banque* assureur* assurance* avocat* comptable* cabinet* hebergeur* imprimeur* "
 		"traiteur* bailleur* proprietaire transporteur* sous_traitant* freelance* supplier* vendor* agency agencies provider* landlord insurer* bank "
-		"telecom* carrier* accountant* lawyer* caterer* contractor* broker*"},
+		"telecom* carrier* accountant* lawyer* caterer* contractor* broker* firm firms haulier* courier* consultancy landlords"},
 	{"other_contract",
 		"assurance* travail bail mutuelle telephon* mobile* internet fibre electricite gaz energie leasing location menage nettoyage entretien interim "
 		"alternance apprentissage stage cdd cdi electricien photocopieur* copieur* imprimante* vehicule* voiture* salle salon hotel vol train "
@@ -78,7 +79,7 @@ const KamWordClass kam_word_classes[] = {
 		"non_renouvellement non_reconduction terminaison"},
 	{"contract",
 		"contrat* abonnement* licence* license* engagement collaboration partenariat* pilote poc essai compte* service* prestation* souscription* "
-		"formule forfait accord plateforme solution* outil* logiciel* experience aventure relation espace maintenance prestations "},
+		"formule forfait accord plateforme solution* outil* logiciel* experience aventure relation espace prestations "},
 	{"hard_contract", "contrat* abonnement* licence* license* collaboration partenariat* pilote prestation* souscription* forfait engagement formule"},
 	{"agreement",
 		"contract* subscription* agreement* licen* plan partnership service services pilot trial account* workspace* seat* membership renewal "
@@ -106,8 +107,8 @@ const KamWordClass kam_word_classes[] = {
 	{"demo", "demo demos demonstration* walkthrough walk_through"},
 	{"praise_fr",
 		"super aime aimee aimes excellent* excellente genial* top impression* convain* convaincu* seduit* conquis* ravi* enthousia* bluff* emball* ador* "
-		"apprec* interessant* pertinent* clair* claire fluide efficace parfait* bravo formidable chouette belle beau enchant* "
-		"epat* plu plait satisf* concluant* utile* brillant* bien remarquable positif* positive* fan magnifique sympa inspirant* topissime impeccable"},
+		"apprec* interessant* pertinent* clair* claire fluide efficace parfait* bravo formidable chouette belle beau enchant* unanimite "
+		"epat* plu plait satisf* concluant* utile* brillant* remarquable positif* positive* fan magnifique sympa inspirant* topissime impeccable"},
 	{"praise_en",
 		"great excellent impress* love* loved amazing fantastic awesome brilliant terrific wonderful liked enjoy* excit* helpful superb "
 		"useful convinc* spot_on sold thrilled delighted blown positive exactly perfect nice good fab keen hooked enthusiastic outstanding wowed "
@@ -115,7 +116,7 @@ const KamWordClass kam_word_classes[] = {
 	{"praise_strong",
 		"excellent* genial* impressionn* convaincu* convaincant* convaincue* seduit* conquis* ravi enthousia* bluff* emball* ador* bravo formidable "
 		"epat* plu concluant* brillant* magnifique impeccable top chapeau adore impress* loved love amazing fantastic awesome brilliant terrific "
-		"wonderful excit* superb thrilled delighted wowed outstanding stunning hooked sold enthusiastic great slick keen blown positive positif* liked enjoyed "
+		"wonderful excit* superb thrilled delighted wowed outstanding stunning hooked sold enthusiastic great slick keen blown positive positif* liked enjoyed unanimite epoustoufl* emerveill* "
 	"satisf* superbe pertinent* interessant* tres_bien really_good spot_on very_good nickel sympa"},
 	{"blame_fr", "decu* decevant* long longue technique trop confus* brouillon* ennuy* mitige* bof moyen* insuffisant* peu rien manqu* complique* lent*"},
 	{"blame_en", "disappoint* confus* boring long too underwhelm* unclear missing lack* slow unimpressed clunky rushed fell"},

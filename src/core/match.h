@@ -9,7 +9,7 @@
  *   stem*       a word that begins so
  *   {name}      a word of a class (lexicon_words.c)
  *   (a|b c|d*)  one of these, each a row of its own
- *   x?          x or nothing; works on words, classes and groups
+ *   x?          x or nothing; x is a whole word, class or group, never a letter
  *   ..3         up to three words, no negation among them
  *   ...3        up to three words, negations too
  *   ~3          up to three words, neither a negation nor a comma between
@@ -21,7 +21,8 @@
  *   <x>         x, and its words are the finding's name (competitor, person)
  *   {Name}      a word with a capital letter
  *   {contact}   the contact's first or last name
- *   {product}   a product of competitors.def
+ *   {product}   a product of competitors.def; {product_start} the first word of one of several
+ *               words; {word_product} one that is an ordinary word too
  */
 #pragma once
 
@@ -53,6 +54,7 @@ typedef struct KamRule
 #define KAM_RULE_HUMAN		2048	/* never in automatic messages */
 #define KAM_RULE_FIRST_DATE 4096	/* the date is the sentence's first, not the one nearest the words */
 #define KAM_RULE_AFTER		8192	/* the date stands behind the words */
+#define KAM_RULE_WEAK		16384	/* says nothing more where a wait is asked for: "not now, in May" */
 
 typedef struct KamRuleTable
 {
@@ -76,6 +78,8 @@ extern const KamRuleTable kam_rules_end_fr,
 			kam_rules_dates_en,
 			kam_rules_deal_fr,
 			kam_rules_deal_en,
+			kam_rules_more_en,
+			kam_rules_more_fr,
 			kam_rules_people;
 /* Product names, folded, words joined by a space; and the number of rows. */
 extern const char *const kam_products[];
@@ -100,8 +104,12 @@ typedef struct KamHits
 	uint64_t   *classes;		/* per token: what kam_token_is asks */
 } KamHits;
 
-/* Every rule that stands in the text, in no particular order. */
-extern KamHits kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact);
+/* Every rule that stands in the text and holds for a speaker (KAM_RULE_THEM ...), in no particular order. */
+extern KamHits kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact, unsigned who);
+
+/* A rule's speakers: its own flags within what its kind allows, or only the machine (signals.c). */
+#define KAM_SPEAKER_MACHINE 8
+extern unsigned kam_rule_speakers(const KamRule *rule);
 
 /* Classes that the judging of a hit needs; members of the table of the same name. */
 typedef enum KamTokenClass

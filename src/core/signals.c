@@ -8,15 +8,10 @@
  */
 #include "core/signals.h"
 
-#include <string.h>
-#include <strings.h>
-
-#include "core/mail.h"
-#include "core/match.h"
-#include "core/when.h"
+#include "core/signals_parts.h"
 
 #define QUOTE_BYTES 160
-#define DATES_KEPT 16
+#define COMPARED_SUBJECTS 30
 
 /* Who speaks. */
 #define THEM	KAM_RULE_THEM
@@ -56,7 +51,7 @@ static const struct
 	[KAM_SIGNAL_DEMO_POSITIVE] = {THEM | NOTED, BY_ALL},
 	[KAM_SIGNAL_COMPETITOR] = {ANYBODY, BY_NEGATION | BY_QUESTION},
 	[KAM_SIGNAL_COMPETITOR_PREFERRED] = {THEM | NOTED, BY_ALL},
-	[KAM_SIGNAL_PILOT] = {ANYBODY, BY_NEGATION},
+	[KAM_SIGNAL_PILOT] = {ANYBODY, 0},
 	[KAM_SIGNAL_PILOT_REVIEW] = {ANYBODY, BY_NEGATION | NEEDS_DATE},
 	[KAM_SIGNAL_OBJECTION] = {THEM | NOTED, BY_NEGATION | BY_QUESTION},
 	[KAM_SIGNAL_TIMING] = {ANYBODY, BY_ALL | NEEDS_DATE},
@@ -70,255 +65,16 @@ static const struct
 	[KAM_SIGNAL_STAKEHOLDER] = {ANYBODY, BY_NEGATION},
 };
 
-typedef struct Reader
+unsigned
+kam_rule_speakers(const KamRule *rule)
 {
-	const KamEnv *env;
-	const KamContact *contact;
-	const KamActivity *activity;
-	unsigned	who;
-	bool		automatic,
-				absence;		/* its subject is one of absence notes */
-	/* the field at hand */
-	const char *field,
-			   *source,			/* as it stands in the contact */
-			   *aligned;		/* the same with what is cut blanked */
-	KamTokens	tokens;
-	KamHits		hits;
-	KamWhen    *when;
-	int			whens;			/* -1: not looked for yet */
-	/* what was found */
-	KamSignal  *signal;
-	uint32_t   *place;			/* per signal: field and byte, for their order */
-	int			count,
-				room;
-} Reader;
+	unsigned	own = rule->flags & ANYBODY;
 
-/* ---- sentences and clauses ------------------------------------------- */
-
-static bool
-same_sentence(const Reader *r, int a, int b)
-{
-	return r->tokens.token[a].sentence == r->tokens.token[b].sentence;
+	if (rule->flags & KAM_RULE_AUTOMATIC)
+		return KAM_SPEAKER_MACHINE;
+	return own ? own & kinds[rule->kind].who : kinds[rule->kind].who;
 }
 
-static int
-clause_begin(const Reader *r, int token)
-{
-	while (token > 0 && same_sentence(r, token, token - 1) && !(r->tokens.token[token].flags & KAM_TOKEN_CLAUSE))
-		token--;
-	return token;
-}
-
-static int
-sentence_begin(const Reader *r, int token)
-{
-	while (token > 0 && same_sentence(r, token, token - 1))
-		token--;
-	return token;
-}
-
-/* The last token of the clause. */
-static int
-clause_end(const Reader *r, int token)
-{
-	while (token + 1 < r->tokens.count && same_sentence(r, token, token + 1) &&
-		   !(r->tokens.token[token + 1].flags & KAM_TOKEN_CLAUSE))
-		token++;
-	return token;
-}
-
-static bool
-word_is(const Reader *r, int token, const char *word)
-{
-	return token >= 0 && token < r->tokens.count && strcmp(r->tokens.token[token].word, word) == 0;
-}
-
-static bool
-word_in(const Reader *r, int token, const char *const *words, size_t count)
-{
-	for (size_t k = 0; k < count; k++)
-		if (word_is(r, token, words[k]))
-			return true;
-	return false;
-}
-
-#define WORD_IN(r, token, words) word_in(r, token, words, KAM_LENGTHOF(words))
-
-/* "plus" negates behind a "ne" alone. */
-static bool
-is_negation(const Reader *r, int token)
-{
-	if (kam_token_is(&r->hits, token, KAM_CLASS_NOT))
-		return true;
-	if (word_is(r, token, "plus"))
-		for (int k = token - 1; k >= 0 && k >= token - 3; k--)
-			if (word_is(r, k, "ne") || word_is(r, k, "n"))
-				return true;
-	return false;
-}
-
-/* Does a negation in front, in the same clause, or right behind undo the words? */
-static bool
-is_negated(const Reader *r, const KamHit *hit)
-{
-	static const char *const carriers[] = {"que", "qu", "that", "question", "intention", "plan", "plans", "mean", "saying", "want", "said", "dit", "think",
-		"pense", "penser", "mind"};
-	static const char *const behind[] = {"pas", "nullement", "aucunement", "jamais"};
-	int			begin = clause_begin(r, hit->first);
-	bool		own_subject = kam_token_is(&r->hits, hit->first, KAM_CLASS_WE);
-
-	if (hit->last + 1 < r->tokens.count && same_sentence(r, hit->last, hit->last + 1) && WORD_IN(r, hit->last + 1, behind))
-		return true;
-	/* "ne le resilions pas": the first half of the negation stands in front */
-	for (int k = hit->first - 1; k >= begin && k >= hit->first - 6; k--)
-	{
-		if (is_negation(r, k))
-		{
-			if (own_subject)
-			{
-				bool		carried = false;
-
-				for (int i = k + 1; i < hit->first; i++)
-					carried |= WORD_IN(r, i, carriers);
-				return carried;
-			}
-			return true;
-		}
-		if (kam_token_is(&r->hits, k, KAM_CLASS_WE) && k < hit->first - 1 && !own_subject)
-		{
-			/* the verb's own subject: what stands before it belongs to another verb, unless it carries this one */
-			if (k > begin && WORD_IN(r, k - 1, carriers))
-				continue;
-			return false;
-		}
-	}
-	return false;
-}
-
-/* Is it only supposed: "si nous devions", "we might"? */
-static bool
-is_supposed(const Reader *r, const KamHit *hit)
-{
-	static const char *const tellers[] = {"know", "dire", "dites", "dis", "voir", "savoir", "sais", "savez", "moi", "ask", "see", "wonder", "confirmer", "tell",
-		"demande", "demander", "check", "verifier", "as", "even", "meme", "comme"};
-	int			begin = clause_begin(r, hit->first),
-				first = sentence_begin(r, hit->first),
-				end = clause_end(r, hit->last);
-
-	for (int k = begin; k < hit->first; k++)
-		if (kam_token_is(&r->hits, k, KAM_CLASS_IF) && !WORD_IN(r, k - 1, tellers) &&
-			!(word_is(r, k, "may") && r->tokens.token[k].flags & KAM_TOKEN_CAPITAL))
-			return true;
-	/* "Si le prix ne baisse pas, nous resilions" */
-	if (first < begin && kam_token_is(&r->hits, first, KAM_CLASS_IF))
-		return true;
-	/* "and if ...", "donc si ..." */
-	if (first + 1 < begin && kam_token_is(&r->hits, first + 1, KAM_CLASS_IF) && !WORD_IN(r, first, tellers))
-		return true;
-	for (int k = hit->last + 1; k <= end; k++)
-		if ((word_is(r, k, "si") || word_is(r, k, "if") || word_is(r, k, "unless") || word_is(r, k, "sauf")) && !WORD_IN(r, k - 1, tellers))
-			return true;
-	return false;
-}
-
-/*
- * Is it asked rather than said?  A clause that opens like a question is one;
- * so is the last clause before the mark.  What stands in an earlier clause was
- * said.
- */
-static bool
-is_asked(const Reader *r, const KamHit *hit)
-{
-	int			begin,
-				end;
-
-	if (!(r->tokens.token[hit->first].flags & KAM_TOKEN_QUESTION))
-		return false;
-	begin = clause_begin(r, hit->first);
-	end = clause_end(r, hit->last);
-	for (int k = begin; k < begin + 3 && k <= hit->first; k++)
-		if (kam_token_is(&r->hits, k, KAM_CLASS_ASK))
-			return true;
-	/* "comment faire, concretement, pour resilier ?" */
-	if (kam_token_is(&r->hits, sentence_begin(r, begin), KAM_CLASS_ASK))
-		return true;
-	return end + 1 >= r->tokens.count || !same_sentence(r, end, end + 1);
-}
-
-/* ---- dates ----------------------------------------------------------- */
-
-static void
-find_dates(Reader *r)
-{
-	if (r->whens < 0)
-		r->whens = kam_when_find(r->env->arena, &r->tokens, r->activity->at, &r->contact->zone, &r->when);
-}
-
-/* Sentences between two tokens. */
-static int
-sentences_apart(const Reader *r, int a, int b)
-{
-	return r->tokens.token[b].sentence - r->tokens.token[a].sentence;
-}
-
-/*
- * The date that belongs to a hit: in its sentence, or the next or the previous
- * one where the rule allows; the nearest to its words, those behind first.
- */
-static const KamWhen *
-date_of(Reader *r, const KamHit *hit, unsigned flags)
-{
-	const KamWhen *best = NULL;
-	int			best_distance = 0;
-
-	find_dates(r);
-	for (int k = 0; k < r->whens; k++)
-	{
-		const KamWhen *w = &r->when[k];
-		int			apart = sentences_apart(r, hit->last, w->first);
-		int			distance;
-
-		if (w->past || w->at < r->activity->at - KAM_DAY || (w->grain == KAM_GRAIN_TIME && w->at < r->activity->at - KAM_HOUR))
-			continue;
-		if (flags & KAM_RULE_DATE_NEAR ? apart < -1 || apart > 1 : apart != 0)
-			continue;
-		if (flags & KAM_RULE_AFTER && w->last < hit->first)
-			continue;
-		if (w->first >= hit->first && w->first <= hit->last + 1)
-			distance = 0;
-		else if (w->first > hit->last)
-			distance = w->first - hit->last;
-		else
-			distance = 2 * (hit->first - w->last);
-		distance += 100 * (apart < 0 ? -2 * apart : apart);
-		if (flags & KAM_RULE_FIRST_DATE)
-			distance = w->first + 1000 * (apart < 0 ? -apart : apart);
-		if (!best || distance < best_distance)
-		{
-			best = w;
-			best_distance = distance;
-		}
-	}
-	return best;
-}
-
-/* Could the sentence (or, with "near", its neighbours) hold a date at all? */
-static bool
-may_hold_date(const Reader *r, const KamHit *hit, bool near)
-{
-	int			sentence = r->tokens.token[hit->first].sentence;
-
-	for (int k = 0; k < r->tokens.count; k++)
-	{
-		int			apart = r->tokens.token[k].sentence - sentence;
-
-		if (apart > (near ? 1 : 0))
-			break;
-		if (apart >= (near ? -1 : 0) && kam_token_is(&r->hits, k, KAM_CLASS_DATE))
-			return true;
-	}
-	return false;
-}
 
 /* ---- quotes and names ------------------------------------------------ */
 
@@ -355,8 +111,8 @@ shrink_to_visible(const Reader *r, uint32_t *start, uint32_t *end)
 static const char *
 quote_of(const Reader *r, int first, int last)
 {
-	int			a = clause_begin(r, first),
-				b = clause_end(r, last);
+	int			a = kam_reader_clause_begin(r, first),
+				b = kam_reader_clause_end(r, last);
 	uint32_t	start,
 				end;
 
@@ -462,15 +218,15 @@ return_date(Reader *r, const KamHit *hit, unsigned flags)
 	const KamWhen *w;
 	KamTime		at;
 
-	if (!may_hold_date(r, hit, true))
+	if (!kam_reader_may_hold_date(r, hit, true))
 		return KAM_NO_TIME;
-	w = date_of(r, hit, flags);
+	w = kam_reader_date_of(r, hit, flags);
 	if (!w)
 		return KAM_NO_TIME;
 	at = w->at;
 	if (!(flags & KAM_RULE_AFTER))
 		for (int k = 0; k < r->whens; k++)
-			if (r->when[k].first > w->last && r->when[k].first - w->last <= 3 && same_sentence(r, w->last, r->when[k].first) &&
+			if (r->when[k].first > w->last && r->when[k].first - w->last <= 3 && kam_reader_same_sentence(r, w->last, r->when[k].first) &&
 				!r->when[k].past && r->when[k].at > at)
 				at = r->when[k].at;
 	return at;
@@ -481,45 +237,48 @@ judge(Reader *r, const KamHit *hit)
 {
 	const KamRule *rule = hit->rule;
 	unsigned	traits = kinds[rule->kind].traits;
-	unsigned	who = rule->flags & ANYBODY ? rule->flags & ANYBODY : kinds[rule->kind].who;
 	const char *name = rule->name;
 	KamTime		at = KAM_NO_TIME;
 	int			last = hit->last;
 
-	if (!(who & r->who) || !(kinds[rule->kind].who & r->who))
-		return;
 	if (rule->flags & KAM_RULE_AUTOMATIC && !r->automatic)
 		return;
 	if (rule->flags & KAM_RULE_HUMAN && r->automatic)
 		return;
 	if (rule->flags & KAM_RULE_SHORT && r->tokens.count > 8)
 		return;
+	if (rule->flags & KAM_RULE_WEAK && find_signal(r, KAM_SIGNAL_WAIT))
+		return;
 	if (rule->flags & KAM_RULE_QUESTION && !(r->tokens.token[hit->first].flags & KAM_TOKEN_QUESTION))
 		return;
-	if (traits & BY_NEGATION && !(rule->flags & KAM_RULE_NEGATED) && is_negated(r, hit))
+	if (traits & BY_NEGATION && !(rule->flags & KAM_RULE_NEGATED) && kam_reader_is_negated(r, hit))
 		return;
-	if (traits & BY_CONDITION && !(rule->flags & KAM_RULE_IFFY) && is_supposed(r, hit))
+	if (traits & BY_CONDITION && !(rule->flags & KAM_RULE_IFFY) && kam_reader_is_supposed(r, hit))
 		return;
-	if (traits & BY_QUESTION && !(rule->flags & (KAM_RULE_ASKED | KAM_RULE_QUESTION)) && is_asked(r, hit))
+	if (traits & BY_QUESTION && !(rule->flags & (KAM_RULE_ASKED | KAM_RULE_QUESTION)) && kam_reader_is_asked(r, hit))
 		return;
 	if (traits & NEEDS_DATE || rule->flags & (KAM_RULE_DATED | KAM_RULE_DATE_NEAR))
 	{
 		const KamWhen *w;
 
-		if (!may_hold_date(r, hit, rule->flags & KAM_RULE_DATE_NEAR))
+		if (!kam_reader_may_hold_date(r, hit, rule->flags & KAM_RULE_DATE_NEAR))
 			return;
-		w = date_of(r, hit, rule->flags);
+		w = kam_reader_date_of(r, hit, rule->flags);
 		if (!w)
 			return;
 		at = w->at;
-		if (same_sentence(r, w->last, hit->first) && w->last > last)
+		/* "ce soir" is no next step */
+		if (rule->kind == KAM_SIGNAL_TIMING &&
+			kam_local_day(&r->contact->zone, at) <= kam_local_day(&r->contact->zone, r->activity->at))
+			return;
+		if (kam_reader_same_sentence(r, w->last, hit->first) && w->last > last)
 			last = w->last;
 	}
 	else if (rule->kind == KAM_SIGNAL_OUT_OF_OFFICE)
 		at = return_date(r, hit, rule->flags);
-	else if (traits & MAY_HAVE_DATE && may_hold_date(r, hit, false))
+	else if (traits & MAY_HAVE_DATE && kam_reader_may_hold_date(r, hit, false))
 	{
-		const KamWhen *w = date_of(r, hit, rule->flags);
+		const KamWhen *w = kam_reader_date_of(r, hit, rule->flags);
 
 		if (w)
 			at = w->at;
@@ -549,7 +308,7 @@ product_words(const Reader *r, int token)
 			size_t		length = strcspn(p, " ");
 			const KamToken *t;
 
-			if (token + n >= r->tokens.count || (n > 0 && !same_sentence(r, token, token + n)))
+			if (token + n >= r->tokens.count || (n > 0 && !kam_reader_same_sentence(r, token, token + n)))
 			{
 				n = 0;
 				break;
@@ -578,7 +337,7 @@ name_tail(const Reader *r, int last)
 {
 	static const char *const tails[] = {"crm", "sales", "cloud", "marketing", "365", "hub", "360", "copilot"};
 
-	while (last + 1 < r->tokens.count && same_sentence(r, last, last + 1) && !(r->tokens.token[last + 1].flags & KAM_TOKEN_CLAUSE) &&
+	while (last + 1 < r->tokens.count && kam_reader_same_sentence(r, last, last + 1) && !(r->tokens.token[last + 1].flags & KAM_TOKEN_CLAUSE) &&
 		   WORD_IN(r, last + 1, tails) && (r->tokens.token[last + 1].flags & (KAM_TOKEN_CAPITAL | KAM_TOKEN_NUMBER)))
 		last++;
 	return last;
@@ -592,11 +351,26 @@ product_begins(const Reader *r, int token)
 	return kam_token_is(&r->hits, token, KAM_CLASS_PRODUCT);
 }
 
-/* A capital, or a word that the rule took for a product in a phrase of its own. */
+/*
+ * Is a word that is no whole product a name?  With a capital where the rule
+ * takes any name; in small letters only an ambiguous product where the rule
+ * asks for one.
+ */
 static bool
-is_name(const Reader *r, int token)
+may_be_named(const Reader *r, int token, const KamRule *rule)
 {
-	return r->tokens.token[token].flags & KAM_TOKEN_CAPITAL && strcmp(r->tokens.token[token].word, "la") != 0;
+	bool		any_name = strstr(rule->pattern, "{Name}") != NULL;
+
+	if (r->tokens.token[token].flags & KAM_TOKEN_CAPITAL && any_name)
+		return strcmp(r->tokens.token[token].word, "la") != 0;
+	if (strstr(rule->pattern, "product") == NULL)
+		return true;
+	if (any_name || strstr(rule->pattern, "{word_product}") == NULL)
+		return false;
+	for (int k = 0; k < kam_word_product_count; k++)
+		if (kam_reader_word_is(r, token, kam_word_products[k]))
+			return true;
+	return false;
 }
 
 /* Names found by rules, made whole: "Zoho" to "Zoho CRM", "A, B and C" to three. */
@@ -610,39 +384,51 @@ judge_competitor(Reader *r, const KamHit *hit)
 	if (one.name_first < 0 || kam_token_is(&r->hits, one.name_first, KAM_CLASS_CONTACT))
 		return;
 	/* the day of the week is far more often meant */
-	if (word_is(r, one.name_first, "monday") && product_words(r, one.name_first) == 0 && WORD_IN(r, one.name_first - 1, before_days))
+	if (kam_reader_word_is(r, one.name_first, "monday") && product_words(r, one.name_first) == 0 && WORD_IN(r, one.name_first - 1, before_days))
 		return;
 	for (int rounds = 0; rounds < 6; rounds++)
 	{
 		int			next;
+		int			n = product_words(r, one.name_first);
 
-		if (product_begins(r, one.name_first))
-		{
-			int			n = product_words(r, one.name_first);
-
-			if (n > 0)
-				one.name_last = one.name_first + n - 1;
-			else if (!is_name(r, one.name_first) || strstr(hit->rule->pattern, "{Name}") == NULL)
-				return;
-		}
+		if (n > 0)
+			one.name_last = one.name_first + n - 1;
+		else if (!may_be_named(r, one.name_first, hit->rule))
+			return;
 		one.name_last = name_tail(r, one.name_last);
 		if (one.last < one.name_last)
 			one.last = one.name_last;
 		judge(r, &one);
 		next = one.name_last + 1;
-		if (next < r->tokens.count && same_sentence(r, one.name_last, next) && WORD_IN(r, next, links))
+		if (next < r->tokens.count && kam_reader_same_sentence(r, one.name_last, next) && WORD_IN(r, next, links))
 			next++;
-		else if (!(next < r->tokens.count && same_sentence(r, one.name_last, next) && r->tokens.token[next].flags & KAM_TOKEN_CLAUSE))
+		else if (!(next < r->tokens.count && kam_reader_same_sentence(r, one.name_last, next) && r->tokens.token[next].flags & KAM_TOKEN_CLAUSE))
 			break;
-		if (next >= r->tokens.count || !same_sentence(r, one.name_last, next) || !(r->tokens.token[next].flags & KAM_TOKEN_CAPITAL) ||
+		if (next >= r->tokens.count || !kam_reader_same_sentence(r, one.name_last, next) || !(r->tokens.token[next].flags & KAM_TOKEN_CAPITAL) ||
 			kam_token_is(&r->hits, next, KAM_CLASS_NOT_NAME) || kam_token_is(&r->hits, next, KAM_CLASS_CONTACT))
 			break;
 		/* an unknown name in a list only when the list's first one was a product or the link is "and" */
-		if (!product_begins(r, next) && !(word_is(r, next - 1, "et") || word_is(r, next - 1, "and") || word_is(r, next - 1, "ou") || word_is(r, next - 1, "or")))
+		if (!product_begins(r, next) && !(kam_reader_word_is(r, next - 1, "et") || kam_reader_word_is(r, next - 1, "and") || kam_reader_word_is(r, next - 1, "ou") || kam_reader_word_is(r, next - 1, "or")))
 			break;
 		one.name_first = one.name_last = next;
 		one.first = next < one.first ? next : one.first;
 	}
+}
+
+/* Do the words show that a machine wrote them? */
+static bool
+speaks_automatically(Reader *r)
+{
+	for (int k = 0; k < r->hits.count; k++)
+	{
+		KamSignalKind kind = r->hits.hit[k].rule->kind;
+
+		if (kind == KAM_SIGNAL_OUT_OF_OFFICE && r->absence)
+			return true;
+		if (kind == KAM_SIGNAL_AUTO_REPLY)
+			judge(r, &r->hits.hit[k]);
+	}
+	return find_signal(r, KAM_SIGNAL_AUTO_REPLY) != NULL;
 }
 
 static void
@@ -654,24 +440,25 @@ scan_field(Reader *r, const char *field, const char *source, const char *aligned
 	r->tokens = kam_tokenize(r->env->arena, aligned, length);
 	if (r->tokens.count == 0)
 		return;
-	r->hits = kam_match(r->env->arena, &r->tokens, r->contact);
+	r->hits = kam_match(r->env->arena, &r->tokens, r->contact, r->who | (r->automatic || r->absence ? KAM_SPEAKER_MACHINE : 0));
 	r->whens = -1;
-	/* whether it is automatic decides what the other rules may say */
+	/* what only machines say is looked for when a machine speaks */
+	if (!r->automatic && speaks_automatically(r))
+	{
+		r->automatic = true;
+		r->hits = kam_match(r->env->arena, &r->tokens, r->contact, r->who | KAM_SPEAKER_MACHINE);
+	}
+	/* those that others depend on first */
 	for (int k = 0; k < r->hits.count; k++)
-		if (r->hits.hit[k].rule->kind == KAM_SIGNAL_AUTO_REPLY)
-		{
+		if (r->hits.hit[k].rule->kind == KAM_SIGNAL_AUTO_REPLY || r->hits.hit[k].rule->kind == KAM_SIGNAL_WAIT)
 			judge(r, &r->hits.hit[k]);
-			r->automatic |= find_signal(r, KAM_SIGNAL_AUTO_REPLY) != NULL;
-		}
-	for (int k = 0; k < r->hits.count && r->absence; k++)
-		r->automatic |= r->hits.hit[k].rule->kind == KAM_SIGNAL_OUT_OF_OFFICE;
 	for (int k = 0; k < r->hits.count; k++)
 	{
 		KamSignalKind kind = r->hits.hit[k].rule->kind;
 
 		if (kind == KAM_SIGNAL_COMPETITOR || kind == KAM_SIGNAL_COMPETITOR_PREFERRED)
 			judge_competitor(r, &r->hits.hit[k]);
-		else if (kind != KAM_SIGNAL_AUTO_REPLY)
+		else if (kind != KAM_SIGNAL_AUTO_REPLY && kind != KAM_SIGNAL_WAIT)
 			judge(r, &r->hits.hit[k]);
 	}
 	/* a sentence with a question mark */
@@ -681,7 +468,7 @@ scan_field(Reader *r, const char *field, const char *source, const char *aligned
 			{
 				int			end = k;
 
-				while (end + 1 < r->tokens.count && same_sentence(r, k, end + 1))
+				while (end + 1 < r->tokens.count && kam_reader_same_sentence(r, k, end + 1))
 					end++;
 				add_signal(r, KAM_SIGNAL_QUESTION, k, end, KAM_NO_TIME, NULL);
 				k = end;
@@ -834,6 +621,28 @@ settle(Reader *r)
 		drop_moot(r);
 }
 
+/* Its place among the contact's activities; 0 when it is none of them. */
+static int
+place_of(const KamContact *contact, const KamActivity *activity)
+{
+	int			low = 0,
+				high = contact->nactivities;
+
+	/* sorted by time: the first of its moment, then itself */
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (contact->activities[middle].at < activity->at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low < contact->nactivities && &contact->activities[low] != activity)
+		low++;
+	return low < contact->nactivities ? low : 0;
+}
+
 /*
  * The subject counts for messages of theirs and for notes, but not when, after
  * "Re:", it repeats an earlier one or what the body quotes.
@@ -842,30 +651,35 @@ static bool
 subject_counts(const Reader *r, const KamMail *mail)
 {
 	const KamActivity *a = r->activity;
-	const char *bare,
-			   *folded;
-	bool		reply,
-				compared = false;
+	const char *bare;
+	char		folded[128];
+	bool		reply;
+	int			compared = 0;
 
 	if (!a->subject || a->direction == KAM_OUTBOUND)
 		return a->subject && r->who & NOTED;
 	bare = kam_bare_subject(a->subject, &reply);
 	if (!reply)
 		return true;
-	folded = kam_fold(r->env->arena, bare);
-	for (int k = 0; k < r->contact->nactivities; k++)
+	kam_fold_into(folded, sizeof folded, bare, strlen(bare));
+	/* the message that is answered is among the last ones */
+	for (int k = place_of(r->contact, a) - 1; k >= 0 && compared < COMPARED_SUBJECTS; k--)
 	{
 		const KamActivity *other = &r->contact->activities[k];
+		char		earlier[128];
 		bool		answered;
+		const char *their_bare;
 
-		if (other == a || !other->subject || other->at > a->at)
+		if (!other->subject)
 			continue;
-		compared = true;
-		if (strcmp(kam_fold(r->env->arena, kam_bare_subject(other->subject, &answered)), folded) == 0)
+		compared++;
+		their_bare = kam_bare_subject(other->subject, &answered);
+		kam_fold_into(earlier, sizeof earlier, their_bare, strlen(their_bare));
+		if (strcmp(earlier, folded) == 0)
 			return false;
 	}
 	/* with nothing to compare it with, an answer's subject is taken for a repeated one */
-	return compared && !(mail->blanked && a->body && kam_text_contains(r->env->arena, a->body, bare));
+	return compared > 0 && !(mail->blanked && a->body && kam_text_contains(r->env->arena, a->body, bare));
 }
 
 static unsigned

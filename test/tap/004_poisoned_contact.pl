@@ -73,7 +73,7 @@ $node->safe_psql('postgres', "UPDATE kam.agent SET provider = 'builtin', model =
 reload($node, 'kam.max_attempts = 3', 'kam.paused = on');
 $node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION public.crash() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
-$$ BEGIN PERFORM pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid()); PERFORM pg_catalog.pg_sleep(5); RETURN NEW; END $$;
+$$ BEGIN PERFORM pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid()); LOOP NULL; END LOOP; RETURN NEW; END $$;
 CREATE TRIGGER crash BEFORE INSERT ON kam.agent_call FOR EACH ROW
 	WHEN (NEW.session_id = '00000000-0000-4000-8000-000000000001') EXECUTE FUNCTION public.crash();
 SQL

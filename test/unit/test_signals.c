@@ -435,7 +435,7 @@ measure_line(Measure *measure, const json_t *row)
 			bool		right = false;
 
 			for (int k = 0; k < m.signals.count; k++)
-				if ((labels[12].kinds >> m.signals.signal[k].kind & 1) && m.signals.signal[k].name &&
+				if (((KIND(COMPETITOR) | KIND(COMPETITOR_PREFERRED)) >> m.signals.signal[k].kind & 1) && m.signals.signal[k].name &&
 					strcasecmp(m.signals.signal[k].name, json_string_value(name)) == 0)
 					right = true;
 			measure->names++;
