@@ -26,7 +26,8 @@ sub kam_node
     my $databases = $option{databases} // 'postgres';
     my $node = PostgreSQL::Test::Cluster->new($name);
 
-    $node->init;
+    # PostgreSQL::Test drops LC_ALL; a bare locale would give SQL_ASCII, which kam refuses.
+    $node->init(extra => [ '-E', 'UTF8', '--locale=C.UTF-8' ]);
     $node->append_conf('postgresql.conf', <<"CONF");
 shared_preload_libraries = '@{[ $preload ? 'kam' : '' ]}'
 max_worker_processes = 16

@@ -933,6 +933,21 @@ TEST(history_is_counted_as_it_was)
 	json_decref(history);
 }
 
+TEST(practices_do_not_trouble_a_decision_without_a_message)
+{
+	TestRun    *t = open_run("{'contact_info': {'full_name': 'A B', 'email': 'a@b.example', 'owner': 'O P'}, 'activities': ["
+							 "{'activity_type': 'meeting', 'recorded_on': '2026-03-01T10:00:00+01:00', 'metadata': {'start_time': '2026-03-20T10:00:00+01:00', 'status': 'scheduled'}}]}",
+							 "2026-03-11T10:00:00+01:00");
+	json_t	   *practices = test_json("[{'practice_id': 'P', 'title': 'Short', 'body': 'Keep it short.', 'applies_to': ['follow_up', 'EMAIL'], 'language': null}]");
+
+	t->run.in.practices = practices;
+	kam_run_builtin(&t->run, true);
+	CHECK_STR(kam_get_string(kam_get_object(t->run.decision, "final_decision"), "action"), "wait");
+	CHECK_INT(json_object_size(kam_get_object(t->run.output[KAM_CONTENT_GENERATOR], "generated_content")), 0);
+	json_decref(practices);
+	close_run(t);
+}
+
 TEST(edits_and_practices_shape_the_message)
 {
 	json_t	   *history = test_json("[{'action': 'send_message', 'selected_channel': 'EMAIL', 'type_of_validation': 'edited', 'edited_message': 'Court.',"
