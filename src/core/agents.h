@@ -37,7 +37,11 @@ typedef struct KamInputs
 	int			iteration;		/* 1-3 */
 	const char *session_id;		/* NULL in kam_decide */
 	const char *provider;		/* "builtin" */
+	struct KamKept *kept;		/* what the agents of a run find out once for all of them, or NULL */
 } KamInputs;
+
+/* For the inputs of one run; lives in its arena. */
+extern struct KamKept *kam_kept_new(KamArena *arena);
 
 extern const char *kam_agent_name(KamAgent agent);			/* contract's key */
 extern int	kam_agent_from_name(const char *name);			/* -1 when unknown */

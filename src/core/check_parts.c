@@ -140,11 +140,27 @@ kam_rule_safety_check_failed(KamGuard *guard)
 
 /* ---- evidence ------------------------------------------------------------------------ */
 
+/* How a value was reached: its pointer is only written out for a finding. */
+typedef struct Step
+{
+	const struct Step *before;	/* NULL: the decision itself */
+	const char *key;			/* NULL: an element of an array */
+	size_t		index;
+} Step;
+
+static const char *
+path_of(KamArena *arena, const Step *step)
+{
+	if (step == NULL)
+		return "";
+	return step->key != NULL ? kam_printf(arena, "%s/%s", path_of(arena, step->before), step->key)
+		: kam_printf(arena, "%s/%zu", path_of(arena, step->before), step->index);
+}
+
 /* Every array called "evidence", wherever it stands, must hold; with a text beside it, the text too. */
 static void
-check_evidence(KamGuard *guard, const json_t *value, const char *path, int depth)
+check_evidence(KamGuard *guard, const json_t *value, const Step *at, int depth)
 {
-	KamArena   *arena = guard->env->arena;
 	const char *key,
 			   *fault;
 	json_t	   *member;
@@ -156,7 +172,7 @@ check_evidence(KamGuard *guard, const json_t *value, const char *path, int depth
 	{
 		json_array_foreach((json_t *) value, i, member)
 			if (json_is_object(member) || json_is_array(member))
-				check_evidence(guard, member, kam_printf(arena, "%s/%zu", path, i), depth + 1);
+				check_evidence(guard, member, &(Step) {at, NULL, i}, depth + 1);
 	}
 	if (!json_is_object(value))
 		return;
@@ -171,15 +187,16 @@ check_evidence(KamGuard *guard, const json_t *value, const char *path, int depth
 				? kam_claim_fault(guard->env, guard->contact, value)
 				: kam_evidence_fault(guard->env, guard->contact, member);
 			if (fault != NULL)
-				kam_guard_report(guard, kam_printf(arena, "%s/evidence", path), "The evidence does not hold: %s.", fault);
+				kam_guard_report(guard, kam_printf(guard->env->arena, "%s/evidence", path_of(guard->env->arena, at)),
+								 "The evidence does not hold: %s.", fault);
 		}
 		else if (json_is_object(member) || json_is_array(member))
-			check_evidence(guard, member, kam_printf(arena, "%s/%s", path, key), depth + 1);
+			check_evidence(guard, member, &(Step) {at, key, 0}, depth + 1);
 	}
 }
 
 void
 kam_rule_unproven_evidence(KamGuard *guard)
 {
-	check_evidence(guard, guard->decision, "", 0);
+	check_evidence(guard, guard->decision, NULL, 0);
 }

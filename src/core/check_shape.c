@@ -178,24 +178,29 @@ type_names(KamArena *arena, unsigned types)
 	return out;
 }
 
+/* The object in which a key of the table stands; neighbours in the table share it. */
+typedef struct Parent
+{
+	const char *path;			/* NULL: none looked up yet */
+	size_t		length;			/* of the path, without the key */
+	const json_t *object;		/* NULL when there is no such object */
+} Parent;
+
 /* The object in which a key stands, and its own name; NULL when there is no such object. */
 static const json_t *
-parent_of(const KamGuard *guard, const char *path, const char **name)
+parent_of(const KamGuard *guard, const char *path, Parent *parent, const char **name)
 {
 	const char *slash = strrchr(path, '/');
-	const json_t *parent = kam_pointer(guard->decision, kam_strndup(guard->env->arena, path, (size_t) (slash - path)));
+	size_t		length = (size_t) (slash - path);
 
+	if (parent->path == NULL || parent->length != length || memcmp(parent->path, path, length) != 0)
+	{
+		const json_t *value = kam_pointer(guard->decision, kam_strndup(guard->env->arena, path, length));
+
+		*parent = (Parent) {path, length, json_is_object(value) ? value : NULL};
+	}
 	*name = slash + 1;
-	return json_is_object(parent) ? parent : NULL;
-}
-
-/* The value of a key, NULL when it or its parent is not there. */
-static const json_t *
-child_of(const KamGuard *guard, const char *path, const char **name)
-{
-	const json_t *parent = parent_of(guard, path, name);
-
-	return json_object_get(parent, *name);
+	return parent->object;
 }
 
 /* ---- rules --------------------------------------------------------------------------- */
@@ -214,11 +219,12 @@ void
 kam_rule_missing_key(KamGuard *guard)
 {
 	const char *base = guard->base;
+	Parent		at = {NULL, 0, NULL};
 
 	for (size_t i = 0; i < KAM_LENGTHOF(keys); i++)
 	{
 		const char *name;
-		const json_t *parent = parent_of(guard, keys[i].path, &name);
+		const json_t *parent = parent_of(guard, keys[i].path, &at, &name);
 
 		if (parent != NULL && json_object_get(parent, name) == NULL && !keys[i].excused(guard))
 			kam_guard_report(guard, keys[i].path, "The key \"%s\" is missing; it must be there and be %s.",
@@ -252,11 +258,13 @@ kam_rule_wrong_type(KamGuard *guard)
 	KamArena   *arena = guard->env->arena;
 	const char *base = guard->base;
 	const json_t *risks;
+	Parent		at = {NULL, 0, NULL};
 
 	for (size_t i = 0; i < KAM_LENGTHOF(keys); i++)
 	{
 		const char *name;
-		const json_t *value = child_of(guard, keys[i].path, &name);
+		const json_t *parent = parent_of(guard, keys[i].path, &at, &name);
+		const json_t *value = json_object_get(parent, name);
 
 		if (value != NULL && (type_of(value) & keys[i].types) == 0)
 			kam_guard_report(guard, keys[i].path, "\"%s\" is %s; it must be %s.", name,

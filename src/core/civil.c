@@ -350,27 +350,73 @@ kam_time_parse(const char *text, const KamZone *zone, KamTime *out)
 	return true;
 }
 
+/* A number of at most that many digits, with leading zeros; returns the place behind it.  printf takes ten times as long. */
+static char *
+put_digits(char *p, int value, int digits)
+{
+	for (int i = digits; i-- > 0; value /= 10)
+		p[i] = (char) ('0' + value % 10);
+	return p + digits;
+}
+
+static char *
+put_date(char *p, const KamCivil *c)
+{
+	p = put_digits(p, c->year, 4);
+	*p++ = '-';
+	p = put_digits(p, c->month, 2);
+	*p++ = '-';
+	return put_digits(p, c->day, 2);
+}
+
+/* Hours, minutes and seconds of a number of seconds, without the seconds when they are not wanted. */
+static char *
+put_clock(char *p, int seconds, bool wanted)
+{
+	p = put_digits(p, seconds / 3600, 2);
+	*p++ = ':';
+	p = put_digits(p, seconds / 60 % 60, 2);
+	if (!wanted)
+		return p;
+	*p++ = ':';
+	return put_digits(p, seconds % 60, 2);
+}
+
+static bool
+has_four_digits(int year)
+{
+	return year >= 0 && year <= 9999;
+}
+
 char *
 kam_time_format(KamArena *arena, const KamZone *zone, KamTime at)
 {
 	KamCivil	c = kam_civil_at(zone, at);
 	int			distance = c.offset < 0 ? -c.offset : c.offset;
 	char		sign = c.offset < 0 ? '-' : '+';
+	char		text[sizeof "2026-03-11T10:00:00+01:00:00"],
+			   *p;
 
-	/* Local mean times of old dates have seconds in their offsets. */
-	if (distance % 60 != 0)
-		return kam_printf(arena, "%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d:%02d",
+	if (!has_four_digits(c.year))
+		return kam_printf(arena, distance % 60 != 0 ? "%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d:%02d" : "%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d",
 						  c.year, c.month, c.day, c.hour, c.minute, c.second,
 						  sign, distance / 3600, distance / 60 % 60, distance % 60);
-	return kam_printf(arena, "%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d",
-					  c.year, c.month, c.day, c.hour, c.minute, c.second,
-					  sign, distance / 3600, distance / 60 % 60);
+	p = put_date(text, &c);
+	*p++ = 'T';
+	p = put_clock(p, c.hour * 3600 + c.minute * 60 + c.second, true);
+	*p++ = sign;
+	/* Local mean times of old dates have seconds in their offsets. */
+	p = put_clock(p, distance, distance % 60 != 0);
+	return kam_strndup(arena, text, (size_t) (p - text));
 }
 
 char *
 kam_date_format(KamArena *arena, const KamZone *zone, KamTime at)
 {
 	KamCivil	c = kam_civil_at(zone, at);
+	char		text[sizeof "2026-03-11"];
 
-	return kam_printf(arena, "%04d-%02d-%02d", c.year, c.month, c.day);
+	if (!has_four_digits(c.year))
+		return kam_printf(arena, "%04d-%02d-%02d", c.year, c.month, c.day);
+	return kam_strndup(arena, text, (size_t) (put_date(text, &c) - text));
 }

@@ -111,23 +111,37 @@ warn(Reader *r, const char *text)
 
 /* ---- fields ------------------------------------------------------------- */
 
-static const char *
-field_path(Reader *r, const char *base, const char *key)
+/* Where an object stands.  Its pointer is only written out for a refusal. */
+typedef struct Place
 {
-	return kam_printf(r->env->arena, "%s/%s", base, key);
+	const char *list;			/* "/activities"; "/contact_info", which has no index */
+	int			index;			/* -1: the object is no element of a list */
+	const char *below;			/* "/metadata", or "" */
+} Place;
+
+static const Place info_place = {"/contact_info", -1, ""};
+
+static const char *
+place_path(Reader *r, const Place *place)
+{
+	return place->index < 0 ? place->list : kam_printf(r->env->arena, "%s/%d%s", place->list, place->index, place->below);
+}
+
+static const char *
+field_path(Reader *r, const Place *place, const char *key)
+{
+	return kam_printf(r->env->arena, "%s/%s", place_path(r, place), key);
 }
 
 /* A string or absent (null counts as absent; so does an empty or blank one). */
 static bool
-read_string(Reader *r, const json_t *object, const char *base, const char *key, const char **out)
+read_string(Reader *r, const json_t *value, const Place *place, const char *key, const char **out)
 {
-	const json_t *value = json_object_get(object, key);
-
 	*out = NULL;
 	if (!value || json_is_null(value))
 		return true;
 	if (!json_is_string(value))
-		return refuse(r, "22023", field_path(r, base, key),
+		return refuse(r, "22023", field_path(r, place, key),
 					  kam_printf(r->env->arena, "%s must be a string", key), NULL);
 	*out = json_string_value(value);
 	if ((*out)[strspn(*out, " \t\r\n")] == '\0')
@@ -137,10 +151,8 @@ read_string(Reader *r, const json_t *object, const char *base, const char *key, 
 
 /* Like read_string, for identifiers and numbers that CRMs deliver either way. */
 static bool
-read_text(Reader *r, const json_t *object, const char *base, const char *key, const char **out)
+read_text(Reader *r, const json_t *value, const Place *place, const char *key, const char **out)
 {
-	const json_t *value = json_object_get(object, key);
-
 	if (json_is_integer(value))
 	{
 		*out = kam_printf(r->env->arena, "%lld", (long long) json_integer_value(value));
@@ -151,17 +163,17 @@ read_text(Reader *r, const json_t *object, const char *base, const char *key, co
 		*out = kam_printf(r->env->arena, "%.15g", json_real_value(value));
 		return true;
 	}
-	return read_string(r, object, base, key, out);
+	return read_string(r, value, place, key, out);
 }
 
 /* An optional time: what does not parse is a warning. */
 static bool
-read_time(Reader *r, const json_t *object, const char *base, const char *key, KamTime *out)
+read_time(Reader *r, const json_t *value, const Place *place, const char *key, KamTime *out)
 {
 	const char *text;
 
 	*out = KAM_NO_TIME;
-	if (!read_string(r, object, base, key, &text))
+	if (!read_string(r, value, place, key, &text))
 		return false;
 	if (text && !kam_time_parse(text, &r->contact->zone, out))
 	{
@@ -212,7 +224,7 @@ read_zone(Reader *r, const json_t *info)
 	const char *name = NULL;
 
 	for (size_t i = 0; i < KAM_LENGTHOF(keys) && !name; i++)
-		if (!read_string(r, info, "/contact_info", keys[i], &name))
+		if (!read_string(r, json_object_get(info, keys[i]), &info_place, keys[i], &name))
 			return false;
 	if (name && kam_zone_find(r->env->zones, name, &c->zone))
 		return true;
@@ -232,7 +244,7 @@ read_contact_info(Reader *r, const json_t *info)
 	{
 		const char *key;
 		const char **out;
-		bool		(*read) (Reader *, const json_t *, const char *, const char *, const char **);
+		bool		(*read) (Reader *, const json_t *, const Place *, const char *, const char **);
 	}			fields[] = {
 		{"first_name", &r->contact->first_name, read_string},
 		{"last_name", &r->contact->last_name, read_string},
@@ -251,15 +263,15 @@ read_contact_info(Reader *r, const json_t *info)
 	if (!read_zone(r, info))
 		return false;
 	for (size_t i = 0; i < KAM_LENGTHOF(fields); i++)
-		if (!fields[i].read(r, info, "/contact_info", fields[i].key, fields[i].out))
+		if (!fields[i].read(r, json_object_get(info, fields[i].key), &info_place, fields[i].key, fields[i].out))
 			return false;
-	if (!c->linkedin && !read_string(r, info, "/contact_info", "linkedin_urn", &c->linkedin))
+	if (!c->linkedin && !read_string(r, json_object_get(info, "linkedin_urn"), &info_place, "linkedin_urn", &c->linkedin))
 		return false;
-	if (!c->full_name && !read_string(r, info, "/contact_info", "name", &c->full_name))
+	if (!c->full_name && !read_string(r, json_object_get(info, "name"), &info_place, "name", &c->full_name))
 		return false;
-	if (!c->job_title && !read_string(r, info, "/contact_info", "job", &c->job_title))
+	if (!c->job_title && !read_string(r, json_object_get(info, "job"), &info_place, "job", &c->job_title))
 		return false;
-	if (!read_string(r, info, "/contact_info", "language", &language))
+	if (!read_string(r, json_object_get(info, "language"), &info_place, "language", &language))
 		return false;
 	if (language)
 		c->language = strncasecmp(language, "fr", 2) == 0 ? "fr" : strncasecmp(language, "en", 2) == 0 ? "en" : NULL;
@@ -291,63 +303,98 @@ read_contact_info(Reader *r, const json_t *info)
 
 /* ---- activities ----------------------------------------------------------- */
 
+enum
+{
+	TYPE, RECORDED_ON, DIRECTION, METADATA
+};
+
+static const char *const activity_keys[] = {
+	[TYPE] = "activity_type", [RECORDED_ON] = "recorded_on", [DIRECTION] = "direction", [METADATA] = "metadata",
+};
+
+enum
+{
+	SUBJECT, BODY, OWNER, STATUS, START_TIME, END_TIME
+};
+
+static const char *const metadata_keys[] = {
+	[SUBJECT] = "subject", [BODY] = "body", [OWNER] = "owner", [STATUS] = "status",
+	[START_TIME] = "start_time", [END_TIME] = "end_time",
+};
+
+/* The values of some keys, NULL where absent: one pass over an object is cheaper than a look-up of each. */
+static void
+take_members(const json_t *object, const char *const *keys, size_t n, const json_t **value)
+{
+	const char *key;
+	const json_t *member;
+
+	memset(value, 0, n * sizeof *value);
+	json_object_foreach((json_t *) object, key, member)
+		for (size_t i = 0; i < n; i++)
+			if (keys[i][0] == key[0] && strcmp(keys[i], key) == 0)
+				value[i] = member;
+}
+
 static bool
 read_activity(Reader *r, const json_t *json, int index, KamActivity *a)
 {
-	char		base[40];
-	const json_t *recorded;
-	const json_t *metadata;
+	const Place place = {"/activities", index, ""},
+				inside = {"/activities", index, "/metadata"};
+	const json_t *value[KAM_LENGTHOF(activity_keys)];
+	const json_t *inner[KAM_LENGTHOF(metadata_keys)];
+	const json_t *recorded,
+			   *metadata;
 	const char *text;
-	char		metadata_base[60];
 
-	snprintf(base, sizeof base, "/activities/%d", index);
 	if (!json_is_object(json))
-		return refuse(r, "22023", kam_strdup(r->env->arena, base), "an activity must be an object", NULL);
+		return refuse(r, "22023", place_path(r, &place), "an activity must be an object", NULL);
 	a->index = index;
+	take_members(json, activity_keys, KAM_LENGTHOF(activity_keys), value);
 
-	if (!read_string(r, json, base, "activity_type", &a->type_name))
+	if (!read_string(r, value[TYPE], &place, activity_keys[TYPE], &a->type_name))
 		return false;
 	if (!a->type_name)
-		return refuse(r, "22023", field_path(r, base, "activity_type"), "activity_type is missing",
+		return refuse(r, "22023", field_path(r, &place, "activity_type"), "activity_type is missing",
 					  "Give each activity a type such as email, call, meeting, note or linkedin_message.");
 	a->type = (KamActivityType) find_name(activity_types, a->type_name);
 
-	recorded = json_object_get(json, "recorded_on");
+	recorded = value[RECORDED_ON];
 	if (!recorded || json_is_null(recorded))
-		return refuse(r, "22023", field_path(r, base, "recorded_on"), "recorded_on is missing",
+		return refuse(r, "22023", field_path(r, &place, "recorded_on"), "recorded_on is missing",
 					  "Give each activity the time it was recorded, as in 2026-03-11T10:00:00+01:00.");
 	if (!json_is_string(recorded) || !kam_time_parse(json_string_value(recorded), &r->contact->zone, &a->at))
-		return refuse(r, "22007", field_path(r, base, "recorded_on"),
+		return refuse(r, "22007", field_path(r, &place, "recorded_on"),
 					  kam_printf(r->env->arena, "recorded_on is not an ISO 8601 time: \"%.60s\"",
 								 json_is_string(recorded) ? json_string_value(recorded) : "(not a string)"),
 					  "Write times as in 2026-03-11T10:00:00+01:00.");
 
-	if (!read_string(r, json, base, "direction", &text))
+	if (!read_string(r, value[DIRECTION], &place, activity_keys[DIRECTION], &text))
 		return false;
 	if (text)
 	{
 		int			direction = find_name(directions, text);
 
 		if (direction < 0)
-			return refuse(r, "22023", field_path(r, base, "direction"),
+			return refuse(r, "22023", field_path(r, &place, "direction"),
 						  kam_printf(r->env->arena, "direction is not known: \"%.60s\"", text),
 						  "A direction is inbound, outbound or null.");
 		a->direction = (KamDirection) direction;
 	}
 
 	a->start = a->end = KAM_NO_TIME;
-	metadata = json_object_get(json, "metadata");
+	metadata = value[METADATA];
 	if (!metadata || json_is_null(metadata))
 		return true;
 	if (!json_is_object(metadata))
-		return refuse(r, "22023", field_path(r, base, "metadata"), "metadata must be an object", NULL);
-	snprintf(metadata_base, sizeof metadata_base, "%s/metadata", base);
-	if (!read_string(r, metadata, metadata_base, "subject", &a->subject) ||
-		!read_string(r, metadata, metadata_base, "body", &a->body) ||
-		!read_string(r, metadata, metadata_base, "owner", &a->owner) ||
-		!read_string(r, metadata, metadata_base, "status", &text) ||
-		!read_time(r, metadata, metadata_base, "start_time", &a->start) ||
-		!read_time(r, metadata, metadata_base, "end_time", &a->end))
+		return refuse(r, "22023", field_path(r, &place, "metadata"), "metadata must be an object", NULL);
+	take_members(metadata, metadata_keys, KAM_LENGTHOF(metadata_keys), inner);
+	if (!read_string(r, inner[SUBJECT], &inside, metadata_keys[SUBJECT], &a->subject) ||
+		!read_string(r, inner[BODY], &inside, metadata_keys[BODY], &a->body) ||
+		!read_string(r, inner[OWNER], &inside, metadata_keys[OWNER], &a->owner) ||
+		!read_string(r, inner[STATUS], &inside, metadata_keys[STATUS], &text) ||
+		!read_time(r, inner[START_TIME], &inside, metadata_keys[START_TIME], &a->start) ||
+		!read_time(r, inner[END_TIME], &inside, metadata_keys[END_TIME], &a->end))
 		return false;
 	if (text)
 		a->status = (KamMeetingStatus) find_name(meeting_statuses, text);
@@ -426,26 +473,25 @@ read_activities(Reader *r, const json_t *list)
 static bool
 read_deal(Reader *r, const json_t *json, int index, KamDeal *deal)
 {
-	char		base[40];
+	const Place place = {"/deals", index, ""};
 	const char *text;
 	int			status;
 
-	snprintf(base, sizeof base, "/deals/%d", index);
 	if (!json_is_object(json))
-		return refuse(r, "22023", kam_strdup(r->env->arena, base), "a deal must be an object", NULL);
+		return refuse(r, "22023", place_path(r, &place), "a deal must be an object", NULL);
 	deal->index = index;
-	if (!read_text(r, json, base, "deal_id", &deal->deal_id) ||
-		!read_string(r, json, base, "name", &deal->name) ||
-		!read_string(r, json, base, "stage", &deal->stage) ||
-		!read_text(r, json, base, "amount", &deal->amount) ||
-		!read_string(r, json, base, "currency", &deal->currency) ||
-		!read_time(r, json, base, "created_on", &deal->created) ||
-		!read_time(r, json, base, "closed_on", &deal->closed) ||
-		!read_string(r, json, base, "status", &text))
+	if (!read_text(r, json_object_get(json, "deal_id"), &place, "deal_id", &deal->deal_id) ||
+		!read_string(r, json_object_get(json, "name"), &place, "name", &deal->name) ||
+		!read_string(r, json_object_get(json, "stage"), &place, "stage", &deal->stage) ||
+		!read_text(r, json_object_get(json, "amount"), &place, "amount", &deal->amount) ||
+		!read_string(r, json_object_get(json, "currency"), &place, "currency", &deal->currency) ||
+		!read_time(r, json_object_get(json, "created_on"), &place, "created_on", &deal->created) ||
+		!read_time(r, json_object_get(json, "closed_on"), &place, "closed_on", &deal->closed) ||
+		!read_string(r, json_object_get(json, "status"), &place, "status", &text))
 		return false;
 	status = text ? find_name(deal_statuses, text) : -1;
 	if (status < 0)
-		return refuse(r, "22023", field_path(r, base, "status"),
+		return refuse(r, "22023", field_path(r, &place, "status"),
 					  text ? kam_printf(r->env->arena, "deal status is not known: \"%.60s\"", text)
 					  : "deal status is missing",
 					  "A deal's status is OPEN, WON or LOST.");

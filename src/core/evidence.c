@@ -32,6 +32,7 @@ typedef struct Search
 	bool	   *known;
 	int			count,
 				missing;
+	bool		timely;			/* one of them could be said by an instant */
 } Search;
 
 static void
@@ -42,6 +43,9 @@ open_search(Search *search, KamArena *arena, const KamZone *zone, KamQuantity *c
 	search->claimed = claimed;
 	search->known = KAM_NEW_ARRAY(arena, bool, count);
 	search->count = search->missing = count;
+	search->timely = false;
+	for (int i = 0; i < count; i++)
+		search->timely |= claimed[i].kind != KAM_QUANTITY_MONEY && claimed[i].kind != KAM_QUANTITY_PERCENT;
 }
 
 static void
@@ -62,7 +66,7 @@ know_time(Search *search, KamTime at)
 	KamQuantity value = {.kind = KAM_QUANTITY_DATE};
 	KamCivil	civil;
 
-	if (at == KAM_NO_TIME || search->missing == 0)
+	if (at == KAM_NO_TIME || search->missing == 0 || !search->timely)
 		return;
 	civil = kam_civil_at(search->zone, at);
 	value.year = civil.year;
@@ -245,6 +249,17 @@ quote_in_value(KamArena *arena, const json_t *value, const char *quote, int dept
 	return false;
 }
 
+/* The quote stands there letter by letter, as it mostly does: the rest is for those that do not. */
+static bool
+stands_verbatim(const json_t *value, const char *quote)
+{
+	bool		words = false;
+
+	for (const char *p = quote; *p != '\0' && !words; p++)
+		words = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
+	return words && json_is_string(value) && strstr(json_string_value(value), quote) != NULL;
+}
+
 /* ---- claims ------------------------------------------------------------- */
 
 /* One entry of evidence: its path resolves and its quote stands there. */
@@ -270,6 +285,8 @@ entry_fault(const KamEnv *env, const KamContact *contact, const json_t *entry)
 	}
 	if (!json_is_string(quote))
 		return kam_printf(env->arena, "its evidence at %s has no quote", shown(env->arena, path));
+	if (stands_verbatim(value, json_string_value(quote)))
+		return NULL;
 	words = unframe(env->arena, json_string_value(quote));
 	if (words[0] == '\0')
 		return kam_printf(env->arena, "its evidence at %s quotes nothing", shown(env->arena, path));
@@ -458,10 +475,10 @@ kam_invented_values(const KamEnv *env, const KamContact *contact, const char *te
 	if (strict == 0)
 		return out;
 
-	/* The cheap places first: most values stand there. */
+	/* The cheap places first, the newest before older ones: most values stand there. */
 	open_search(&search, env->arena, &contact->zone, claimed, strict);
 	know_time(&search, env->as_of);
-	for (int i = 0; i < contact->nactivities && search.missing > 0; i++)
+	for (int i = contact->nactivities - 1; i >= 0 && search.missing > 0; i--)
 	{
 		know_time(&search, contact->activities[i].at);
 		know_time(&search, contact->activities[i].start);

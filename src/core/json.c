@@ -22,10 +22,15 @@ made(json_t *value)
 	return value;
 }
 
+/* A copy of an empty one: json_pack reads its format anew each time, and jansson's own function has no name here. */
 json_t *
 kam_object(void)
 {
-	return made(json_pack("{}"));
+	static json_t *empty = NULL;
+
+	if (!empty)
+		empty = made(json_pack("{}"));
+	return made(json_copy(empty));
 }
 
 json_t *
@@ -52,10 +57,21 @@ utf8_length(const unsigned char *s, size_t left)
 	return n;
 }
 
+static bool
+is_ascii(const char *s, size_t len)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < len; i++)
+		all |= (unsigned char) s[i];
+	return all < 0x80;
+}
+
 json_t *
 kam_stringn(const char *s, size_t len)
 {
-	json_t	   *value = json_stringn(s, len);
+	/* jansson looks at every character; most texts need no look */
+	json_t	   *value = is_ascii(s, len) ? json_stringn_nocheck(s, len) : json_stringn(s, len);
 	char	   *clean;
 	size_t		from = 0,
 				to = 0;

@@ -63,7 +63,7 @@ static const KamRule rules[] = {
 	{CHURN, "(dire|disons|se dire|nous dire) ~1 (au revoir|adieu)", "pas", 0, NULL},
 	{CHURN, "{we} ~4 (plus) ~2 (client*|abonne*|utilisateur*) ~2 (chez|de) ~1 (vous|votre|vos)", NULL, NEGATED, NULL},
 	{CHURN, "{we} ~5 y ~1 (met|mets|mettre|mettons|mettrons|mettra|mettent) ~1 (fin|un terme)", NULL, 0, NULL},
-	{CHURN, "{contract} ~6 (prend|prendra|prendre|prenne) fin", NOT_OURS, 0, NULL},
+	{CHURN, "{contract} ~6 (prend|prendra|prendre|prenne) fin", "((mon|ma) (contrat|mission|cdd)|" NOT_OURS ")", 0, NULL},
 	{CHURN, "(fin|terme) (de|du|d) (notre|la|l|ce) (contrat|abonnement|collaboration|partenariat|engagement) (au|le|a compter|a partir|effective|effectif)", NOT_OURS, 0, NULL},
 	{CHURN, "^ (fin|arret|cloture|annulation|denonciation|rupture|stop) (de|du|d)? (notre|la|l|nos|mon)? (contrat|collaboration|partenariat|abonnement|pilote|licences|compte) $", NULL, 0, NULL},
 	{CHURN, "(pas|ni) (de|d) ~1 (reconduction|renouvellement|prolongation|reabonnement)", NULL, NEGATED, NULL},

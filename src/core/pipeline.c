@@ -65,7 +65,7 @@ kam_run_open(KamRun *run, KamArena *arena, const KamEnv *env, const json_t *cont
 	run->in = (KamInputs)
 	{
 		.contact = &run->contact, .facts = &run->facts, .plan = &run->plan, .score = &run->score,
-			.iteration = 1, .session_id = session_id, .provider = "builtin"
+			.iteration = 1, .session_id = session_id, .provider = "builtin", .kept = kam_kept_new(arena)
 	};
 	run->iteration = 1;
 	enter(run, KAM_RUN_WAVE1);
@@ -169,23 +169,37 @@ findings_json(const KamFindings *found)
 	return list;
 }
 
-/* Metadata is ours to state, whatever a model wrote there. */
+/* A new reference, or the end: a copy fails only for want of memory. */
+static json_t *
+copied(json_t *copy)
+{
+	if (!copy)
+		kam_out_of_memory();
+	return copy;
+}
+
+/* Metadata is ours to state, whatever a model wrote there; in an object of our own, which the output does not share. */
 static void
 stamp_metadata(KamRun *run)
 {
-	json_t	   *metadata = json_object_get(run->decision, "metadata");
+	json_t	   *given = json_object_get(run->decision, "metadata");
+	json_t	   *metadata = json_is_object(given) ? copied(json_copy(given)) : kam_object();
 
-	if (!json_is_object(metadata))
-	{
-		kam_put(run->decision, "metadata", kam_object());
-		metadata = json_object_get(run->decision, "metadata");
-	}
+	kam_put(run->decision, "metadata", metadata);
 	kam_put(metadata, "session_id", kam_string(run->in.session_id));
 	kam_put(metadata, "processing_date",
 			kam_string(kam_time_format(run->env.arena, &run->contact.zone, run->env.as_of)));
 	kam_put(metadata, "historical_validation_performed", json_boolean(json_array_size(run->in.history) > 0));
 	kam_put(metadata, "provider", kam_string(run->in.provider));
 	kam_put(metadata, "repaired", json_boolean(json_array_size(run->repairs) > 0 || run->replaced));
+}
+
+/* Puts another decision in the place of the first: never a moment without a valid one, making it may raise. */
+static void
+decide_anew(KamRun *run, json_t *decision)
+{
+	json_decref(run->decision);
+	run->decision = decision;
 }
 
 /*
@@ -198,15 +212,15 @@ guard(KamRun *run)
 	const json_t *content = run->output[KAM_CONTENT_GENERATOR];
 	KamFindings found;
 
-	run->decision = json_deep_copy(run->output[KAM_SYNTHESIS_ORCHESTRATOR]);
-	if (!run->decision)
-		kam_out_of_memory();
+	/* Its parts are the output's own, which stays as it came: whoever changes more than the top copies them first. */
+	run->decision = copied(json_copy(run->output[KAM_SYNTHESIS_ORCHESTRATOR]));
 	kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content, &found);
 	run->findings = findings_json(&found);
 	if (found.count == 0)
 		run->repairs = kam_array();
 	else
 	{
+		decide_anew(run, copied(json_deep_copy(run->output[KAM_SYNTHESIS_ORCHESTRATOR])));
 		run->repairs = kam_repair(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content);
 		kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content, &found);
 	}
@@ -216,8 +230,7 @@ guard(KamRun *run)
 		json_t	   *generated = kam_builtin_run(&run->env, KAM_CONTENT_GENERATOR, &own);
 
 		own.output[KAM_CONTENT_GENERATOR] = generated;
-		json_decref(run->decision);
-		run->decision = kam_builtin_run(&run->env, KAM_SYNTHESIS_ORCHESTRATOR, &own);
+		decide_anew(run, kam_builtin_run(&run->env, KAM_SYNTHESIS_ORCHESTRATOR, &own));
 		json_decref(generated);
 		run->replaced = true;
 	}

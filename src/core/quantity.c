@@ -157,7 +157,7 @@ sign_at(const Lexer *lx, size_t at)
 {
 	static const char *const signs[] = {"\xe2\x82\xac", "$", "\xc2\xa3"};
 
-	if (at < lx->len)
+	if (at < lx->len && (lx->s[at] == '$' || (unsigned char) lx->s[at] >= 0x80))
 		for (size_t i = 0; i < KAM_LENGTHOF(signs); i++)
 			if (starts_with(lx, at, signs[i]))
 				return strlen(signs[i]);
@@ -718,16 +718,73 @@ pass_number(Lexer *lx, size_t at)
 	return end;
 }
 
+static size_t
+next_digit(const Lexer *lx, size_t at)
+{
+	while (at < lx->len && !is_digit(lx->s[at]))
+		at++;
+	return at;
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+/*
+ * Where the reading for the digit ahead must begin: at a word of plain letters
+ * between spaces that is no month, the last one in front of the digit.  What
+ * stands before such a word has no say in what comes after it.
+ */
+static size_t
+resume_for(const Lexer *lx, size_t at, size_t digit)
+{
+	size_t		start = digit,
+				end;
+	char		word[WORD_SIZE];
+
+	while (start > at && !is_space(lx->s[start - 1]))
+		start--;
+	while (start > at)
+	{
+		bool		plain = true;
+
+		for (end = start; end > at && is_space(lx->s[end - 1]);)
+			end--;
+		for (start = end; start > at && !is_space(lx->s[start - 1]); start--)
+			plain &= (unsigned char) lx->s[start - 1] < 0x80 && is_letter(lx->s[start - 1]);
+		if (!plain || start == end || start == at)
+			continue;
+		read_word(lx, start, word);
+		if (find_word(months, word) == 0)
+			return start;
+	}
+	return at;
+}
+
 int
 kam_quantities_find(KamArena *arena, const char *text, size_t len, KamQuantity **out)
 {
 	Lexer		lx = {.arena = arena, .s = text, .len = len};
 	size_t		at = 0;
+	size_t		digit = next_digit(&lx, 0);
 
+	if (digit < len)
+		at = resume_for(&lx, 0, digit);
 	while (at < len)
 	{
 		size_t		blank;
 
+		/* No quantity is without a digit: most of a text need not be read. */
+		if (at > digit)
+		{
+			digit = next_digit(&lx, at);
+			if (digit < len)
+				at = resume_for(&lx, at, digit);
+		}
+		if (digit >= len)
+			break;
 		if (is_digit(text[at]))
 			at = pass_number(&lx, at);
 		else if ((blank = blank_at(&lx, at)) > 0)

@@ -87,6 +87,7 @@ typedef struct KamHooks
 	bool		resource_asked;	/* the match stands in a request or question of theirs */
 } KamHooks;
 
+/* Found once per run, as long as the inputs have a place to keep them. */
 extern void kam_hooks_find(const KamEnv *env, const KamInputs *in, KamHooks *out);
 
 /* ---- resources (resource.c) ---------------------------------------------- */

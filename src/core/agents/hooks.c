@@ -250,25 +250,54 @@ object_at(KamArena *arena, const KamTokens *tokens, int i, bool bare, bool *meet
 	return phrase;
 }
 
+/*
+ * The triggers by kind and first letter, in the order of the table: 1 + the
+ * first one, and 1 + the one after each; 0 ends.  Built once.
+ */
+static struct
+{
+	bool		built;
+	unsigned char first[2]['z' - 'a' + 1];
+	unsigned char next[KAM_LENGTHOF(triggers)];
+} by_letter;
+
+_Static_assert(KAM_LENGTHOF(triggers) < 255, "a trigger's number must fit a byte");
+
+static void
+index_triggers(void)
+{
+	if (by_letter.built)
+		return;
+	for (size_t t = KAM_LENGTHOF(triggers); t-- > 0;)
+	{
+		unsigned char *first = &by_letter.first[triggers[t].kind][triggers[t].words[0] - 'a'];
+
+		by_letter.next[t] = *first;
+		*first = (unsigned char) (t + 1);
+	}
+	by_letter.built = true;
+}
+
 /* The first object of a trigger of the kind in sentences [from, to]. */
 static const char *
 find_object(KamArena *arena, const KamTokens *tokens, TriggerKind kind, int from, int to, bool *meeting)
 {
+	index_triggers();
 	for (int i = 0; i < tokens->count; i++)
 	{
-		if (tokens->token[i].sentence < from || tokens->token[i].sentence > to)
+		char		letter = tokens->token[i].word[0];
+
+		if (tokens->token[i].sentence < from || tokens->token[i].sentence > to || letter < 'a' || letter > 'z')
 			continue;
-		for (size_t t = 0; t < KAM_LENGTHOF(triggers); t++)
+		for (int t = by_letter.first[kind][letter - 'a']; t > 0; t = by_letter.next[t - 1])
 		{
-			int			n;
+			const Trigger *trigger = &triggers[t - 1];
+			int			n = match_words(tokens, i, trigger->words);
 			const char *phrase;
 
-			if (triggers[t].kind != kind || triggers[t].words[0] != tokens->token[i].word[0])
-				continue;
-			n = match_words(tokens, i, triggers[t].words);
 			if (n == 0)
 				continue;
-			phrase = object_at(arena, tokens, i + n, triggers[t].bare, meeting);
+			phrase = object_at(arena, tokens, i + n, trigger->bare, meeting);
 			if (phrase != NULL)
 				return phrase;
 		}
@@ -582,8 +611,8 @@ find_requests(const KamEnv *env, const KamFacts *facts, RecentText *recent, int 
 }
 
 /* Finds it all; every list it reads is newest first. */
-void
-kam_hooks_find(const KamEnv *env, const KamInputs *in, KamHooks *out)
+static void
+find_hooks(const KamEnv *env, const KamInputs *in, KamHooks *out)
 {
 	const KamContact *contact = in->contact;
 	const KamFacts *facts = in->facts;
@@ -672,4 +701,36 @@ kam_hooks_find(const KamEnv *env, const KamInputs *in, KamHooks *out)
 				hay[nhay++] = (KamHaystack) {kam_printf(env->arena, " %s ", kam_fold(env->arena, about[i])), 0.6, false};
 		kam_match_resource(env, in, hay, nhay, out);
 	}
+}
+
+/* ---- kept for the run ------------------------------------------------------- */
+
+/* The hooks of a run, and what they were found in. */
+struct KamKept
+{
+	const KamContact *contact;	/* NULL: nothing is kept */
+	const KamFacts *facts;
+	const json_t *resources;
+	KamHooks	hooks;
+};
+
+struct KamKept *
+kam_kept_new(KamArena *arena)
+{
+	return KAM_NEW(arena, struct KamKept);
+}
+
+void
+kam_hooks_find(const KamEnv *env, const KamInputs *in, KamHooks *out)
+{
+	struct KamKept *kept = in->kept;
+
+	if (kept != NULL && kept->contact == in->contact && kept->facts == in->facts && kept->resources == in->resources)
+	{
+		*out = kept->hooks;
+		return;
+	}
+	find_hooks(env, in, out);
+	if (kept != NULL)
+		*kept = (struct KamKept) {in->contact, in->facts, in->resources, *out};
 }
