@@ -56,6 +56,13 @@ typedef struct Node
 #define MAX_CLASSES 64
 #define TABLE_SIZE 32768		/* power of two, well above the number of atoms */
 
+/*
+ * A coarse sieve over atoms.  The highest bit stands for no atom: every token
+ * has it, so that a sieve of all bits lets even the sentence's end pass.
+ */
+#define ANYTHING UINT64_MAX
+#define ALWAYS (UINT64_C(1) << 63)
+
 /* A rule whose element at "before" tokens from its beginning is the atom. */
 typedef struct Anchor
 {
@@ -63,7 +70,11 @@ typedef struct Anchor
 				who;			/* the pattern's */
 	int16_t		min_before,
 				max_before;
-	struct Anchor *next;		/* while the lexicon is built */
+	union
+	{
+		struct Anchor *next;	/* while the lexicon is built */
+		uint64_t	follows;	/* coarse sieve of what can stand behind the atom's token */
+	};
 } Anchor;
 
 typedef struct Atom
@@ -86,7 +97,10 @@ typedef struct Pattern
 	int			needs;
 	unsigned	who;			/* speakers it holds for */
 	Node	   *start,
-			   *unless;			/* NULL: none */
+			   *unless,			/* NULL: none */
+			   *anchor;			/* the piece it hangs on */
+	uint64_t	opens,			/* coarse sieves of what the pattern and its undoing can begin with */
+				unless_opens;
 } Pattern;
 
 typedef struct ClassWords
@@ -105,6 +119,7 @@ typedef struct Lexicon
 	int			natoms;
 	uint16_t	table[TABLE_SIZE];	/* atom + 1 */
 	uint8_t		seen[8192];		/* a bit per hash: may be an atom */
+	uint32_t	stems[4096];	/* lengths of the stems, by the hash of their first STEM_MIN letters */
 	ClassWords	class_words[MAX_CLASSES];
 	Pattern    *pattern;
 	int			npatterns;
@@ -118,6 +133,8 @@ typedef struct Lexicon
 } Lexicon;
 
 #define MAX_ATOMS 14000
+#define STEM_MIN 3				/* no token is looked up by fewer letters */
+#define LONGEST_MARKED 31		/* a stem this long or longer: the last bit of its mask */
 
 static inline uint32_t
 hash_step(uint32_t h, unsigned char c)
@@ -154,6 +171,18 @@ find_atom(const Lexicon *lx, uint32_t h, const char *text, size_t length, bool s
 			return lx->table[slot] - 1;
 	}
 	return -1;
+}
+
+static inline uint32_t
+stem_slot(uint32_t h)
+{
+	return (h ^ h >> 12) & 4095;
+}
+
+static inline uint64_t
+coarse_bit(uint16_t atom)
+{
+	return UINT64_C(1) << ((uint32_t) atom * UINT32_C(2654435769) >> 16) % 63;
 }
 
 static inline uint32_t

@@ -89,7 +89,7 @@ bool
 kam_begins_any(const char *text, const char *const *phrases, size_t count)
 {
 	for (size_t k = 0; k < count; k++)
-		if (kam_begins(text, phrases[k]))
+		if (phrases[k][0] == text[0] && kam_begins(text, phrases[k]))
 			return true;
 	return false;
 }

@@ -71,11 +71,11 @@ is_separator(const Mail *m, int line)
 				return true;
 		return false;
 	}
-	mail_fold_line(m, line, text, sizeof text);
-	if (!BEGINS_ANY(text, separators))
+	if (m->body[l->start] != '-' && m->body[l->start] != '*' && m->body[l->start] != '_' && m->body[l->end - 1] != ':' &&
+		m->body[l->end - 1] != '-')
 		return false;
-	return m->body[l->start] == '-' || m->body[l->start] == '*' || m->body[l->start] == '_' || m->body[l->end - 1] == ':' ||
-		m->body[l->end - 1] == '-';
+	mail_fold_line(m, line, text, sizeof text);
+	return BEGINS_ANY(text, separators);
 }
 
 /* Does the line or one of the next three end with a colon? */

@@ -16,6 +16,9 @@ kam_bare_subject(const char *subject, bool *reply)
 		found = false;
 		while (*subject == ' ' || *subject == '\t')
 			subject++;
+		/* all begin with one of these, and hold a colon */
+		if (*subject == '\0' || strchr("rRfFtTaAwW", *subject) == NULL)
+			break;
 		for (size_t k = 0; k < KAM_LENGTHOF(prefixes) && !found; k++)
 			if (strncasecmp(subject, prefixes[k], strlen(prefixes[k])) == 0)
 			{

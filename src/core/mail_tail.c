@@ -3,6 +3,8 @@
  */
 #include "core/mail_parts.h"
 
+#include "core/text_chars.h"
+
 static const char *const closings[] = {
 	"cordialement", "bien cordialement", "tres cordialement", "cordialement votre", "cdlt", "cdt", "bien a vous", "bien a toi",
 	"salutations", "sinceres salutations", "salutations distinguees", "meilleures salutations", "respectueusement", "amicalement", "crdt",
@@ -52,6 +54,18 @@ count_words(const char *text)
 	return n;
 }
 
+/* Do two letters stand side by side, with a third behind them? */
+static bool
+holds_pair(const char *s, size_t n, char first, char second)
+{
+	const char *end = s + n;
+
+	for (const char *p = memchr(s, first, n); p; p = memchr(p + 1, first, (size_t) (end - p - 1)))
+		if (end - p > 2 && p[1] == second)
+			return true;
+	return false;
+}
+
 /* A phone number, an address, a link, or parts set off by bars. */
 static bool
 has_contact_details(const Mail *m, int line)
@@ -68,13 +82,14 @@ has_contact_details(const Mail *m, int line)
 
 	if (n > 160)
 		return false;
-	for (size_t k = 0; k < n; k++)
+	marks = memchr(s, '@', n) != NULL || memchr(s, '|', n) != NULL || holds_pair(s, n, 'w', 'w') || holds_pair(s, n, ':', '/');
+	if (!marks)
 	{
-		digits += s[k] >= '0' && s[k] <= '9';
-		marks |= s[k] == '@' || s[k] == '|' || (s[k] == 'w' && k + 2 < n && s[k + 1] == 'w') || (s[k] == ':' && k + 2 < n && s[k + 1] == '/');
+		for (size_t k = 0; k < n; k++)
+			digits += s[k] >= '0' && s[k] <= '9';
+		if (digits < 8)
+			return false;
 	}
-	if (digits < 8 && !marks)
-		return false;
 	digits = 0;
 	mail_fold_line(m, line, text, sizeof text);
 	for (const char *p = text; *p; p++)
@@ -225,11 +240,13 @@ cut_signature(Mail *m, int line, int most)
 static bool
 is_signature_paragraph(const Mail *m, int line)
 {
-	bool		details = false;
-
+	/* the first line turns most paragraphs away */
+	if (!is_signature_line(m, line))
+		return false;
 	for (int k = line; k < m->lines && k < line + 7 && !mail_line_is_empty(&m->line[k]); k++)
-		details |= has_contact_details(m, k);
-	return details && is_signature_line(m, line);
+		if (has_contact_details(m, k))
+			return true;
+	return false;
 }
 
 /* "-- ", "--", "___": what follows is a signature. */
@@ -237,7 +254,7 @@ static bool
 is_signature_mark(const char *s, size_t n)
 {
 	return (n == 2 && memcmp(s, "--", 2) == 0) || (n == 3 && (memcmp(s, "---", 3) == 0 || memcmp(s, "\xE2\x80\x94", 3) == 0)) ||
-		(n >= 3 && n < 80 && (strspn(s, "_") >= n || strspn(s, "-") >= n || strspn(s, "*") >= n));
+		(n >= 3 && n < 80 && (*s == '_' || *s == '-' || *s == '*') && (strspn(s, "_") >= n || strspn(s, "-") >= n || strspn(s, "*") >= n));
 }
 
 /* The lines of which one might be cut begin with letters that these tables know. */
@@ -245,7 +262,7 @@ static bool
 may_be_cut(const char *raw, size_t length)
 {
 	static uint32_t known[26];	/* built once: second letters by the first */
-	char		text[8];
+	char		text[8] = "";
 
 	if (!known['z' - 'a'])
 	{
@@ -262,7 +279,15 @@ may_be_cut(const char *raw, size_t length)
 		}
 		known['z' - 'a'] |= UINT32_C(1) << 31;
 	}
-	if (kam_fold_into(text, sizeof text, raw, length < 12 ? length : 12) == 0 || text[0] < 'a' || text[0] > 'z')
+	/* two plain characters need no folding */
+	if (length >= 2 && kam_ascii_word[(unsigned char) raw[0]] && (unsigned char) raw[1] < 128)
+	{
+		text[0] = kam_ascii_word[(unsigned char) raw[0]];
+		text[1] = kam_ascii_word[(unsigned char) raw[1]];
+	}
+	else
+		kam_fold_into(text, sizeof text, raw, length < 12 ? length : 12);
+	if (text[0] < 'a' || text[0] > 'z')
 		return false;
 	return (known[text[0] - 'a'] >> (text[1] >= 'a' && text[1] <= 'z' ? text[1] - 'a' : 26) & 1) != 0;
 }

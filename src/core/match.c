@@ -12,6 +12,7 @@ typedef struct TokenAtoms
 {
 	uint16_t	atom[MAX_TOKEN_ATOMS];
 	uint16_t	count;
+	uint64_t	coarse;			/* their coarse sieve */
 } TokenAtoms;
 
 typedef struct Scan
@@ -195,6 +196,7 @@ note_atom(const Lexicon *lx, TokenAtoms *t, uint64_t *classes, int atom)
 	if (atom >= 0 && t->count < MAX_TOKEN_ATOMS)
 	{
 		t->atom[t->count++] = (uint16_t) atom;
+		t->coarse |= coarse_bit((uint16_t) atom);
 		*classes |= lx->atom[atom].classes;
 	}
 }
@@ -214,18 +216,43 @@ names_contact(const char *folded_names, const KamToken *t)
 	return false;
 }
 
+/* The contact's names folded; NULL when it has none. */
+static const char *
+folded_names(KamArena *arena, const KamContact *contact)
+{
+	const char *first = contact && contact->first_name ? contact->first_name : "",
+			   *last = contact && contact->last_name ? contact->last_name : "";
+	size_t		length = strlen(first);
+	char	   *both;
+
+	if (!contact || (!contact->first_name && !contact->last_name))
+		return NULL;
+	both = kam_alloc(arena, length + strlen(last) + 2);
+	memcpy(both, first, length);
+	both[length] = ' ';
+	strcpy(both + length + 1, last);
+	return kam_fold(arena, both);
+}
+
 /* Everything the lexicon knows of one token. */
 static void
 find_atoms(const Lexicon *lx, const KamToken *token, const char *names, bool shouting, TokenAtoms *t, uint64_t *classes)
 {
-	uint32_t	h = UINT32_C(2166136261);
+	uint32_t	h = UINT32_C(2166136261),
+				stems = 0;
+	size_t		length = 0;
 	int			exact;
 
-	for (size_t k = 0; k < token->length; k++)
+	t->count = 0;
+	t->coarse = ALWAYS;
+	*classes = 0;
+	while (length < token->length)
 	{
-		h = hash_step(h, (unsigned char) token->word[k]);
-		if (k >= 2)
-			note_atom(lx, t, classes, find_atom(lx, h ^ UINT32_C(0x9E3779B9), token->word, k + 1, true));
+		h = hash_step(h, (unsigned char) token->word[length++]);
+		if (length == STEM_MIN)
+			stems = lx->stems[stem_slot(h)];
+		if (stems >> (length < LONGEST_MARKED ? length : LONGEST_MARKED) & 1)
+			note_atom(lx, t, classes, find_atom(lx, h ^ UINT32_C(0x9E3779B9), token->word, length, true));
 	}
 	exact = find_atom(lx, h, token->word, token->length, false);
 	note_atom(lx, t, classes, exact);
@@ -235,6 +262,7 @@ find_atoms(const Lexicon *lx, const KamToken *token, const char *names, bool sho
 		if (token->flags & KAM_TOKEN_MONEY)
 			note_atom(lx, t, classes, lx->money);
 		*classes |= UINT64_C(1) << KAM_CLASS_DATE;
+		t->coarse |= coarse_bit((uint16_t) lx->number);
 	}
 	if (token->flags & KAM_TOKEN_CAPITAL)
 	{
@@ -276,7 +304,7 @@ try_anchor(Scan *s, const Pattern *pattern, const Anchor *anchor, int at, KamHit
 	{
 		int			behind;
 
-		if (misses(s, pattern->start, pos))
+		if (!(pattern->opens & s->atoms[pos].coarse) || misses(s, pattern->start, pos))
 			continue;
 		s->name_first = s->name_last = -1;
 		behind = follow(s, pattern->start, pos);
@@ -289,7 +317,7 @@ try_anchor(Scan *s, const Pattern *pattern, const Anchor *anchor, int at, KamHit
 		hit->name_last = s->name_last;
 		if (pattern->unless)
 			for (int k = s->begin; k < s->end; k++)
-				if (!misses(s, pattern->unless, k) && follow(s, pattern->unless, k) >= 0)
+				if (pattern->unless_opens & s->atoms[k].coarse && !misses(s, pattern->unless, k) && follow(s, pattern->unless, k) >= 0)
 					return false;
 		return true;
 	}
@@ -309,16 +337,17 @@ kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact, u
 
 	hits.classes = KAM_NEW_ARRAY(arena, uint64_t, tokens->count + 1);
 	scan.classes = hits.classes;
-	if (contact && (contact->first_name || contact->last_name))
-		names = kam_fold(arena, kam_printf(arena, "%s %s", contact->first_name ? contact->first_name : "",
-										   contact->last_name ? contact->last_name : ""));
 	for (int k = 0; k < tokens->count; k++)
 		capitals += (tokens->token[k].flags & KAM_TOKEN_CAPITAL) != 0;
+	if (capitals > 0)
+		names = folded_names(arena, contact);
 	/* a text in capitals names nobody */
 	for (int k = 0; k < tokens->count; k++)
 		find_atoms(lx, &tokens->token[k], names, 2 * capitals > tokens->count + 4, &atoms[k], &hits.classes[k]);
 	for (int k = 0; k < tokens->count; k++)
 	{
+		uint64_t	next;
+
 		if (k == 0 || tokens->token[k].sentence != tokens->token[k - 1].sentence)
 		{
 			scan.begin = k;
@@ -330,6 +359,8 @@ kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact, u
 				for (int j = 0; j < atoms[i].count; j++)
 					set_bit(&scan.present, atoms[i].atom[j]);
 		}
+		/* nothing follows a sentence's last word */
+		next = k + 1 < scan.end ? atoms[k + 1].coarse : ALWAYS;
 		for (int i = 0; i < atoms[k].count; i++)
 		{
 			const Atom *atom = &lx->atom[atoms[k].atom[i]];
@@ -338,7 +369,7 @@ kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact, u
 			{
 				KamHit		hit;
 
-				if (a->who & who && try_anchor(&scan, &lx->pattern[a->pattern], a, k, &hit))
+				if (a->follows & next && a->who & who && try_anchor(&scan, &lx->pattern[a->pattern], a, k, &hit))
 					add_hit(arena, &hits, &room, hit);
 			}
 		}

@@ -9,6 +9,7 @@
 #include "core/signals.h"
 
 #include "core/signals_parts.h"
+#include "core/text_chars.h"
 
 #define QUOTE_BYTES 160
 #define COMPARED_SUBJECTS 30
@@ -674,6 +675,11 @@ subject_counts(const Reader *r, const KamMail *mail)
 			continue;
 		compared++;
 		their_bare = kam_bare_subject(other->subject, &answered);
+		if (strcmp(their_bare, bare) == 0)
+			return false;
+		/* most differ in their first letter */
+		if (kam_ascii_word[(unsigned char) *their_bare] && kam_ascii_word[(unsigned char) *their_bare] != folded[0])
+			continue;
 		kam_fold_into(earlier, sizeof earlier, their_bare, strlen(their_bare));
 		if (strcmp(earlier, folded) == 0)
 			return false;

@@ -37,7 +37,7 @@ typedef struct Scanner
 	bool		pending_money;
 } Scanner;
 
-static KamToken *
+static inline KamToken *
 add_token(Scanner *sc, const char *word, size_t length, size_t start, size_t end, unsigned flags)
 {
 	KamToken   *t;
@@ -113,6 +113,21 @@ static const struct
 	{"wouldnt", "would", "not"}, {"couldnt", "could", "not"}, {"shouldnt", "should", "not"}, {"ive", "i", "have"},
 	{"im", "i", "am"}, {"weve", "we", "have"}, {"theyre", "they", "are"}, {"youre", "you", "are"}
 };
+
+/* Could a word be one of them?  By its last two letters. */
+static inline bool
+may_be_double(const char *word, size_t length)
+{
+	char		last,
+				before;
+
+	if (length < 2 || length > 8)
+		return false;
+	last = word[length - 1];
+	before = word[length - 2];
+	return (last == 't' && (before == 'n' || before == 'o')) || (last == 'e' && (before == 'v' || before == 'r')) ||
+		(last == 'm' && before == 'i');
+}
 
 static bool
 equals(const char *word, size_t length, const char *other)
@@ -196,10 +211,8 @@ mark_money(Scanner *sc, const char *word)
 	static const char *const units[] = {"eur", "euro", "euros", "usd", "dollar", "dollars", "gbp", "chf", "cad", "keur",
 		"ke", "pounds", "balles"};
 
-	if (strchr("eudgckpb", word[0]) == NULL)
-		return;
 	for (size_t k = 0; k < KAM_LENGTHOF(units); k++)
-		if (units[k][0] == word[0] && strcmp(units[k], word) == 0)
+		if (units[k][0] == word[0] && units[k][1] == word[1] && strcmp(units[k], word) == 0)
 		{
 			if (sc->count >= 2 && sc->token[sc->count - 2].flags & KAM_TOKEN_NUMBER)
 				sc->token[sc->count - 2].flags |= KAM_TOKEN_MONEY;
@@ -273,11 +286,19 @@ scan_word(Scanner *sc)
 	for (;;)
 	{
 		/* most words are plain ASCII */
-		while (sc->i < sc->len && kam_ascii_word[sc->s[sc->i]])
+		const unsigned char *p = sc->s + sc->i,
+				   *stop = sc->s + sc->len;
+		char	   *out = sc->out,
+					c;
+
+		while (p < stop && (c = kam_ascii_word[*p]) != 0)
 		{
-			*sc->out++ = kam_ascii_word[sc->s[sc->i++]];
-			letters++;
+			*out++ = c;
+			p++;
 		}
+		letters += (int) (out - sc->out);
+		sc->out = out;
+		sc->i = (size_t) (p - sc->s);
 		if (sc->i >= sc->len)
 			break;
 		ch = read_char(sc->s + sc->i, sc->len - sc->i);
@@ -309,7 +330,7 @@ scan_word(Scanner *sc)
 			return;
 	}
 	length = close_word(sc, word);
-	if (length >= 2 && length <= 8 && strchr("cwdihsyta", word[0]) != NULL)
+	if (may_be_double(word, length))
 		for (size_t k = 0; k < KAM_LENGTHOF(doubles); k++)
 			if (word[0] == doubles[k].word[0] && strcmp(word, doubles[k].word) == 0)
 			{
@@ -322,7 +343,7 @@ scan_word(Scanner *sc)
 				return;
 			}
 	add_token(sc, word, length, start, sc->i, flags);
-	if (length <= 7)
+	if (length >= 2 && length <= 7)
 		mark_money(sc, word);
 }
 
@@ -464,11 +485,11 @@ is_abbreviation(const Scanner *sc, const KamToken *t, bool capital_follows)
 	if (t->length > 6)
 		return false;
 	for (size_t k = 0; k < KAM_LENGTHOF(titles); k++)
-		if (strcmp(titles[k], t->word) == 0)
+		if (titles[k][0] == t->word[0] && strcmp(titles[k], t->word) == 0)
 			return true;
 	if (!capital_follows)
 		for (size_t k = 0; k < KAM_LENGTHOF(shortened); k++)
-			if (strcmp(shortened[k], t->word) == 0)
+			if (shortened[k][0] == t->word[0] && strcmp(shortened[k], t->word) == 0)
 				return true;
 	return false;
 }
@@ -608,8 +629,17 @@ kam_tokenize(KamArena *arena, const char *text, size_t len)
 	sc.out = kam_alloc(arena, 3 * len + 16);
 	while (sc.i < len)
 	{
-		Char		ch = read_char(sc.s + sc.i, len - sc.i);
+		Char		ch;
 
+		/* what stands between most words */
+		if (sc.s[sc.i] == ' ')
+		{
+			sc.i++;
+			sc.run_first = sc.count;
+			sc.run_start = sc.i;
+			continue;
+		}
+		ch = read_char(sc.s + sc.i, len - sc.i);
 		switch (ch.kind)
 		{
 			case CHAR_LETTER:

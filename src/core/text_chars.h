@@ -1,6 +1,6 @@
 /*
  * core/text_chars.h: what the tokenizer and the comparisons know of a single
- * character.  Nobody else includes this.
+ * character; mail_tail.c uses its tables too.  Nobody else includes this.
  */
 #pragma once
 

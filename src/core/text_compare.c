@@ -48,7 +48,10 @@ kam_fold_into(char *buffer, size_t size, const char *text, size_t len)
 			if (space && n > 0)
 				buffer[n++] = ' ';
 			space = false;
-			buffer[n++] = kam_ascii_word[s[i++]];
+			/* most words are plain ASCII */
+			do
+				buffer[n++] = kam_ascii_word[s[i++]];
+			while (i < len && n + 4 < size && kam_ascii_word[s[i]]);
 			continue;
 		}
 		ch = read_char(s + i, len - i);
@@ -86,10 +89,23 @@ squash(KamArena *arena, const char *text, bool fold)
 
 	for (size_t i = 0; i < len;)
 	{
-		Char		ch = read_char(s + i, len - i);
-		const char *spelling = text + i;
-		size_t		n = ch.bytes;
+		Char		ch;
+		const char *spelling;
+		size_t		n;
 
+		/* most are plain letters */
+		if (kam_ascii_word[s[i]])
+		{
+			if (space && p > result)
+				*p++ = ' ';
+			space = false;
+			*p++ = fold ? kam_ascii_word[s[i]] : text[i];
+			i++;
+			continue;
+		}
+		ch = read_char(s + i, len - i);
+		spelling = text + i;
+		n = ch.bytes;
 		i += ch.bytes;
 		if (ch.kind == CHAR_SPACE || ch.kind == CHAR_NEWLINE)
 		{
