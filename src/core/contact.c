@@ -283,6 +283,9 @@ read_contact_info(Reader *r, const json_t *info)
 			? kam_printf(r->env->arena, "%s %s", c->first_name, c->last_name)
 			: c->first_name ? c->first_name : c->last_name;
 	c->whatsapp = kam_get_true(info, "whatsapp");
+	if (!c->whatsapp && json_object_get(info, "whatsapp") && !json_is_false(json_object_get(info, "whatsapp")) &&
+		!json_is_null(json_object_get(info, "whatsapp")))
+		warn(r, "whatsapp is neither true nor false and was ignored");
 
 	if (c->email && !plausible_email(c->email))
 	{
@@ -397,7 +400,11 @@ read_activity(Reader *r, const json_t *json, int index, KamActivity *a)
 		!read_time(r, inner[END_TIME], &inside, metadata_keys[END_TIME], &a->end))
 		return false;
 	if (text)
+	{
 		a->status = (KamMeetingStatus) find_name(meeting_statuses, text);
+		if (a->status == KAM_MEETING_UNKNOWN && a->type == KAM_MEETING)
+			warn(r, kam_printf(r->env->arena, "meeting status is not known and was ignored: \"%.60s\"", text));
+	}
 	return true;
 }
 

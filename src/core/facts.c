@@ -6,6 +6,7 @@
  * facts_agreed.c and facts_business.c find the rest, facts_json.c shows it.
  */
 #include "core/facts_internal.h"
+#include "core/mail.h"
 
 #include <string.h>
 
@@ -267,7 +268,7 @@ find_engagement(KamFinder *f)
 	static const char *const kinds[] = {"like", "view", "comment", "share"};
 	KamFacts   *facts = f->facts;
 	const KamContact *c = f->contact;
-	KamTime		from = f->env->as_of - ENGAGEMENT_WITHIN * KAM_DAY;
+	KamTime		from = f->env->as_of - ENGAGEMENT_WITHIN * KAM_DAY - 1; /* exclusive */
 
 	if (facts->last_outbound && facts->last_outbound->at > from)
 		from = facts->last_outbound->at;
@@ -432,14 +433,19 @@ find_warnings(KamFinder *f)
 {
 	KamFacts   *facts = f->facts;
 	const KamContact *c = f->contact;
-	int			past_scheduled = 0;
+	int			past_scheduled = 0,
+				overlong = 0;
 
 	facts->warnings = KAM_NEW_ARRAY(f->env->arena, const char *, c->nwarnings + 4);
 	for (int i = 0; i < c->nwarnings; i++)
 		facts->warnings[facts->nwarnings++] = c->warnings[i];
 	for (int i = 0; i < c->nactivities; i++)
-		past_scheduled += c->activities[i].type == KAM_MEETING && c->activities[i].status == KAM_MEETING_SCHEDULED &&
-			kam_meeting_time(&c->activities[i]) <= f->env->as_of;
+	{
+		const KamActivity *a = &c->activities[i];
+
+		past_scheduled += a->type == KAM_MEETING && a->status == KAM_MEETING_SCHEDULED && kam_meeting_time(a) <= f->env->as_of;
+		overlong += a->body && strnlen(a->body, KAM_LONGEST_MESSAGE + 1) > KAM_LONGEST_MESSAGE;
+	}
 	if (!c->linkedin)
 		facts->warnings[facts->nwarnings++] = "no LinkedIn address";
 	if (!c->email && !c->phone)
@@ -447,6 +453,9 @@ find_warnings(KamFinder *f)
 	if (past_scheduled)
 		facts->warnings[facts->nwarnings++] =
 			kam_printf(f->env->arena, "%d past meetings are still marked as scheduled", past_scheduled);
+	if (overlong)
+		facts->warnings[facts->nwarnings++] =
+			kam_printf(f->env->arena, "%d messages are longer than 64 KB: only their beginning was read", overlong);
 	kam_sort_texts(facts->warnings, facts->nwarnings);
 }
 

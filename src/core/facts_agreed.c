@@ -32,6 +32,16 @@ cancelled_on(const KamFinder *f, KamTime at)
 	return false;
 }
 
+/* The review of a pilot is no meeting to wait for by itself: the pilot's row of the tree waits for it. */
+static bool
+reviews_pilot_on(const KamFinder *f, KamTime at)
+{
+	const KamSignal *review = kam_newest(f, KAM_SIGNAL_PILOT_REVIEW);
+
+	return review && review->at != KAM_NO_TIME &&
+		kam_local_day(&f->contact->zone, review->at) == kam_local_day(&f->contact->zone, at);
+}
+
 void
 kam_find_meetings(KamFinder *f)
 {
@@ -73,7 +83,7 @@ kam_find_meetings(KamFinder *f)
 	{
 		const KamSignal *agreed = kam_newest_dated(f, KAM_KIND(KAM_SIGNAL_MEETING_AGREED), as_of, INT64_MAX);
 
-		if (agreed && !cancelled_on(f, agreed->at))
+		if (agreed && !cancelled_on(f, agreed->at) && !reviews_pilot_on(f, agreed->at))
 		{
 			facts->meeting_next = agreed->at;
 			facts->meeting_next_signal = agreed;
@@ -162,11 +172,9 @@ find_touchpoint(KamFinder *f)
 	KamTime		as_of = f->env->as_of;
 	const KamSignal *point = kam_newest_dated(f, KAM_KIND(KAM_SIGNAL_TOUCHPOINT) | KAM_KIND(KAM_SIGNAL_MEETING_AGREED),
 										  as_of, as_of + TOUCHPOINT_WITHIN * KAM_DAY);
-	const KamSignal *review = kam_newest_dated(f, KAM_KIND(KAM_SIGNAL_PILOT_REVIEW), as_of, INT64_MAX);
 
 	f->facts->touchpoint = KAM_NO_TIME;
-	if (!point || cancelled_on(f, point->at) ||
-		(review && kam_local_day(&f->contact->zone, review->at) == kam_local_day(&f->contact->zone, point->at)) ||
+	if (!point || cancelled_on(f, point->at) || reviews_pilot_on(f, point->at) ||
 		(f->facts->wait && point->kind == KAM_SIGNAL_TOUCHPOINT && point->activity == f->facts->wait->activity))
 		return;
 	f->facts->touchpoint = point->at;

@@ -142,6 +142,17 @@ hash_step(uint32_t h, unsigned char c)
 	return (h ^ c) * UINT32_C(16777619);
 }
 
+/* The hash of a spelling; stems have their own. */
+static inline uint32_t
+kam_atom_hash(const char *text, size_t length, bool stem)
+{
+	uint32_t	h = UINT32_C(2166136261);
+
+	for (size_t k = 0; k < length; k++)
+		h = hash_step(h, (unsigned char) text[k]);
+	return stem ? h ^ UINT32_C(0x9E3779B9) : h;
+}
+
 static inline uint32_t
 slot_of(uint32_t h)
 {
@@ -182,7 +193,8 @@ stem_slot(uint32_t h)
 static inline uint64_t
 coarse_bit(uint16_t atom)
 {
-	return UINT64_C(1) << ((uint32_t) atom * UINT32_C(2654435769) >> 16) % 63;
+	/* 63 bits: the product's upper half scaled to them */
+	return UINT64_C(1) << ((((uint32_t) atom * UINT32_C(2654435769)) >> 16) * 63 >> 16);
 }
 
 static inline uint32_t
@@ -218,3 +230,6 @@ share_bit(const Sieve *a, const Sieve *b)
 
 /* The lexicon, built at the first call. */
 extern const Lexicon *kam_lexicon(void);
+
+/* Make the anchors arrays, and give them and the patterns their sieves (lexicon_sift.c). */
+extern void kam_lexicon_sift(Lexicon *lx);

@@ -19,20 +19,10 @@ static Lexicon *lexicon;		/* built once, never changed afterwards */
 
 /* ---- atoms ----------------------------------------------------------- */
 
-static uint32_t
-hash_of(const char *text, size_t length, bool stem)
-{
-	uint32_t	h = UINT32_C(2166136261);
-
-	for (size_t k = 0; k < length; k++)
-		h = hash_step(h, (unsigned char) text[k]);
-	return stem ? h ^ UINT32_C(0x9E3779B9) : h;
-}
-
 static int
 make_atom(Lexicon *lx, const char *text, size_t length, bool stem)
 {
-	uint32_t	h = hash_of(text, length, stem),
+	uint32_t	h = kam_atom_hash(text, length, stem),
 				slot;
 	int			found = find_atom(lx, h, text, length, stem);
 
@@ -53,7 +43,7 @@ make_atom(Lexicon *lx, const char *text, size_t length, bool stem)
 	lx->table[slot] = (uint16_t) (lx->natoms + 1);
 	lx->seen[bit_of(h) >> 3] |= (uint8_t) (1 << (bit_of(h) & 7));
 	if (stem && length >= STEM_MIN)
-		lx->stems[stem_slot(hash_of(text, STEM_MIN, false))] |= UINT32_C(1) << (length < LONGEST_MARKED ? length : LONGEST_MARKED);
+		lx->stems[stem_slot(kam_atom_hash(text, STEM_MIN, false))] |= UINT32_C(1) << (length < LONGEST_MARKED ? length : LONGEST_MARKED);
 	return lx->natoms++;
 }
 
@@ -570,130 +560,6 @@ compile(Lexicon *lx, const char *text, int pattern, int faults)
 	return row.first;
 }
 
-/* ---- what can stand next --------------------------------------------- */
-
-/* The coarse sieve of the tokens that can open a node; ANYTHING when it can do without one. */
-static uint64_t
-opening(const Lexicon *lx, const uint64_t *class_sieve, const Node *n)
-{
-	uint64_t	sieve = 0;
-
-	for (;; n = n->next)
-		switch ((NodeKind) n->kind)
-		{
-			case NODE_ATOM:
-				return coarse_bit(n->value);
-			case NODE_CLASS:
-				return class_sieve[n->value];
-			case NODE_GAP:
-				if (n->max > 0)
-					return ANYTHING;
-				break;
-			case NODE_SPLIT:
-				return opening(lx, class_sieve, n->next) | opening(lx, class_sieve, n->other);
-			case NODE_CHOICE:
-				for (int k = 0; k < n->choice->ways; k++)
-					sieve |= coarse_bit(n->choice->way[k].atom);
-				for (int k = 0; k < MAX_CLASSES; k++)
-					if (n->choice->classes >> k & 1)
-						sieve |= class_sieve[k];
-				for (int k = 0; k < n->choice->others; k++)
-					sieve |= opening(lx, class_sieve, n->choice->other[k]);
-				return sieve;
-			case NODE_NOT:
-			case NODE_SENTENCE:
-			case NODE_CLAUSE:
-			case NODE_OPEN:
-			case NODE_CLOSE:
-				break;
-			case NODE_END:
-			case NODE_ACCEPT:
-				return ANYTHING;
-		}
-}
-
-/* Can one token be both?  Those that tokens get by their form go with all. */
-static bool
-share_token(const Lexicon *lx, int a, int b)
-{
-	const Atom *shorter = &lx->atom[a],
-			   *longer = &lx->atom[b];
-	int			by_form = lx->number > lx->money ? lx->number : lx->money;
-
-	by_form = by_form > lx->capital ? by_form : lx->capital;
-	by_form = by_form > lx->contact ? by_form : lx->contact;
-	if (a == b || a <= by_form || b <= by_form)
-		return true;
-	if (shorter->text[0] != longer->text[0])
-		return false;
-	if (shorter->length > longer->length || (shorter->length == longer->length && longer->stem))
-	{
-		shorter = &lx->atom[b];
-		longer = &lx->atom[a];
-	}
-	return shorter->stem && memcmp(shorter->text, longer->text, shorter->length) == 0;
-}
-
-/* The coarse sieve of what can follow a token with an atom (and perhaps with other atoms and classes) that opens a node. */
-static uint64_t
-following(const Lexicon *lx, const uint64_t *class_sieve, const Node *n, int atom, uint64_t classes)
-{
-	uint64_t	sieve = 0;
-
-	for (;; n = n->next)
-		switch ((NodeKind) n->kind)
-		{
-			case NODE_ATOM:
-				return share_token(lx, atom, n->value) ? opening(lx, class_sieve, n->next) : 0;
-			case NODE_CLASS:
-				return classes >> n->value & 1 ? opening(lx, class_sieve, n->next) : 0;
-			case NODE_GAP:
-				if (n->max > 0)
-					return ANYTHING;
-				break;
-			case NODE_SPLIT:
-				return following(lx, class_sieve, n->next, atom, classes) | following(lx, class_sieve, n->other, atom, classes);
-			case NODE_CHOICE:
-				for (int k = 0; k < n->choice->ways && sieve != ANYTHING; k++)
-					if (share_token(lx, atom, n->choice->way[k].atom))
-						sieve |= opening(lx, class_sieve, n->choice->way[k].next);
-				if (classes & n->choice->classes)
-					sieve |= opening(lx, class_sieve, n->choice->out);
-				for (int k = 0; k < n->choice->others; k++)
-					sieve |= following(lx, class_sieve, n->choice->other[k], atom, classes);
-				return sieve;
-			case NODE_NOT:
-			case NODE_SENTENCE:
-			case NODE_CLAUSE:
-			case NODE_OPEN:
-			case NODE_CLOSE:
-				break;
-			case NODE_END:
-			case NODE_ACCEPT:
-				return ANYTHING;
-		}
-}
-
-/* The classes that a token with an atom may have. */
-static uint64_t
-classes_with(const Lexicon *lx, int atom)
-{
-	const Atom *a = &lx->atom[atom];
-	uint64_t	classes = a->classes | UINT64_C(1) << KAM_CLASS_DATE | UINT64_C(1) << KAM_CLASS_CONTACT;
-
-	/* a stem may stand in any longer word */
-	if (a->stem || a->text[0] < 'a' || a->text[0] > 'z')
-		return UINT64_MAX;
-	for (size_t length = 1; length <= a->length; length++)
-	{
-		int			stem = find_atom(lx, hash_of(a->text, length, true), a->text, length, true);
-
-		if (stem >= 0)
-			classes |= lx->atom[stem].classes;
-	}
-	return classes;
-}
-
 /* Words so frequent that patterns should rather not hang on them. */
 static const char common_words[] =
 	"je nous on vous le la les l un une des du de d et est a i the we to not in en pas ne n tu il elle ils elles sont en que qui qu pour dans sur avec a au"
@@ -728,45 +594,6 @@ add_products(Lexicon *lx, const char *class, const char *const *names, int count
 				lx->atom[atom].weight = 1;
 			cw->atoms[cw->natoms++] = atom;
 		}
-	}
-}
-
-/* Make the anchors arrays, with what can follow each, and give the patterns their sieves. */
-static void
-sift(Lexicon *lx)
-{
-	uint64_t	class_sieve[MAX_CLASSES] = {0};
-
-	for (int k = 0; k < lx->natoms; k++)
-		for (int class = 0; class < MAX_CLASSES; class++)
-			if (lx->atom[k].classes >> class & 1)
-				class_sieve[class] |= coarse_bit((uint16_t) k);
-	/* numbers are of this class though they are none of its words */
-	class_sieve[KAM_CLASS_DATE] |= coarse_bit((uint16_t) lx->number);
-	for (int k = 0; k < lx->npatterns; k++)
-	{
-		Pattern    *pattern = &lx->pattern[k];
-
-		pattern->opens = opening(lx, class_sieve, pattern->start);
-		if (pattern->unless)
-			pattern->unless_opens = opening(lx, class_sieve, pattern->unless);
-	}
-	for (int k = 0; k < lx->natoms; k++)
-	{
-		Atom	   *atom = &lx->atom[k];
-		Anchor	   *array = KAM_NEW_ARRAY(lx->arena, Anchor, atom->nanchors + 1);
-		uint64_t	classes = atom->nanchors > 0 ? classes_with(lx, k) : 0;
-		int			n = 0;
-
-		for (const Anchor *a = atom->anchors; a; a = a->next)
-		{
-			array[n] = *a;
-			/* only at a fixed distance does the piece stand at this very token */
-			array[n].follows = a->min_before != a->max_before ? ANYTHING :
-				following(lx, class_sieve, lx->pattern[a->pattern].anchor, k, classes);
-			n++;
-		}
-		atom->anchors = array;
 	}
 }
 
@@ -829,7 +656,7 @@ build(Lexicon *lx)
 			pattern->start = compile(lx, rule->pattern, lx->npatterns, faults);
 			lx->npatterns++;
 		}
-	sift(lx);
+	kam_lexicon_sift(lx);
 }
 
 const Lexicon *

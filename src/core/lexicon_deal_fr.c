@@ -23,7 +23,7 @@
 	"(a tout prix|prix (de l |du |d |des )? ~1 (innovation|meilleur*|jury|public|entrepren*|excellence|gaz|electricite|carburant|petrole|fioul|acier|design|startup|nobel|goncourt|litterair*|concours|coeur|energie|matieres|marche|immobilier|essence)|" \
 	"(remport*|gagn*|recu|decern*|laureat*|remise des|ceremonie) ~3 prix|{their_people} ~4 (devis|prix|tarif*|remise*)|(devis|prix|tarif*) (de|a|pour|aux) (nos|leurs|mes) ~1 {their_people}|nos (devis|prix|tarifs|propres|factures|catalogues)|notre (devis|grille|catalogue|tarif*)|" \
 	"(faire|creer|editer|generer|gerer|envoyer|gestion|module|modele*|relance*|suivi|signature) (des|les|de|nos|vos|mes) (devis|remises|factures|prix)|salaire*|remuneration|fixe plus|loyer*|prix d or|prix coutant|hors de question|remise en (main|question|cause|service|route|forme|etat|place)|remise a (niveau|zero|jour|plat)|" \
-	"remise de (diplome*|cle*|prix)|cout (de l |du |de la )? (vie|energie|transport)|sans prix|n a pas de prix|prix de revient|notre facture|chiffre d affaires|ca de|bulletin|prime*|levee|amende*|subvention*|devis (travaux|garage|plombier|electric*))"
+	"remise de (diplome*|cle*|prix)|cout (de l |du |de la )? (vie|energie|transport)|sans prix|n a pas de prix|prix de revient|notre facture|chiffre d affaires|ca de|bulletin|prime*|levee|amende*|subvention*|(boucle|copie|mails|interlocut*) ~2 facturation|service facturation|devis (travaux|garage|plombier|electric*))"
 
 /* An integration, a job, an event: no use of it. */
 #define ONLY_LINKED \
@@ -36,7 +36,7 @@ static const KamRule rules[] = {
 	{PRICE, "(prix|cout|couts|montant|montants|remise|remises|facturation|cout total)", NOT_OUR_PRICE, 0, NULL},
 	{PRICE, "(quel|quels|un) ~1 budget ~6 (prevoir|faut|necessaire|compter|pour|faudrait|allouer|serait)", "(notre budget|avez)", ASKED, NULL},
 	{PRICE, "(combien) ~6 (coute*|couter*|compter|payer|facture*|faut|revient|reviendrait|ca fait|cela fait|prenez|vaut|licence*|utilisateur*|an|mois|par|serait|est ce|chiffr*)", "(combien de (fois|temps|jours|mails)|temps|jours|semaines|collaborateur*|personnes (etes|serez|serons)|duree|de temps|d utilisateurs|{their_people})", 0, NULL},
-	{PRICE, "(coute*|couter*|revient|reviendrait|reviendra) ~5 (votre|ta|ton|la|le|l|solution|outil|licence*|abonnement|#money|cher|combien|par)", "(vie|energie|temps|carburant|nos|ca ne me coute rien|vers|sur la table|sujet|question|dossier)", 0, NULL},
+	{PRICE, "(coute*|couter*|revient|reviendrait|reviendra) ~5 (votre|ta|ton|la|le|l|solution|outil|licence*|abonnement|#money|cher|combien|par)", "(vie|energie|temps|carburant|nos|ca ne me coute rien|vers|ne revien*|revien* (que )? (le #|lundi|mardi|mercredi|jeudi|vendredi|demain|de (conge*|vacances|deplacement))|sur la table|sujet|question|dossier)", 0, NULL},
 	{PRICE, "(trop|assez|tres|plus|moins|si|vraiment|un peu|hyper|beaucoup trop|bien trop|relativement|aussi) ~1 (cher|chere|chers|cheres|couteux|couteuse|onereux|onereuse|eleve*)", "(cher (monsieur|ami|thomas|collegue)|taux|mon cher|temperature|risque*|energie|electricite|loyer*|ouverture)", NEGATED, NULL},
 	{PRICE, "(c est|est|ca fait|trouve|semble|parait|etait|sont) ~2 (cher|chere|chers|couteux|onereux|hors budget|hors de prix)", NULL, NEGATED, NULL},
 	{PRICE, "(geste|effort|rallonge|negoci*|marge de manoeuvre) ~4 (commercial*|financier*|prix|tarif*|remise|budget)", NULL, 0, NULL},

@@ -107,7 +107,7 @@ KamMail
 kam_mail_read(KamArena *arena, const KamActivity *activity)
 {
 	const char *body = activity->body ? activity->body : "";
-	Mail		m = {.arena = arena, .body = body, .length = strlen(body)};
+	Mail		m = {.arena = arena, .body = body, .length = strnlen(body, KAM_LONGEST_MESSAGE)};
 	KamMail		result = {body, m.length, 0, m.length, false, false, false};
 
 	if (is_mail(activity))

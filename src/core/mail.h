@@ -9,6 +9,12 @@
 
 #include "core/signals.h"
 
+/*
+ * Bytes of a message that are read: people do not write more, machines do, and
+ * what relates words to dates grows with the square of a text.
+ */
+#define KAM_LONGEST_MESSAGE ((size_t) 64 * 1024)
+
 typedef struct KamMail
 {
 	const char *aligned;		/* the body itself, or a copy of its length with what is cut blanked */

@@ -133,16 +133,12 @@ is_signature_line(const Mail *m, int line)
 
 /* "Cordialement," alone or with a name behind it. */
 static bool
-is_closing(const Mail *m, int line)
+is_closing(const char *text, size_t length)
 {
-	const Line *l = &m->line[line];
-	char		text[200];
-
-	if (l->end - l->start > 180)
+	if (length > 180)
 		return false;
-	mail_fold_line(m, line, text, sizeof text);
 	for (size_t k = 0; k < KAM_LENGTHOF(closings); k++)
-		if (kam_begins(text, closings[k]))
+		if (closings[k][0] == text[0] && kam_begins(text, closings[k]))
 		{
 			const char *rest = text + strlen(closings[k]);
 
@@ -332,7 +328,7 @@ kam_mail_cut_tail(Mail *m)
 				k = cut_paragraph(m, k) - 1;
 				continue;
 			}
-			if (before > 0 && is_closing(m, k))
+			if (before > 0 && is_closing(text, n))
 			{
 				k = cut_signature(m, k + 1, 10) - 1;
 				continue;

@@ -106,8 +106,11 @@ follow_choice(Scan *s, const Choice *choice, int pos)
 	}
 	for (int k = 0; k < choice->others; k++)
 	{
-		int			found = follow(s, choice->other[k], pos);
+		int			found;
 
+		if (misses(s, choice->other[k], pos))
+			continue;
+		found = follow(s, choice->other[k], pos);
 		if (found >= 0)
 			return found;
 	}
@@ -154,16 +157,16 @@ follow(Scan *s, const Node *n, int pos)
 				break;
 			case NODE_SPLIT:
 				{
-					int			found = follow(s, n->next, pos);
+					int			found = misses(s, n->next, pos) ? -1 : follow(s, n->next, pos);
 
 					if (found >= 0)
 						return found;
-					return follow(s, n->other, pos);
+					return misses(s, n->other, pos) ? -1 : follow(s, n->other, pos);
 				}
 			case NODE_CHOICE:
 				return follow_choice(s, n->choice, pos);
 			case NODE_NOT:
-				if (follow(s, n->other, pos) >= 0)
+				if (!misses(s, n->other, pos) && follow(s, n->other, pos) >= 0)
 					return -1;
 				break;
 			case NODE_SENTENCE:

@@ -155,7 +155,7 @@ explain_other_owner(const Case *c, KamPlan *plan)
 	const KamActivity *a = c->facts->other_owner_activity;
 
 	plan->reevaluate_at = nine_ahead(c, a->at, COLLEAGUE_LOOK_AFTER_DAYS);
-	plan->reason = kam_printf(c->env->arena, "%s was in touch with the contact on %s, less than 14 days ago: coordinate first.",
+	plan->reason = kam_printf(c->env->arena, "%s was in touch with the contact on %s, within the last 14 days: coordinate first.",
 							  c->facts->other_owner, on(c, a->at));
 	plan->trigger_event = kam_printf(c->env->arena, "Activity of %s on %s", c->facts->other_owner, on(c, a->at));
 	plan->reevaluation_trigger = kam_printf(c->env->arena, "%s hands over, or 14 days without their activity", c->facts->other_owner);

@@ -11,6 +11,8 @@
 #include "core/signals_parts.h"
 #include "core/text_chars.h"
 
+#define LONGEST_SUBJECT ((size_t) 2000)	/* bytes that are read */
+
 #define QUOTE_BYTES 160
 #define COMPARED_SUBJECTS 30
 
@@ -708,14 +710,14 @@ kam_signals_scan(const KamEnv *env, const KamContact *contact, const KamActivity
 	r.automatic = mail.automatic;
 	r.absence = mail.absence;
 	if (subject_counts(&r, &mail))
-		scan_field(&r, "subject", activity->subject, activity->subject, strlen(activity->subject));
+		scan_field(&r, "subject", activity->subject, activity->subject, strnlen(activity->subject, LONGEST_SUBJECT));
 	if (mail.end > mail.start)
 		scan_field(&r, "body", activity->body, mail.aligned, mail.end);
 	if (r.automatic && activity->subject && !find_signal(&r, KAM_SIGNAL_AUTO_REPLY))
 	{
 		const char *text = activity->subject;
 
-		r.tokens = kam_tokenize(env->arena, text, strlen(text));
+		r.tokens = kam_tokenize(env->arena, text, strnlen(text, LONGEST_SUBJECT));
 		r.field = "subject";
 		r.source = r.aligned = text;
 		if (r.tokens.count > 0)

@@ -10,6 +10,9 @@
 
 #include "core/text_chars.h"
 
+/* Words; rules look no farther than a sentence, so that a text without stops must not be one. */
+#define LONGEST_SENTENCE 300
+
 static inline bool
 is_digit(unsigned char c)
 {
@@ -32,16 +35,20 @@ typedef struct Scanner
 	int			run_first;		/* first token since white space or an opening mark */
 	size_t		run_start;
 	size_t		line_start;
-	uint16_t	sentence;
+	int32_t		sentence;
 	uint8_t		pending;		/* flags for the next token */
 	bool		pending_money;
 } Scanner;
+
+static void end_sentence(Scanner *sc, bool question);
 
 static inline KamToken *
 add_token(Scanner *sc, const char *word, size_t length, size_t start, size_t end, unsigned flags)
 {
 	KamToken   *t;
 
+	if (sc->count - sc->sentence_first >= LONGEST_SENTENCE)
+		end_sentence(sc, false);
 	if (sc->count == sc->room)
 	{
 		KamToken   *bigger = KAM_NEW_ARRAY(sc->arena, KamToken, sc->room * 2);
@@ -67,7 +74,7 @@ end_sentence(Scanner *sc, bool question)
 	if (question)
 		for (int k = sc->sentence_first; k < sc->count; k++)
 			sc->token[k].flags |= KAM_TOKEN_QUESTION;
-	if (sc->count > sc->sentence_first && sc->sentence < UINT16_MAX)
+	if (sc->count > sc->sentence_first)
 		sc->sentence++;
 	sc->sentence_first = sc->count;
 	sc->pending = 0;
@@ -211,6 +218,14 @@ mark_money(Scanner *sc, const char *word)
 	static const char *const units[] = {"eur", "euro", "euros", "usd", "dollar", "dollars", "gbp", "chf", "cad", "keur",
 		"ke", "pounds", "balles"};
 
+	/* their second letters */
+	switch (word[1])
+	{
+		case 'u': case 's': case 'o': case 'b': case 'h': case 'a': case 'e':
+			break;
+		default:
+			return;
+	}
 	for (size_t k = 0; k < KAM_LENGTHOF(units); k++)
 		if (units[k][0] == word[0] && units[k][1] == word[1] && strcmp(units[k], word) == 0)
 		{
@@ -273,13 +288,13 @@ join_initials(Scanner *sc)
 	}
 }
 
+/* A word that begins with the character at hand. */
 static void
-scan_word(Scanner *sc)
+scan_word(Scanner *sc, Char ch)
 {
 	size_t		start = sc->i,
 				length;
 	char	   *word = sc->out;
-	Char		ch = read_char(sc->s + sc->i, sc->len - sc->i);
 	unsigned	flags = ch.capital ? KAM_TOKEN_CAPITAL : 0;
 	int			letters = 0;
 
@@ -301,6 +316,11 @@ scan_word(Scanner *sc)
 		sc->i = (size_t) (p - sc->s);
 		if (sc->i >= sc->len)
 			break;
+		if (*p == ' ')
+		{
+			ch.kind = CHAR_SPACE;
+			break;
+		}
 		ch = read_char(sc->s + sc->i, sc->len - sc->i);
 		if (ch.kind == CHAR_LETTER || ch.kind == CHAR_DIGIT)
 		{
@@ -643,7 +663,7 @@ kam_tokenize(KamArena *arena, const char *text, size_t len)
 		switch (ch.kind)
 		{
 			case CHAR_LETTER:
-				scan_word(&sc);
+				scan_word(&sc, ch);
 				break;
 			case CHAR_DIGIT:
 				scan_number(&sc);

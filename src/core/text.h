@@ -24,7 +24,7 @@ typedef struct KamToken
 	const char *word;			/* folded, NUL-terminated */
 	uint32_t	start,			/* bytes in the source text, [start, end) */
 				end;
-	uint16_t	sentence;		/* tokens of one sentence share a number; line breaks that end a paragraph end a sentence too */
+	int32_t		sentence;		/* tokens of one sentence share a number; line breaks that end a paragraph end a sentence too, and so does length */
 	uint8_t		length;			/* of word; longer words are cut at 255 */
 	uint8_t		flags;
 } KamToken;

@@ -11,6 +11,7 @@
 #define IN(at, body) ACTIVITY("email", "'inbound'", at, "'body': '" body "'")
 #define OUT(at, body) ACTIVITY("email", "'outbound'", at, "'body': '" body "', 'owner': 'Julie Moreau'")
 #define CONTACT(activities) "{" INFO ", 'activities': [" activities "]}"
+#define BY(owner, at) ACTIVITY("call", "'outbound'", at, "'owner': '" owner "'")
 
 /* A fact's value as compact JSON text must equal the expected one (in single quotes). */
 static void
@@ -103,6 +104,28 @@ TEST(meetings_held_ahead_and_missed)
 			   "{'last_held_at': null, 'next_at': null, 'no_show': {'at': '2026-03-04T10:00:00+01:00', 'responsible': 'them'}, 'responsible': 'them'}");
 }
 
+TEST(a_pilots_review_is_no_meeting)
+{
+	static const char json[] = "{" INFO ", 'activities': [" IN("2026-02-20T10:00:00+01:00", "We are running a pilot of your solution. The pilot review is on 25 March.") "],"
+		" 'deals': [{'deal_id': '1', 'name': 'Pilot Acme', 'stage': 'POC', 'status': 'OPEN', 'created_on': '2026-01-15'}]}";
+	TestRun    *t = open_run(json, AS_OF);
+
+	check_fact(json, "meeting", "{'last_held_at': null, 'next_at': null, 'no_show': null, 'responsible': null}");
+	check_fact(json, "scheduled_touchpoint", "null");
+	check_fact(json, "pilot", "{'status': 'running', 'review_at': '2026-03-25T09:00:00+01:00', 'deal_id': '1'}");
+	CHECK_STR(t->run.plan.rule, "pilot_running");
+	close_run(t);
+}
+
+TEST(fourteen_days_are_within_fourteen_days)
+{
+	check_fact(CONTACT(ACTIVITY("linkedin_like", "'inbound'", "2026-02-25T10:00:00+01:00", "")), "engagement",
+			   "[{'kind': 'like', 'at': '2026-02-25T10:00:00+01:00'}]");
+	check_fact(CONTACT(ACTIVITY("linkedin_like", "'inbound'", "2026-02-25T09:59:59+01:00", "")), "engagement", "[]");
+	check_fact(CONTACT(BY("Marc Petit", "2026-02-25T10:00:00+01:00")), "other_owner_active", "{'owner': 'Marc Petit', 'at': '2026-02-25T10:00:00+01:00'}");
+	check_fact(CONTACT(BY("Marc Petit", "2026-02-25T09:59:59+01:00")), "other_owner_active", "null");
+}
+
 TEST(deals_are_counted_and_the_open_one_is_active)
 {
 	check_fact("{" INFO ", 'activities': [], 'deals': [{'deal_id': 'a', 'status': 'LOST', 'created_on': '2026-03-01'},"
@@ -113,7 +136,6 @@ TEST(deals_are_counted_and_the_open_one_is_active)
 
 TEST(another_owner_is_recognised_by_name_or_address)
 {
-#define BY(owner, at) ACTIVITY("call", "'outbound'", at, "'owner': '" owner "'")
 	check_fact(CONTACT(BY("julie.moreau@lumio.example", "2026-03-05T09:00:00+01:00")), "other_owner_active", "null");
 	check_fact(CONTACT(BY("JULIE MOREAU", "2026-03-05T09:00:00+01:00")), "other_owner_active", "null");
 	check_fact(CONTACT(BY("Marc Petit", "2026-03-05T09:00:00+01:00")), "other_owner_active", "{'owner': 'Marc Petit', 'at': '2026-03-05T09:00:00+01:00'}");
@@ -124,6 +146,37 @@ TEST(what_lies_ahead_of_the_moment_is_not_known_yet)
 {
 	check_fact(CONTACT(IN("2026-04-05T09:00:00+02:00", "Merci de ne plus me contacter.")), "opted_out", "false");
 	check_fact(CONTACT(IN("2026-04-05T09:00:00+02:00", "Bonjour")), "last_inbound_at", "null");
+}
+
+/* A text of ten megabytes, with and without stops, is read in a moment: what is beyond a message's length is not read. */
+TEST(a_huge_text_is_read_in_bounded_time)
+{
+	static const char *const phrases[] = {"Please cancel our demo on Monday? ", "please cancel our demo on monday ", "> On Monday Bob wrote:\n", "((((", "-- \n\n"};
+
+	for (size_t p = 0; p < KAM_LENGTHOF(phrases); p++)
+	{
+		size_t		n = strlen(phrases[p]),
+					size = (size_t) 10 * 1000 * 1000 / n * n;
+		char	   *body = malloc(size + 1);
+		json_t	   *json = test_json("{'contact_info': {'email': 'p@a.example'}, 'activities': []}");
+		json_t	   *activity = test_json("{'activity_type': 'email', 'direction': 'inbound', 'recorded_on': '2026-03-01T10:00:00Z', 'metadata': {}}");
+		TestRun    *t;
+		bool		told = false;
+
+		for (size_t at = 0; at < size; at += n)
+			memcpy(body + at, phrases[p], n);
+		body[size] = '\0';
+		json_object_set_new(json_object_get(activity, "metadata"), "body", json_string(body));
+		json_array_append_new(json_object_get(json, "activities"), activity);
+		t = open_json(json, AS_OF);
+		kam_run_builtin(&t->run, true);
+		for (int i = 0; i < t->run.facts.nwarnings; i++)
+			told |= strstr(t->run.facts.warnings[i], "longer than 64 KB") != NULL;
+		CHECK(told, "%s", phrases[p]);
+		CHECK(json_is_object(t->run.decision), "%s is decided", phrases[p]);
+		close_run(t);
+		free(body);
+	}
 }
 
 /* Every piece of evidence must resolve and its quote stand there. */
