@@ -56,7 +56,7 @@ const KamWordClass kam_word_classes[] = {
 		"traiteur* bailleur* proprietaire transporteur* sous_traitant* freelance* supplier* vendor* agency agencies provider* landlord insurer* bank "
 		"telecom* carrier* accountant* lawyer* caterer* contractor* broker* firm firms haulier* courier* consultancy landlords"},
 	{"other_contract",
-		"assurance* travail bail mutuelle telephon* mobile* internet fibre electricite gaz energie leasing location menage nettoyage entretien interim "
+		"assurance* travail bail mutuelle telecom* telephon* mobile* internet fibre electricite gaz energie leasing location menage nettoyage entretien interim "
 		"alternance apprentissage stage cdd cdi electricien photocopieur* copieur* imprimante* vehicule* voiture* salle salon hotel vol train "
 		"insurance employment lease rent* phone broadband electricity gas cleaning gym magazine netflix spotify newspaper printer* copier* car cars flight hotel "
 		"dentist* doctor* appointment* meeting* lunch dinner travel "},

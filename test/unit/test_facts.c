@@ -78,6 +78,7 @@ TEST(churn_knows_whether_it_was_answered)
 	check_fact(CONTACT(CHURN "," OUT("2026-03-05T10:00:00+01:00", "Bien reçu.")), "churn", "{'signal': true, 'responded': true}");
 	check_fact(CONTACT(OUT("2026-03-04T10:00:00+01:00", "Bonjour") "," CHURN), "churn", "{'signal': true, 'responded': false}");
 	check_fact(CONTACT(IN("2026-03-05T09:00:00+01:00", "Nous ne souhaitons pas résilier.")), "churn", "{'signal': false, 'responded': false}");
+	check_fact(CONTACT(IN("2026-03-05T09:00:00+01:00", "Votre prédécesseur avait résilié notre contrat télécom, rien à voir.")), "churn", "{'signal': false, 'responded': false}");
 	check_fact("{" INFO ", 'activities': [" CHURN "], 'deals': [{'deal_id': 'n', 'status': 'OPEN', 'created_on': '2026-03-08'}]}",
 			   "churn", "{'signal': false, 'responded': false}");
 }
