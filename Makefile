@@ -6,7 +6,7 @@ DATA = kam--1.0.sql
 PGFILEDESC = "kam - sales decisions from a contact's history"
 
 CORE_SRCS = $(sort $(wildcard src/core/*.c src/core/*/*.c))
-SERVER_SRCS = $(sort $(wildcard src/*.c src/pg/*.c src/store/*.c src/api/*.c src/worker/*.c))
+SERVER_SRCS = $(sort $(wildcard src/*.c src/pg/*.c src/store/*.c src/cadence/*.c src/api/*.c src/worker/*.c))
 OBJS = $(CORE_SRCS:.c=.o) $(SERVER_SRCS:.c=.o)
 INCLUDED = $(wildcard src/*.h src/*/*.h src/*/*/*.h src/core/*.def)
 
@@ -18,7 +18,8 @@ JANSSON_LIBS := $(shell $(PKG_CONFIG) --libs jansson)
 WARNINGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -Wmissing-prototypes -Wstrict-prototypes \
 	-Wvla -Wno-declaration-after-statement -Wno-sign-compare
 # The server's own headers are not held to these.
-PG_CPPFLAGS = -Isrc $(JANSSON_CFLAGS)
+# KAM_CPPFLAGS: for builds of the tests (test/property/run).
+PG_CPPFLAGS = -Isrc $(JANSSON_CFLAGS) $(KAM_CPPFLAGS)
 PG_CFLAGS = -std=gnu11 $(WARNINGS)
 SHLIB_LINK = $(JANSSON_LIBS)
 

@@ -70,6 +70,22 @@ CREATE FUNCTION _wake_worker() RETURNS void
 	AS 'MODULE_PATHNAME', 'kam_api_wake_worker';
 COMMENT ON FUNCTION _wake_worker() IS 'Wakes the worker of this database when the transaction commits.';
 
+-- Addresses in the one spelling in which they are compared; indexes stand on these.
+CREATE FUNCTION _address(address text) RETURNS text
+	LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT
+	AS 'MODULE_PATHNAME', 'kam_api_address';
+COMMENT ON FUNCTION _address(text) IS 'An e-mail address, domain, phone number or LinkedIn profile as Suppression writes it: jane@acme.com, acme.com, +33612345678, linkedin.com/in/jane. NULL for what is none.';
+
+CREATE FUNCTION _address_kind(address text) RETURNS text
+	LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT
+	AS 'MODULE_PATHNAME', 'kam_api_address_kind';
+COMMENT ON FUNCTION _address_kind(text) IS 'email, domain, phone or linkedin; NULL for what is no address.';
+
+CREATE FUNCTION _address_domain(address text) RETURNS text
+	LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT
+	AS 'MODULE_PATHNAME', 'kam_api_address_domain';
+COMMENT ON FUNCTION _address_domain(text) IS 'The domain of an e-mail address; NULL for anything else.';
+
 -- Seed rows are not dumped, changed ones are.  A changed seed row therefore stops being one, and a restored row takes the place of the seed.
 CREATE FUNCTION _seed_changed() RETURNS trigger
 	LANGUAGE plpgsql
@@ -83,7 +99,7 @@ $$;
 COMMENT ON FUNCTION _seed_changed() IS 'Row trigger: a seed row that somebody changes is the user''s from then on, and is dumped.';
 
 CREATE FUNCTION _seed_replaced() RETURNS trigger
-	LANGUAGE plpgsql
+	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 DECLARE
@@ -260,6 +276,33 @@ COMMENT ON COLUMN endpoint.allow_private IS 'Whether addresses of private networ
 COMMENT ON COLUMN endpoint.enabled IS 'Off keeps the row and makes no notifications.';
 COMMENT ON COLUMN endpoint.created_at IS 'When the row was made.';
 
+-- Words and shapes that columns take.  Domains, where a statement of the gate writes the table: the server reads a domain's rule once per session and applies it to
+-- the columns that are written; it reads the text of a table's CHECKs anew in every statement.
+
+CREATE DOMAIN crm_key AS text CHECK (VALUE <> '');
+COMMENT ON DOMAIN crm_key IS 'A key as the CRM or an agent gives it: any text but the empty one.';
+CREATE DOMAIN tier AS text CHECK (VALUE IN ('T1', 'T2', 'T3'));
+COMMENT ON DOMAIN tier IS 'How well an account fits the ideal customer: T1 best.';
+CREATE DOMAIN sequence_family AS text CHECK (VALUE IN ('sales', 'marketing', 'transactional'));
+COMMENT ON DOMAIN sequence_family IS 'Who competes with whom.';
+CREATE DOMAIN enrolment_state AS text CHECK (VALUE IN ('queued', 'active', 'paused', 'finished'));
+COMMENT ON DOMAIN enrolment_state IS 'Where an enrolment stands.';
+CREATE DOMAIN json_object AS jsonb CHECK (jsonb_typeof(VALUE) = 'object');
+COMMENT ON DOMAIN json_object IS 'A jsonb that is an object.';
+CREATE DOMAIN json_array AS jsonb CHECK (jsonb_typeof(VALUE) = 'array');
+COMMENT ON DOMAIN json_array IS 'A jsonb that is an array.';
+
+CREATE DOMAIN notification_status AS text CHECK (VALUE IN ('pending', 'sent', 'failed', 'dead', 'acknowledged', 'parked'));
+COMMENT ON DOMAIN notification_status IS 'Where a notification stands.';
+CREATE DOMAIN tally AS integer CHECK (VALUE >= 0);
+COMMENT ON DOMAIN tally IS 'A number of times.';
+
+CREATE FUNCTION _log_row_is_sound(coordinator_action text, event_type text, suppressed_reason text, compliance_status text, family text, counted boolean,
+	touch_no bigint, touch_at timestamptz, event_at timestamptz) RETURNS boolean
+	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'kam_cadence_row_is_sound';
+COMMENT ON FUNCTION _log_row_is_sound(text, text, text, text, text, boolean, bigint, timestamptz, timestamptz) IS 'Whether a row of CadenceEventLog is one that can be: a verdict of the contract''s table; nothing executed unless compliance_status is clear; an executed touch numbered and counted from its event_at unless transactional; only numbered touches counted.';
+
 -- Runs and what they leave behind.  Every key leads with session_id.
 
 CREATE TABLE request (
@@ -299,9 +342,9 @@ CREATE TRIGGER request_wake AFTER INSERT ON request FOR EACH STATEMENT EXECUTE F
 ALTER TABLE request SET (fillfactor = 80, toast_tuple_target = 512);
 COMMENT ON TABLE request IS 'One row per run, the truth about it. kam_run writes it; an INSERT straight into it runs too.';
 COMMENT ON COLUMN request.session_id IS 'Key of the run everywhere.';
-COMMENT ON COLUMN request.contact IS 'The contact as given, every field and every digit of it.';
+COMMENT ON COLUMN request.contact IS 'The contact as given, every field and every digit of it; its activities followed by what the log knew of its lead besides (kam_run).';
 COMMENT ON COLUMN request.options IS 'Options of kam_run: idempotency_key, priority, as_of, lead_id, rerun.';
-COMMENT ON COLUMN request.lead_id IS 'CRM key of the lead; NULL when unknown.';
+COMMENT ON COLUMN request.lead_id IS 'CRM key of the lead, as given or as kam_run found it; NULL when unknown.';
 COMMENT ON COLUMN request.priority IS 'Higher runs first; among equals the older.';
 COMMENT ON COLUMN request.status IS 'queued, wave1, evaluation, wave2, synthesis, guard, saved (the decision is written), judged (done), failed, cancelled.';
 COMMENT ON COLUMN request.iteration IS 'Passes of wave 1 begun, at most 3.';
@@ -407,7 +450,7 @@ COMMENT ON COLUMN final_decision.type_of_validation IS 'approved, edited, reject
 COMMENT ON COLUMN final_decision.edited_message IS 'The message as the person rewrote it.';
 COMMENT ON COLUMN final_decision.validated_by IS 'The database role that judged.';
 COMMENT ON COLUMN final_decision.validated_at IS 'When it was judged (kam''s clock).';
-COMMENT ON COLUMN final_decision.guard IS 'What the guard did: {"findings": [...], "repairs": [...], "replaced": bool, "forced": bool}.';
+COMMENT ON COLUMN final_decision.guard IS 'What the guard did: {"findings": [...], "repairs": [...], "replaced": bool, "forced": bool, "compliance": {"status": "clear", ...}}.';
 
 CREATE TABLE workflow_run (
 	session_id		uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,
@@ -481,9 +524,8 @@ CREATE TABLE notification (
 	lead_id			text,
 	event_id		bigint,
 	payload			jsonb NOT NULL DEFAULT '{}',
-	status			text NOT NULL DEFAULT 'pending' CHECK (status IN (
-						'pending', 'sent', 'failed', 'dead', 'acknowledged', 'parked')),
-	attempts		integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+	status			notification_status NOT NULL DEFAULT 'pending',
+	attempts		tally NOT NULL DEFAULT 0,
 	next_attempt_at	timestamptz,
 	last_error		text,
 	created_at		timestamptz NOT NULL DEFAULT kam._now(),
@@ -516,21 +558,1198 @@ CREATE TABLE _change (
 CREATE INDEX _change_session ON _change (session_id);
 COMMENT ON TABLE _change IS 'The latest run that kam_run_on_change asked for, per table and contact: further changes join it while it is queued.';
 
-CREATE TABLE Suppression (
-	address		text PRIMARY KEY CHECK (address = lower(btrim(address)) AND address <> ''),
-	kind		text NOT NULL CHECK (kind IN ('email', 'domain')),
-	source		text NOT NULL,
-	reason		text,
-	created_at	timestamptz NOT NULL DEFAULT kam._now(),
-	created_by	text NOT NULL DEFAULT session_user
+-- The Cadence Coordinator: who may be contacted, what runs, what happened (contract section 7, spec AGT-302).
+--
+-- Accounts, Leads and Reps mirror a CRM: a sync writes them, in any order, with what it knows.  The rest is the Coordinator's.  The log has no
+-- foreign key to Leads: it outlives them, and a restore may bring it first.
+
+-- ---- what a CRM sync writes ----------------------------------------------------
+
+CREATE TABLE Accounts (
+	account_id		crm_key PRIMARY KEY,
+	name			text,
+	icp_tier		tier,
+	abm_active		boolean NOT NULL DEFAULT false,
+	owner_id		text,
+	attributes		json_object NOT NULL DEFAULT '{}'
 );
-COMMENT ON TABLE Suppression IS 'Addresses that must not be written to. A decision that finds an opt-out in a contact''s own words adds the contact''s address, unless kam.auto_suppress is off.';
-COMMENT ON COLUMN Suppression.address IS 'The e-mail address or domain in lower case.';
-COMMENT ON COLUMN Suppression.kind IS 'email or domain.';
-COMMENT ON COLUMN Suppression.source IS 'Where it comes from: decision, or what wrote it.';
+COMMENT ON TABLE Accounts IS 'Companies, as the CRM has them.';
+COMMENT ON COLUMN Accounts.account_id IS 'The CRM''s key.';
+COMMENT ON COLUMN Accounts.name IS 'Name.';
+COMMENT ON COLUMN Accounts.icp_tier IS 'T1, T2, T3: how well it fits the ideal customer; NULL when nobody has said.';
+COMMENT ON COLUMN Accounts.abm_active IS 'In account-based marketing: no nurture sequence runs for its leads (gate 2).';
+COMMENT ON COLUMN Accounts.owner_id IS 'The rep who owns it.';
+COMMENT ON COLUMN Accounts.attributes IS 'Everything else, for targeting plays.';
+
+CREATE TABLE Leads (
+	lead_id			crm_key PRIMARY KEY,
+	account_id		text REFERENCES Accounts,
+	full_name		text,
+	job_title		text,
+	email			text,
+	phone			text,
+	linkedin_url	text,
+	owner_id		text,
+	icp_tier		tier,
+	time_zone		text,
+	unsubscribe_flag boolean NOT NULL DEFAULT false,
+	opt_out_flag	boolean NOT NULL DEFAULT false,
+	sales_signal_at	timestamptz,
+	marketing_signal_at timestamptz,
+	cadence_state	enrolment_state,
+	active_sequence_id text,
+	current_step	integer,
+	last_touch_at	timestamptz,
+	attributes		json_object NOT NULL DEFAULT '{}',
+	merged_into		text
+) WITH (fillfactor = 80);
+CREATE INDEX leads_account ON Leads (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX leads_email ON Leads (_address(email), lead_id) WHERE email IS NOT NULL;
+CREATE INDEX leads_email_domain ON Leads (_address_domain(email), lead_id) WHERE email IS NOT NULL;
+CREATE INDEX leads_phone ON Leads (_address(phone), lead_id) WHERE phone IS NOT NULL;
+CREATE INDEX leads_linkedin ON Leads (_address(linkedin_url), lead_id) WHERE linkedin_url IS NOT NULL;
+COMMENT ON TABLE Leads IS 'People, as the CRM has them, with where the Coordinator stands with each (cadence_state to last_touch_at, merged_into: written by kam).';
+COMMENT ON COLUMN Leads.lead_id IS 'The CRM''s key.';
+COMMENT ON COLUMN Leads.account_id IS 'The company; NULL counts as outside account-based marketing.';
+COMMENT ON COLUMN Leads.full_name IS 'Name.';
+COMMENT ON COLUMN Leads.job_title IS 'Title.';
+COMMENT ON COLUMN Leads.email IS 'Not unique: two leads with one address are suppressed together.';
+COMMENT ON COLUMN Leads.phone IS 'Phone.';
+COMMENT ON COLUMN Leads.linkedin_url IS 'Profile.';
+COMMENT ON COLUMN Leads.owner_id IS 'The rep who owns it: hears of flags and touches.';
+COMMENT ON COLUMN Leads.icp_tier IS 'Overrides the account''s tier.';
+COMMENT ON COLUMN Leads.time_zone IS 'IANA name; else kam.default_timezone.';
+COMMENT ON COLUMN Leads.unsubscribe_flag IS 'Blocks every sequence type (gate 1). Setting it cancels holds and ends sequences; clearing it revives none.';
+COMMENT ON COLUMN Leads.opt_out_flag IS 'As unsubscribe_flag; the person wants no contact on any channel.';
+COMMENT ON COLUMN Leads.sales_signal_at IS 'The person''s latest signal to sales (reply, meeting, call); decides conflicts at T2. A later time than the present counts as the present.';
+COMMENT ON COLUMN Leads.marketing_signal_at IS 'The person''s latest signal to marketing (click, form, webinar).';
+COMMENT ON COLUMN Leads.cadence_state IS 'active when a sequence is, else paused, else queued, else finished; NULL before the first. Transactional sequences do not show.';
+COMMENT ON COLUMN Leads.active_sequence_id IS 'The active sequence, that of sales when there are two.';
+COMMENT ON COLUMN Leads.current_step IS 'The step it last executed.';
+COMMENT ON COLUMN Leads.last_touch_at IS 'The latest counted touch.';
+COMMENT ON COLUMN Leads.attributes IS 'Everything else, for targeting plays.';
+COMMENT ON COLUMN Leads.merged_into IS 'The lead that stands for this one since kam_merge_leads(); requests for this one are judged and logged there.';
+
+CREATE TABLE Reps (
+	rep_id			text PRIMARY KEY CHECK (rep_id <> ''),
+	name			text,
+	manager_id		text,
+	time_zone		text,
+	endpoint		text
+);
+COMMENT ON TABLE Reps IS 'Salespeople, as the CRM has them.';
+COMMENT ON COLUMN Reps.rep_id IS 'The CRM''s key; owner_id of accounts and leads.';
+COMMENT ON COLUMN Reps.name IS 'Name.';
+COMMENT ON COLUMN Reps.manager_id IS 'The rep''s manager, also a rep: hears of backlogs and of conflicts that do not settle.';
+COMMENT ON COLUMN Reps.time_zone IS 'IANA name: business days are counted in it; else kam.default_timezone.';
+COMMENT ON COLUMN Reps.endpoint IS 'Where the rep''s notifications go.';
+
+CREATE TABLE holiday (
+	day				date NOT NULL,
+	time_zone		text NOT NULL DEFAULT '*',
+	name			text,
+	PRIMARY KEY (day, time_zone)
+);
+COMMENT ON TABLE holiday IS 'Days that are no business days, per time zone of the rep; "*" for all.';
+COMMENT ON COLUMN holiday.day IS 'The day.';
+COMMENT ON COLUMN holiday.time_zone IS 'IANA name as in Reps.time_zone, or "*".';
+COMMENT ON COLUMN holiday.name IS 'What is celebrated.';
+
+-- ---- rules ---------------------------------------------------------------------
+
+CREATE TABLE sequence_type (
+	sequence_type	text PRIMARY KEY CHECK (sequence_type <> ''),
+	family			text NOT NULL CHECK (family IN ('sales', 'marketing', 'transactional')),
+	builtin			boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE sequence_type IS 'Kinds of sequences. An unknown kind is refused; add a row for one of your own.';
+COMMENT ON COLUMN sequence_type.sequence_type IS 'Name.';
+COMMENT ON COLUMN sequence_type.family IS 'sales and marketing compete for a lead (gate 4); transactional neither competes nor counts toward the cap. All are subject to gate 1.';
+COMMENT ON COLUMN sequence_type.builtin IS 'Came with the extension and was not changed since.';
+
+CREATE TABLE type_transition (
+	from_type		text NOT NULL,
+	to_type			text NOT NULL,
+	reason			text NOT NULL,
+	builtin			boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (from_type, to_type)
+);
+COMMENT ON TABLE type_transition IS 'Illegal moves: while a sequence of from_type is unfinished (queued, active, paused), none of to_type may be activated (gate 5).';
+COMMENT ON COLUMN type_transition.from_type IS 'Type of the unfinished sequence.';
+COMMENT ON COLUMN type_transition.to_type IS 'Type asked for.';
+COMMENT ON COLUMN type_transition.reason IS 'Shown as the verdict''s resolution.';
+COMMENT ON COLUMN type_transition.builtin IS 'Came with the extension and was not changed since.';
+
+CREATE TABLE SendRule (
+	sequence_type	text NOT NULL REFERENCES sequence_type,
+	channel			text NOT NULL CHECK (channel <> ''),
+	mode			text NOT NULL CHECK (mode IN ('auto_send', 'notify_rep', 'both')),
+	quiet_from		time,
+	quiet_until		time,
+	PRIMARY KEY (sequence_type, channel),
+	CHECK ((quiet_from IS NULL) = (quiet_until IS NULL))
+);
+COMMENT ON TABLE SendRule IS 'What an executed touch does, per sequence type and channel. Without a row the rep is notified and nothing is sent.';
+COMMENT ON COLUMN SendRule.sequence_type IS 'Type.';
+COMMENT ON COLUMN SendRule.channel IS 'email, linkedin, phone, whatsapp or another, in lower case; "*" for all that have no row.';
+COMMENT ON COLUMN SendRule.mode IS 'auto_send (to the endpoint named as the channel), notify_rep (the lead''s owner), both.';
+COMMENT ON COLUMN SendRule.quiet_from IS 'Nothing is sent from here, in the lead''s time zone.';
+COMMENT ON COLUMN SendRule.quiet_until IS 'Until here; before quiet_from means the next morning.';
+
+-- ---- suppression -----------------------------------------------------------------
+
+CREATE TABLE Suppression (
+	address			text PRIMARY KEY CHECK (address = _address(address)),
+	kind			text NOT NULL CHECK (kind IN ('email', 'domain', 'phone', 'linkedin')),
+	source			text NOT NULL CHECK (source <> ''),
+	reason			text,
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	created_by		text NOT NULL DEFAULT session_user,
+	settled_at		timestamptz,
+	settled_upto	text,
+	home			bigint NOT NULL DEFAULT kam._home()
+);
+CREATE INDEX suppression_unsettled ON Suppression (home, created_at) WHERE settled_at IS NULL;
+COMMENT ON TABLE Suppression IS 'Addresses and domains that must not be contacted, whoever the lead (gate 1). Has no tie to Leads: it survives deletion, re-import and merge. Addresses are normalised as they are written. A decision that finds an opt-out in a contact''s own words adds the contact''s address, unless kam.auto_suppress is off.';
+COMMENT ON COLUMN Suppression.address IS 'Normalised: e-mail addresses and domains in lower case, phone numbers as + and digits, LinkedIn profiles as linkedin.com/in/name.';
+COMMENT ON COLUMN Suppression.kind IS 'email, domain, phone, linkedin; told from the address when not given.';
+COMMENT ON COLUMN Suppression.source IS 'Where it comes from: decision, lead_flag (a flag set on Leads, lifted when the flag is cleared), unsubscribe or opt_out (an event), or what kam_unsubscribe() was told.';
 COMMENT ON COLUMN Suppression.reason IS 'The words that say so.';
 COMMENT ON COLUMN Suppression.created_at IS 'Since when (kam''s clock).';
 COMMENT ON COLUMN Suppression.created_by IS 'The database role that wrote it.';
+COMMENT ON COLUMN Suppression.settled_at IS 'When sequences and holds of all leads with this address were ended; NULL until the schedules have seen to it. New touches are blocked from the commit on.';
+COMMENT ON COLUMN Suppression.settled_upto IS 'Of many leads, the one that the schedules have got to.';
+COMMENT ON COLUMN Suppression.home IS 'The database it was written in.';
+
+-- ---- plays and what proposed them --------------------------------------------------
+
+CREATE TABLE BrainAnalysisLog (
+	proposal_id		text PRIMARY KEY CHECK (proposal_id <> ''),
+	agent			text,
+	analysis		jsonb NOT NULL DEFAULT '{}',
+	created_at		timestamptz NOT NULL DEFAULT kam._now()
+);
+COMMENT ON TABLE BrainAnalysisLog IS 'What the brain agents (AGT-901, AGT-902) proposed; the start of a play''s lineage.';
+COMMENT ON COLUMN BrainAnalysisLog.proposal_id IS 'Key.';
+COMMENT ON COLUMN BrainAnalysisLog.agent IS 'AGT-901, AGT-902.';
+COMMENT ON COLUMN BrainAnalysisLog.analysis IS 'The analysis.';
+COMMENT ON COLUMN BrainAnalysisLog.created_at IS 'When.';
+
+CREATE TABLE SalesPlayLibrary (
+	play_id			text PRIMARY KEY CHECK (play_id <> ''),
+	name			text,
+	state			text NOT NULL DEFAULT 'draft' CHECK (state IN ('draft', 'active', 'ended')),
+	target_definition jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(target_definition) = 'object'),
+	suggested_cadence jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(suggested_cadence) = 'object'),
+	active_period_start timestamptz,
+	active_period_end timestamptz,
+	originating_proposal_id text REFERENCES BrainAnalysisLog,
+	promoted_by		text,
+	promoted_at		timestamptz,
+	CHECK (active_period_end > active_period_start)
+);
+COMMENT ON TABLE SalesPlayLibrary IS 'Plays: whom to contact and how. Events of a play carry its play_id and its originating_proposal_id.';
+COMMENT ON COLUMN SalesPlayLibrary.play_id IS 'Key.';
+COMMENT ON COLUMN SalesPlayLibrary.name IS 'Name.';
+COMMENT ON COLUMN SalesPlayLibrary.state IS 'draft, active, ended.';
+COMMENT ON COLUMN SalesPlayLibrary.target_definition IS '{"match": "$.attributes.seats > 250"} or {"contains": {…}}, with "level": "account" for each account''s primary lead.';
+COMMENT ON COLUMN SalesPlayLibrary.suggested_cadence IS '{"sequence_type": "play", "steps": [{"day": 0, "channel": "email", "content": "…"}]}.';
+COMMENT ON COLUMN SalesPlayLibrary.active_period_start IS 'Runs from here.';
+COMMENT ON COLUMN SalesPlayLibrary.active_period_end IS 'Until before here: nothing of the play is executed from then on.';
+COMMENT ON COLUMN SalesPlayLibrary.originating_proposal_id IS 'The proposal it was drafted from; NULL when no brain had part in it.';
+COMMENT ON COLUMN SalesPlayLibrary.promoted_by IS 'Who made it active.';
+COMMENT ON COLUMN SalesPlayLibrary.promoted_at IS 'When.';
+
+-- ---- enrolments ------------------------------------------------------------------
+
+CREATE TABLE Cadence (
+	lead_id			text NOT NULL,
+	sequence_id		crm_key NOT NULL,
+	enrolment_no	integer NOT NULL DEFAULT 1 CHECK (enrolment_no > 0),
+	sequence_type	text NOT NULL REFERENCES sequence_type,
+	family			sequence_family NOT NULL,
+	originating_agent text,
+	state			enrolment_state NOT NULL,
+	paused_reason	text,
+	end_reason		text,
+	steps			json_array NOT NULL DEFAULT '[]',
+	current_step	integer,
+	next_step_at	timestamptz,
+	play_id			text REFERENCES SalesPlayLibrary,
+	originating_proposal_id text REFERENCES BrainAnalysisLog,
+	active_until	timestamptz,
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	activated_at	timestamptz,
+	paused_at		timestamptz,
+	finished_at		timestamptz,
+	last_activity_at timestamptz,
+	stall_check_at	timestamptz,
+	home			bigint NOT NULL DEFAULT kam._home(),
+	PRIMARY KEY (lead_id, sequence_id, enrolment_no),
+	CHECK ((state = 'finished') = (end_reason IS NOT NULL)),
+	CHECK (state = 'paused' OR paused_reason IS NULL)
+) WITH (fillfactor = 80);
+-- Never two active sequences of one family, whatever the code does.
+CREATE UNIQUE INDEX cadence_one_active ON Cadence (lead_id, family) WHERE state = 'active' AND family <> 'transactional';
+CREATE INDEX cadence_waiting ON Cadence (lead_id) WHERE state IN ('queued', 'paused');
+CREATE INDEX cadence_stall ON Cadence (home, stall_check_at) WHERE state = 'active';
+CREATE INDEX cadence_until ON Cadence (home, active_until) WHERE state <> 'finished' AND active_until IS NOT NULL;
+CREATE INDEX cadence_play ON Cadence (play_id, lead_id) WHERE play_id IS NOT NULL;
+COMMENT ON TABLE Cadence IS 'Enrolments: one row each time a lead goes through a sequence. Written by the Coordinator.';
+COMMENT ON COLUMN Cadence.lead_id IS 'The lead.';
+COMMENT ON COLUMN Cadence.sequence_id IS 'The sequence.';
+COMMENT ON COLUMN Cadence.enrolment_no IS 'Counts the lead''s enrolments in this sequence, from 1.';
+COMMENT ON COLUMN Cadence.sequence_type IS 'Its type.';
+COMMENT ON COLUMN Cadence.family IS 'The type''s family.';
+COMMENT ON COLUMN Cadence.originating_agent IS 'Who asked for it.';
+COMMENT ON COLUMN Cadence.state IS 'queued (gate 4 made it wait), active, paused, finished.';
+COMMENT ON COLUMN Cadence.paused_reason IS 'manual, conflict (lost to the other family), out_of_office.';
+COMMENT ON COLUMN Cadence.end_reason IS 'completed, stopped, replied, meeting_booked, bounced, unsubscribed, opted_out, suppressed, expired, cancelled, merged, play_ended, lead_deleted.';
+COMMENT ON COLUMN Cadence.steps IS 'The plan: [{"day": 0, "channel": "email", "content": "…"}, …].';
+COMMENT ON COLUMN Cadence.current_step IS 'The highest step executed.';
+COMMENT ON COLUMN Cadence.next_step_at IS 'When the next step is due.';
+COMMENT ON COLUMN Cadence.play_id IS 'The play it executes.';
+COMMENT ON COLUMN Cadence.originating_proposal_id IS 'Inherited from the play.';
+COMMENT ON COLUMN Cadence.active_until IS 'Nothing of it is executed from here on.';
+COMMENT ON COLUMN Cadence.created_at IS 'When it was asked for.';
+COMMENT ON COLUMN Cadence.activated_at IS 'When it last became active.';
+COMMENT ON COLUMN Cadence.paused_at IS 'When it was last paused.';
+COMMENT ON COLUMN Cadence.finished_at IS 'When it ended.';
+COMMENT ON COLUMN Cadence.last_activity_at IS 'The latest executed step or inbound signal.';
+COMMENT ON COLUMN Cadence.stall_check_at IS 'When to look next whether it has stalled.';
+COMMENT ON COLUMN Cadence.home IS 'The database it was written in.';
+
+-- ---- the log ----------------------------------------------------------------------
+
+CREATE TABLE CadenceEventLog (
+	lead_id			text NOT NULL,
+	event_id		bigint GENERATED BY DEFAULT AS IDENTITY,
+	sequence_id		text,
+	sequence_type	text,
+	event_type		text,
+	requested_event_type text,
+	step			integer,
+	channel			text,
+	originating_agent text,
+	coordinator_action text,
+	resolution		text,
+	suppressed_reason text,
+	touch_cap_at_event integer,
+	compliance_status text,
+	release_at		timestamptz,
+	parent_event_id	bigint,
+	play_id			text REFERENCES SalesPlayLibrary,
+	originating_proposal_id text REFERENCES BrainAnalysisLog,
+	idempotency_key	text,
+	payload			jsonb,
+	occurred_at		timestamptz,
+	event_at		timestamptz,
+	gate_version	smallint,
+	family			text,
+	enrolment_no	integer,
+	counted			boolean NOT NULL DEFAULT false,
+	touch_at		timestamptz,
+	touch_no		bigint,
+	touch_earliest	timestamptz,
+	PRIMARY KEY (lead_id, event_id),
+	-- The backstop, which trusts no code: verdicts are those that exist, nothing is executed for who must not be contacted, an executed touch has its number ...
+	CONSTRAINT sound CHECK (_log_row_is_sound(coordinator_action, event_type, suppressed_reason, compliance_status, family, counted, touch_no, touch_at, event_at)),
+	-- ... and keeps its distance.
+	CONSTRAINT touch_keeps_distance CHECK (touch_earliest IS NULL OR event_at >= touch_earliest),
+	CONSTRAINT judged_at CHECK (event_at IS NOT NULL AND gate_version IS NOT NULL)
+);
+-- Two touches decided on the same state would carry the same number.  It is also the index of the gate.
+CREATE UNIQUE INDEX cadenceeventlog_touch ON CadenceEventLog (lead_id, touch_no) WHERE touch_no IS NOT NULL;
+CREATE UNIQUE INDEX cadenceeventlog_idempotency_key ON CadenceEventLog (lead_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE UNIQUE INDEX cadenceeventlog_step ON CadenceEventLog (lead_id, sequence_id, enrolment_no, step) WHERE event_type = 'touch' AND step IS NOT NULL;
+CREATE UNIQUE INDEX cadenceeventlog_release ON CadenceEventLog (lead_id, parent_event_id) WHERE coordinator_action = 'executed' AND parent_event_id IS NOT NULL;
+-- Inserts go to its right end.
+CREATE INDEX cadenceeventlog_touch_at ON CadenceEventLog (touch_at) INCLUDE (lead_id) WHERE counted;
+CREATE INDEX cadenceeventlog_event_at ON CadenceEventLog USING brin (event_at);
+CREATE INDEX cadenceeventlog_play ON CadenceEventLog (play_id) WHERE play_id IS NOT NULL;
+COMMENT ON TABLE CadenceEventLog IS 'Everything that was asked, decided and observed, in the order in which it was decided. An INSERT asks or tells; the trigger writes the verdict into the row; read it with RETURNING. Append-only.';
+COMMENT ON COLUMN CadenceEventLog.lead_id IS 'The lead; of a merged one, the lead that stands for it.';
+COMMENT ON COLUMN CadenceEventLog.event_id IS 'Rises with the order of decisions within a lead.';
+COMMENT ON COLUMN CadenceEventLog.sequence_id IS 'The sequence. A NULL activation gets a new one; a NULL touch or resume means the one that is active, or paused, of the type''s family.';
+COMMENT ON COLUMN CadenceEventLog.sequence_type IS 'Its type; required for requests.';
+COMMENT ON COLUMN CadenceEventLog.event_type IS 'As asked: activation, touch, resume (requests); touch_observed, reply, meeting_booked, bounce, out_of_office, opt_out, unsubscribe, pause, stop, complete, send_failed (facts). As decided: the same, or suppressed, held, deferred, rejected; expired and cancelled end a hold.';
+COMMENT ON COLUMN CadenceEventLog.requested_event_type IS 'What was asked.';
+COMMENT ON COLUMN CadenceEventLog.step IS 'Step of the sequence; executed once per enrolment. NULL for a touch outside the plan.';
+COMMENT ON COLUMN CadenceEventLog.channel IS 'email, linkedin, phone, whatsapp or another, in lower case.';
+COMMENT ON COLUMN CadenceEventLog.originating_agent IS 'Who asks: AGT-301, AGT-304, a rep.';
+COMMENT ON COLUMN CadenceEventLog.coordinator_action IS 'executed, blocked, held, queued (requests); recorded (facts). Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.resolution IS 'The row of the conflict matrix that decided, what was illegal, or why a hold ended. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.suppressed_reason IS 'compliance_block, abm_active_suppression, touch_cap_exceeded, conflict_resolved_queued, routing_error, illegal_transition; NULL when nothing was suppressed. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.touch_cap_at_event IS 'Counted touches of the lead within the window before this event. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.compliance_status IS 'clear, unsubscribed, opted_out, suppressed. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.release_at IS 'When what is held or queued is looked at again, as decided then (CadenceQueue has the present state); NULL for when the other sequence ends. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.parent_event_id IS 'The request that this event releases, expires or cancels; of send_failed, the touch (given by the caller).';
+COMMENT ON COLUMN CadenceEventLog.play_id IS 'The play it belongs to; inherited by the events of a sequence.';
+COMMENT ON COLUMN CadenceEventLog.originating_proposal_id IS 'Inherited from the play.';
+COMMENT ON COLUMN CadenceEventLog.idempotency_key IS 'Unique per lead.';
+COMMENT ON COLUMN CadenceEventLog.payload IS 'What is to be sent or was told: steps of an activation, content of a touch, "priority" of a request (integer, higher first, 0), "until" of out_of_office.';
+COMMENT ON COLUMN CadenceEventLog.occurred_at IS 'When a fact happened, as the caller says; not later than the present.';
+COMMENT ON COLUMN CadenceEventLog.event_at IS 'When it was decided (kam''s clock). Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.gate_version IS 'Version of the rules that decided. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.family IS 'The type''s family. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.enrolment_no IS 'The enrolment it belongs to. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.counted IS 'Counts toward the cap; cleared by send_failed. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.touch_at IS 'When it counts from: event_at, of an observed touch occurred_at. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.touch_no IS 'Number among the lead''s touches. Written by the trigger.';
+COMMENT ON COLUMN CadenceEventLog.touch_earliest IS 'The earliest time at which the cap allowed this touch; NULL for observed ones and while fewer than the cap had been counted. Written by the trigger.';
+
+CREATE TABLE CadenceQueue (
+	lead_id			text NOT NULL,
+	event_id		bigint NOT NULL,
+	kind			text NOT NULL CHECK (kind IN ('held', 'deferred')),
+	priority		integer NOT NULL DEFAULT 0,
+	sequence_id		text,
+	reason			text NOT NULL,
+	release_at		timestamptz,
+	rounds			integer NOT NULL DEFAULT 0 CHECK (rounds >= 0),
+	state			text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'released', 'cancelled', 'expired')),
+	queued_at		timestamptz NOT NULL,
+	expires_at		timestamptz NOT NULL,
+	ended_at		timestamptz,
+	end_reason		text,
+	home			bigint NOT NULL DEFAULT kam._home(),
+	PRIMARY KEY (lead_id, event_id),
+	FOREIGN KEY (lead_id, event_id) REFERENCES CadenceEventLog,
+	CHECK ((state = 'waiting') = (ended_at IS NULL))
+);
+CREATE INDEX cadencequeue_due ON CadenceQueue (home, release_at) WHERE state = 'waiting';
+CREATE INDEX cadencequeue_lead ON CadenceQueue (lead_id, priority DESC, event_id) WHERE state = 'waiting';
+CREATE INDEX cadencequeue_expiry ON CadenceQueue (home, expires_at) WHERE state = 'waiting';
+COMMENT ON TABLE CadenceQueue IS 'Requests that wait: held by the touch cap, or deferred by a conflict. Each release goes through all gates again.';
+COMMENT ON COLUMN CadenceQueue.lead_id IS 'The lead.';
+COMMENT ON COLUMN CadenceQueue.event_id IS 'The held or deferred request in the log, or the out_of_office whose pause ends.';
+COMMENT ON COLUMN CadenceQueue.kind IS 'held (a touch, by the cap), deferred (an activation or resume, by a conflict or an absence).';
+COMMENT ON COLUMN CadenceQueue.priority IS 'Higher goes first; among equals, who came first.';
+COMMENT ON COLUMN CadenceQueue.sequence_id IS 'The sequence.';
+COMMENT ON COLUMN CadenceQueue.reason IS 'touch_cap_exceeded, the resolution of the conflict, out_of_office.';
+COMMENT ON COLUMN CadenceQueue.release_at IS 'Not before this; NULL until the sequence that it waits for has ended.';
+COMMENT ON COLUMN CadenceQueue.rounds IS 'Releases that were refused.';
+COMMENT ON COLUMN CadenceQueue.state IS 'waiting, released, cancelled, expired.';
+COMMENT ON COLUMN CadenceQueue.queued_at IS 'Since when.';
+COMMENT ON COLUMN CadenceQueue.expires_at IS 'Given up then.';
+COMMENT ON COLUMN CadenceQueue.ended_at IS 'When it was released, cancelled or expired.';
+COMMENT ON COLUMN CadenceQueue.end_reason IS 'Why it was cancelled.';
+COMMENT ON COLUMN CadenceQueue.home IS 'The database it was written in; rows of another wait for kam_resume().';
+
+CREATE TABLE prospect_state (
+	lead_id			text PRIMARY KEY,
+	last_at			timestamptz,
+	touch_no		bigint NOT NULL DEFAULT 0,
+	touches			timestamptz[] NOT NULL DEFAULT '{}',
+	unsubscribed	boolean NOT NULL DEFAULT false,
+	opted_out		boolean NOT NULL DEFAULT false,
+	sales_sequence	text,
+	sales_type		text,
+	sales_enrolment	integer,
+	sales_step		integer,
+	sales_play		text,
+	sales_proposal	text,
+	sales_until		timestamptz,
+	marketing_sequence text,
+	marketing_type	text,
+	marketing_enrolment integer,
+	marketing_step	integer,
+	marketing_play	text,
+	marketing_proposal	text,
+	marketing_until	timestamptz,
+	holding			boolean NOT NULL DEFAULT false,
+	stale			boolean NOT NULL DEFAULT false
+) WITH (fillfactor = 60);
+CREATE INDEX prospect_state_stale ON prospect_state (lead_id) WHERE stale;
+CREATE INDEX prospect_state_concurrent ON prospect_state (lead_id) WHERE sales_sequence IS NOT NULL AND marketing_sequence IS NOT NULL;
+COMMENT ON TABLE prospect_state IS 'What the gate must see of a lead under its lock, also of earlier rows of the same statement. Derived from log, Cadence, CadenceQueue and Leads by _rebuild_state(); never dumped.';
+COMMENT ON COLUMN prospect_state.lead_id IS 'The lead.';
+COMMENT ON COLUMN prospect_state.last_at IS 'The latest decision that wrote here; the next is later.';
+COMMENT ON COLUMN prospect_state.touch_no IS 'The highest number given to a touch.';
+COMMENT ON COLUMN prospect_state.touches IS 'The eight newest counted touches, oldest first.';
+COMMENT ON COLUMN prospect_state.unsubscribed IS 'A fact or a flag said so.';
+COMMENT ON COLUMN prospect_state.opted_out IS 'A fact or a flag said so.';
+COMMENT ON COLUMN prospect_state.sales_sequence IS 'The active sequence of the sales family.';
+COMMENT ON COLUMN prospect_state.sales_type IS 'Its type.';
+COMMENT ON COLUMN prospect_state.sales_enrolment IS 'Its enrolment.';
+COMMENT ON COLUMN prospect_state.sales_step IS 'The highest step it executed.';
+COMMENT ON COLUMN prospect_state.sales_play IS 'Its play.';
+COMMENT ON COLUMN prospect_state.sales_proposal IS 'The proposal its play derives from.';
+COMMENT ON COLUMN prospect_state.sales_until IS 'Its active_until.';
+COMMENT ON COLUMN prospect_state.marketing_sequence IS 'The active sequence of the marketing family.';
+COMMENT ON COLUMN prospect_state.marketing_type IS 'Its type.';
+COMMENT ON COLUMN prospect_state.marketing_enrolment IS 'Its enrolment.';
+COMMENT ON COLUMN prospect_state.marketing_step IS 'The highest step it executed.';
+COMMENT ON COLUMN prospect_state.marketing_play IS 'Its play.';
+COMMENT ON COLUMN prospect_state.marketing_proposal IS 'The proposal its play derives from.';
+COMMENT ON COLUMN prospect_state.marketing_until IS 'Its active_until.';
+COMMENT ON COLUMN prospect_state.holding IS 'Touches may be waiting in CadenceQueue.';
+COMMENT ON COLUMN prospect_state.stale IS 'Something else than the gate wrote what this derives from: rebuild before use.';
+
+CREATE TABLE CadenceFlag (
+	flag_id			bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	kind			text NOT NULL CHECK (kind IN ('cap_warning', 'concurrency', 'stall', 'backlog_risk', 'routing_error', 'cap_breach', 'data_quality')),
+	lead_id			text,
+	rep_id			text,
+	sequence_id		text,
+	opened_at		timestamptz NOT NULL DEFAULT kam._now(),
+	escalated_at	timestamptz,
+	closed_at		timestamptz,
+	detail			jsonb NOT NULL DEFAULT '{}',
+	home			bigint NOT NULL DEFAULT kam._home()
+);
+CREATE UNIQUE INDEX cadenceflag_open ON CadenceFlag (kind, lead_id, rep_id, sequence_id) NULLS NOT DISTINCT WHERE closed_at IS NULL;
+CREATE INDEX cadenceflag_lead ON CadenceFlag (lead_id) WHERE lead_id IS NOT NULL;
+COMMENT ON TABLE CadenceFlag IS 'What people should look at. At most one open flag of a kind per lead, rep and sequence; opening one writes a notification. The schedules close a flag when its reason is gone.';
+COMMENT ON COLUMN CadenceFlag.flag_id IS 'Key.';
+COMMENT ON COLUMN CadenceFlag.kind IS 'cap_warning (one touch left), concurrency (sales and marketing both active, or a conflict after three rounds), stall (7 days without activity), backlog_risk (10 paused prospects of a rep), routing_error (sales for T3), cap_breach (observed touches beyond the cap), data_quality (no tier to decide a conflict by).';
+COMMENT ON COLUMN CadenceFlag.lead_id IS 'The lead.';
+COMMENT ON COLUMN CadenceFlag.rep_id IS 'The rep it is about (backlog_risk).';
+COMMENT ON COLUMN CadenceFlag.sequence_id IS 'The sequence (stall, concurrency).';
+COMMENT ON COLUMN CadenceFlag.opened_at IS 'Since when (kam''s clock).';
+COMMENT ON COLUMN CadenceFlag.escalated_at IS 'When it was handed to AGT-303.';
+COMMENT ON COLUMN CadenceFlag.closed_at IS 'When its reason was gone.';
+COMMENT ON COLUMN CadenceFlag.detail IS 'What was found.';
+COMMENT ON COLUMN CadenceFlag.home IS 'The database it was written in.';
+
+CREATE TABLE lead_alias (
+	lead_id			text PRIMARY KEY,
+	canonical_id	text NOT NULL,
+	CHECK (lead_id <> canonical_id)
+);
+CREATE INDEX lead_alias_canonical ON lead_alias (canonical_id);
+COMMENT ON TABLE lead_alias IS 'Which lead stands for a merged one; survives the deletion of its row. Never a chain: a lead that stands for others is repointed when it is merged itself.';
+COMMENT ON COLUMN lead_alias.lead_id IS 'The merged lead.';
+COMMENT ON COLUMN lead_alias.canonical_id IS 'The lead that stands for it.';
+
+CREATE TABLE lead_merge (
+	merge_id		bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+	loser			text NOT NULL,
+	winner			text NOT NULL,
+	merged_at		timestamptz NOT NULL DEFAULT kam._now(),
+	merged_by		text NOT NULL DEFAULT session_user,
+	undone_at		timestamptz,
+	before			jsonb NOT NULL
+);
+COMMENT ON TABLE lead_merge IS 'Merges, with what is needed to undo them.';
+COMMENT ON COLUMN lead_merge.merge_id IS 'Key.';
+COMMENT ON COLUMN lead_merge.loser IS 'The lead that was merged.';
+COMMENT ON COLUMN lead_merge.winner IS 'The lead that stands for it.';
+COMMENT ON COLUMN lead_merge.merged_at IS 'When.';
+COMMENT ON COLUMN lead_merge.merged_by IS 'By which role.';
+COMMENT ON COLUMN lead_merge.undone_at IS 'When it was undone.';
+COMMENT ON COLUMN lead_merge.before IS 'Both leads'' flags, enrolments and holds as they were.';
+
+-- Which cap the waiting holds were judged by: when the settings change, the schedules judge them again.
+CREATE TABLE coordinator_state (
+	singleton		boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+	touch_cap		integer NOT NULL,
+	touch_window	interval NOT NULL,
+	rejudge_from	text
+);
+COMMENT ON TABLE coordinator_state IS 'The touch cap and window that the schedules last worked with.';
+COMMENT ON COLUMN coordinator_state.singleton IS 'One row.';
+COMMENT ON COLUMN coordinator_state.touch_cap IS 'kam.touch_cap then.';
+COMMENT ON COLUMN coordinator_state.touch_window IS 'kam.touch_window then.';
+COMMENT ON COLUMN coordinator_state.rejudge_from IS 'After a change: the lead whose holds were made due last; NULL when all were.';
+
+-- The gate: the triggers of CadenceEventLog and what they stand on.  The decisions are made in C, src/cadence/README.md tells how.
+
+CREATE TYPE gate_verdict AS (
+	allowed			boolean,
+	gate			smallint,
+	coordinator_action text,
+	resolution		text,
+	suppressed_reason text,
+	compliance_status text,
+	touch_count		integer,
+	release_at		timestamptz,
+	gates			jsonb
+);
+COMMENT ON TYPE gate_verdict IS 'What the gates say of a request: gate is the first that refuses (1 compliance, 2 ABM, 3 touch cap, 4 conflict, 5 transition; NULL when allowed), gates what each says by itself.';
+
+CREATE FUNCTION _gate() RETURNS trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'kam_cadence_gate';
+COMMENT ON FUNCTION _gate() IS 'BEFORE INSERT row trigger of CadenceEventLog: passes a request through the gates, records a fact, and writes the verdict into the row.';
+
+CREATE FUNCTION _gate_done() RETURNS trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'kam_cadence_gate_done';
+COMMENT ON FUNCTION _gate_done() IS 'AFTER INSERT row trigger of CadenceEventLog: Leads'' cadence columns, the queue, flags and notifications follow the verdict; raises 27000 when the row is not what was decided.';
+
+CREATE FUNCTION _log_guard() RETURNS trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'kam_cadence_guard';
+COMMENT ON FUNCTION _log_guard() IS 'Trigger of CadenceEventLog: UPDATE, DELETE and TRUNCATE raise 23001, for superusers too.';
+
+CREATE FUNCTION _rules_changed() RETURNS trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'kam_cadence_rules_changed';
+COMMENT ON FUNCTION _rules_changed() IS 'Statement trigger of sequence_type and SendRule: every process reads them anew.';
+
+CREATE FUNCTION _cadence_changed() RETURNS trigger
+	LANGUAGE c SECURITY DEFINER
+	AS 'MODULE_PATHNAME', 'kam_cadence_changed';
+COMMENT ON FUNCTION _cadence_changed() IS 'Row trigger of Cadence: what somebody else than the gate writes makes the lead''s prospect_state stale.';
+
+-- Of the triggers of one kind, the name that sorts last fires last: nobody's BEFORE trigger sees a row before its verdict and changes it after.
+CREATE TRIGGER zzz_kam_gate BEFORE INSERT ON CadenceEventLog FOR EACH ROW EXECUTE FUNCTION _gate();
+CREATE TRIGGER aaa_kam_gate_done AFTER INSERT ON CadenceEventLog FOR EACH ROW EXECUTE FUNCTION _gate_done();
+CREATE TRIGGER aaa_kam_log_guard BEFORE UPDATE OR DELETE ON CadenceEventLog FOR EACH ROW EXECUTE FUNCTION _log_guard();
+CREATE TRIGGER aaa_kam_log_guard_all BEFORE TRUNCATE ON CadenceEventLog FOR EACH STATEMENT EXECUTE FUNCTION _log_guard();
+CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sequence_type FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
+CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON SendRule FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
+-- Not of what the state does not derive from: the schedules and every touch write that.
+CREATE TRIGGER _cadence_changed AFTER INSERT OR DELETE OR UPDATE OF lead_id, sequence_id, enrolment_no, sequence_type, family, state, play_id,
+	originating_proposal_id, active_until ON Cadence FOR EACH ROW EXECUTE FUNCTION _cadence_changed();
+
+CREATE FUNCTION kam_gate(lead_id text, sequence_type text, event_type text DEFAULT 'activation', sequence_id text DEFAULT NULL) RETURNS gate_verdict
+	LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_cadence_look';
+COMMENT ON FUNCTION kam_gate(text, text, text, text) IS 'What the gates would say now of an activation, touch or resume, and what each later gate would say (gates). Writes and locks nothing; the answer may be out of date a moment later. touch_count: counted touches within the window. release_at: when to ask again, NULL when that depends on another sequence. Unknown lead 23503, unknown type 22023. Example: SELECT * FROM kam.kam_gate(''L1'', ''outbound'', ''touch'', ''S1'');';
+
+CREATE FUNCTION _touch_cap() RETURNS integer
+	LANGUAGE c STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'kam_cadence_touch_cap';
+COMMENT ON FUNCTION _touch_cap() IS 'The setting kam.touch_cap.';
+
+CREATE FUNCTION _touch_window() RETURNS interval
+	LANGUAGE c STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'kam_cadence_touch_window';
+COMMENT ON FUNCTION _touch_window() IS 'The setting kam.touch_window, in hours: adding it never depends on a time zone.';
+
+CREATE FUNCTION _hold_expiry() RETURNS integer
+	LANGUAGE c STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'kam_cadence_hold_expiry';
+COMMENT ON FUNCTION _hold_expiry() IS 'The setting kam.hold_expiry, in minutes.';
+
+CREATE FUNCTION _set_clock(at timestamptz) RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'kam_cadence_set_clock';
+COMMENT ON FUNCTION _set_clock(timestamptz) IS 'Another present for the rest of the transaction; NULL ends it.';
+
+CREATE FUNCTION _release(lead_id text, event_id bigint) RETURNS text
+	LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_cadence_release';
+COMMENT ON FUNCTION _release(text, bigint) IS 'Passes what waits in CadenceQueue through all gates again: released (executed), moved (refused for now: the queue row has the next time), blocked (refused for good), gone (nothing waits).';
+
+CREATE FUNCTION _system_event(lead_id text, event_type text, parent_event_id bigint, resolution text, sequence_id text, sequence_type text) RETURNS bigint
+	LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_cadence_system_event';
+COMMENT ON FUNCTION _system_event(text, text, bigint, text, text, text) IS 'Writes an expired, cancelled or deferred row past the gates and returns its event_id. The lead need not exist any more.';
+
+-- When somebody who is out of office is back: a date means 09:00 in the lead's zone.
+CREATE FUNCTION _return_time(said text, zone text, at timestamptz) RETURNS timestamptz
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	IF said IS NULL THEN
+		RETURN at + interval '168 hours';
+	END IF;
+	-- Not all that timestamptz reads: "tomorrow" and "infinity" are no dates of return, and the session's zone is nobody's.
+	IF said !~ '^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$' THEN
+		RAISE invalid_datetime_format;
+	END IF;
+	IF said ~ ':.*(Z|[+-]\d{2}(:?\d{2})?)$' THEN
+		RETURN said::timestamptz;
+	END IF;
+	IF NOT EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = zone) THEN
+		zone := current_setting('kam.default_timezone');
+	END IF;
+	RETURN CASE WHEN said ~ ':' THEN said::timestamp ELSE said::date + time '09:00' END AT TIME ZONE zone;
+EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+	RAISE EXCEPTION USING ERRCODE = 'invalid_datetime_format',
+		MESSAGE = format('unreadable return date "%s"', said),
+		DETAIL = 'The value is at "/payload/until".',
+		HINT = 'It takes ISO 8601, for example "2026-03-10" or "2026-03-10T09:00:00+01:00".';
+END
+$$;
+COMMENT ON FUNCTION _return_time(text, text, timestamptz) IS 'When an absence ends: a date is 09:00 of that day in the zone, a time without offset is of the zone, nothing is a week from "at".';
+
+CREATE FUNCTION _supersede(lead_id text, sequence_id text, released bigint, at timestamptz) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	waiting CadenceQueue;
+BEGIN
+	FOR waiting IN
+		UPDATE CadenceQueue q SET state = 'cancelled', ended_at = _supersede.at, end_reason = 'superseded'
+		 WHERE q.lead_id = _supersede.lead_id AND q.state = 'waiting' AND q.kind = 'deferred' AND q.sequence_id = _supersede.sequence_id
+		   AND q.event_id <> _supersede.released
+		RETURNING q.*
+	LOOP
+		PERFORM _system_event(waiting.lead_id, 'cancelled', waiting.event_id, 'superseded', waiting.sequence_id, NULL);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _supersede(text, text, bigint, timestamptz) IS 'Cancels what else waits to start or resume a sequence that has just become active. released: the waiting request whose release this is, 0 for none.';
+
+-- Before the enrolments end, and before the next row of the same statement is judged: T2 goes by the fresher signal.
+CREATE FUNCTION _stamp_signal(lead_id text, sequence_id text, family text, at timestamptz) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	-- To marketing when it ends marketing alone, to sales otherwise.
+	marketing CONSTANT boolean := coalesce(
+		(SELECT bool_and(c.family = 'marketing') FROM Cadence c
+		  WHERE c.lead_id = _stamp_signal.lead_id AND c.state <> 'finished'
+		    AND (c.sequence_id = _stamp_signal.sequence_id OR _stamp_signal.sequence_id IS NULL AND c.family <> 'transactional')),
+		_stamp_signal.family IS NOT DISTINCT FROM 'marketing');
+BEGIN
+	UPDATE Leads l
+	   SET sales_signal_at = CASE WHEN marketing THEN l.sales_signal_at ELSE greatest(l.sales_signal_at, _stamp_signal.at) END,
+	       marketing_signal_at = CASE WHEN marketing THEN greatest(l.marketing_signal_at, _stamp_signal.at) ELSE l.marketing_signal_at END
+	 WHERE l.lead_id = _stamp_signal.lead_id;
+END
+$$;
+COMMENT ON FUNCTION _stamp_signal(text, text, text, timestamptz) IS 'Notes a reply or a booked meeting as the lead''s latest signal to the family whose sequence it is about to end (sequence_id NULL: all); to the family given when it ends none.';
+
+-- What a fact leaves for others to see; the gate has ended or paused the enrolments already, under the lead's lock.
+CREATE FUNCTION _after_fact(lead_id text, event_id bigint, paused text, paused_type text) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	e CadenceEventLog;
+	l Leads;
+	suppressed text;
+BEGIN
+	SELECT * INTO STRICT e FROM CadenceEventLog c WHERE c.lead_id = _after_fact.lead_id AND c.event_id = _after_fact.event_id;
+	IF e.event_type = 'touch_observed' THEN
+		UPDATE Leads SET last_touch_at = greatest(last_touch_at, e.touch_at) WHERE lead_id = e.lead_id AND e.counted;
+		UPDATE Cadence SET last_activity_at = greatest(last_activity_at, e.touch_at)
+		 WHERE lead_id = e.lead_id AND sequence_id = e.sequence_id AND state = 'active';
+		RETURN;
+	END IF;
+	SELECT * INTO STRICT l FROM Leads WHERE lead_id = e.lead_id;
+
+	IF e.event_type IN ('opt_out', 'unsubscribe') THEN
+		suppressed := coalesce(_address(l.email), _address(l.phone), _address(l.linkedin_url));
+		IF suppressed IS NOT NULL THEN
+			-- The person's own word outweighs a flag that a sync may clear again.
+			INSERT INTO Suppression AS s (address, kind, source, reason, created_by)
+			VALUES (suppressed, _address_kind(suppressed), e.event_type, e.payload->>'reason', coalesce(e.originating_agent, session_user))
+			ON CONFLICT (address) DO UPDATE SET source = EXCLUDED.source, reason = EXCLUDED.reason, created_by = EXCLUDED.created_by
+			 WHERE s.source = 'lead_flag';
+		END IF;
+		UPDATE Leads SET unsubscribe_flag = unsubscribe_flag OR e.event_type = 'unsubscribe', opt_out_flag = opt_out_flag OR e.event_type = 'opt_out'
+		 WHERE lead_id = e.lead_id AND NOT CASE e.event_type WHEN 'opt_out' THEN opt_out_flag ELSE unsubscribe_flag END;
+	ELSIF e.event_type = 'out_of_office' AND paused IS NOT NULL THEN
+		INSERT INTO CadenceQueue (lead_id, event_id, kind, sequence_id, reason, release_at, queued_at, expires_at)
+		SELECT e.lead_id, e.event_id, 'deferred', paused, 'out_of_office', r.at, e.event_at,
+		       least(greatest(r.at, e.event_at) + make_interval(mins => _hold_expiry()), c.active_until)
+		  FROM (SELECT _return_time(e.payload->>'until', l.time_zone, e.event_at) AS at) r
+		  LEFT JOIN Cadence c ON c.lead_id = e.lead_id AND c.sequence_id = paused AND c.state = 'paused';
+	ELSIF e.event_type = 'send_failed' THEN
+		UPDATE CadenceQueue SET release_at = e.event_at
+		 WHERE lead_id = e.lead_id AND state = 'waiting' AND kind = 'held' AND release_at > e.event_at;
+	END IF;
+	PERFORM _settle_lead(e.lead_id, e.event_at);
+END
+$$;
+COMMENT ON FUNCTION _after_fact(text, bigint, text, text) IS 'The effects of a recorded fact beyond the enrolments and signals: Leads'' flags, Suppression, holds, the resume of an absence. paused: the sequence that an absence paused.';
+
+-- What other agents write and read along the lineage of plays (spec AGT-302, wire 4): each row may name the play and the proposal it derives from.
+
+CREATE TABLE ABMPlaybook (
+	playbook_id		text PRIMARY KEY CHECK (playbook_id <> ''),
+	account_id		text REFERENCES Accounts,
+	lead_id			text,
+	sequence_type	text REFERENCES sequence_type,
+	steps			jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(steps) = 'array'),
+	state			text NOT NULL DEFAULT 'draft' CHECK (state IN ('draft', 'active', 'ended')),
+	attributes		jsonb NOT NULL DEFAULT '{}',
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	play_id			text REFERENCES SalesPlayLibrary,
+	originating_proposal_id text REFERENCES BrainAnalysisLog
+);
+COMMENT ON TABLE ABMPlaybook IS 'Sequences for accounts in account-based marketing (AGT-203).';
+COMMENT ON COLUMN ABMPlaybook.playbook_id IS 'Key.';
+COMMENT ON COLUMN ABMPlaybook.account_id IS 'The account.';
+COMMENT ON COLUMN ABMPlaybook.lead_id IS 'The lead; NULL for the account''s primary one.';
+COMMENT ON COLUMN ABMPlaybook.sequence_type IS 'Type of the sequence.';
+COMMENT ON COLUMN ABMPlaybook.steps IS 'As Cadence.steps.';
+COMMENT ON COLUMN ABMPlaybook.state IS 'draft, active, ended.';
+COMMENT ON COLUMN ABMPlaybook.attributes IS 'Everything else.';
+COMMENT ON COLUMN ABMPlaybook.created_at IS 'When.';
+COMMENT ON COLUMN ABMPlaybook.play_id IS 'The play it derives from.';
+COMMENT ON COLUMN ABMPlaybook.originating_proposal_id IS 'The proposal that the play derives from.';
+
+CREATE TABLE ExpansionLog (
+	expansion_id	text PRIMARY KEY CHECK (expansion_id <> ''),
+	account_id		text REFERENCES Accounts,
+	body			jsonb NOT NULL DEFAULT '{}',
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	play_id			text REFERENCES SalesPlayLibrary,
+	originating_proposal_id text REFERENCES BrainAnalysisLog
+);
+COMMENT ON TABLE ExpansionLog IS 'Expansions.';
+COMMENT ON COLUMN ExpansionLog.expansion_id IS 'Key.';
+COMMENT ON COLUMN ExpansionLog.account_id IS 'The account.';
+COMMENT ON COLUMN ExpansionLog.body IS 'The record.';
+COMMENT ON COLUMN ExpansionLog.created_at IS 'When.';
+COMMENT ON COLUMN ExpansionLog.play_id IS 'The play it derives from.';
+COMMENT ON COLUMN ExpansionLog.originating_proposal_id IS 'The proposal that the play derives from.';
+
+CREATE TABLE QBRLog (
+	qbr_id			text PRIMARY KEY CHECK (qbr_id <> ''),
+	account_id		text REFERENCES Accounts,
+	body			jsonb NOT NULL DEFAULT '{}',
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	play_id			text REFERENCES SalesPlayLibrary,
+	originating_proposal_id text REFERENCES BrainAnalysisLog
+);
+COMMENT ON TABLE QBRLog IS 'Quarterly business reviews.';
+COMMENT ON COLUMN QBRLog.qbr_id IS 'Key.';
+COMMENT ON COLUMN QBRLog.account_id IS 'The account.';
+COMMENT ON COLUMN QBRLog.body IS 'The record.';
+COMMENT ON COLUMN QBRLog.created_at IS 'When.';
+COMMENT ON COLUMN QBRLog.play_id IS 'The play it derives from.';
+COMMENT ON COLUMN QBRLog.originating_proposal_id IS 'The proposal that the play derives from.';
+
+CREATE TABLE OpportunityBriefLog (
+	brief_id		text PRIMARY KEY CHECK (brief_id <> ''),
+	account_id		text REFERENCES Accounts,
+	body			jsonb NOT NULL DEFAULT '{}',
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	play_id			text REFERENCES SalesPlayLibrary,
+	originating_proposal_id text REFERENCES BrainAnalysisLog
+);
+COMMENT ON TABLE OpportunityBriefLog IS 'Briefs on opportunities.';
+COMMENT ON COLUMN OpportunityBriefLog.brief_id IS 'Key.';
+COMMENT ON COLUMN OpportunityBriefLog.account_id IS 'The account.';
+COMMENT ON COLUMN OpportunityBriefLog.body IS 'The record.';
+COMMENT ON COLUMN OpportunityBriefLog.created_at IS 'When.';
+COMMENT ON COLUMN OpportunityBriefLog.play_id IS 'The play it derives from.';
+COMMENT ON COLUMN OpportunityBriefLog.originating_proposal_id IS 'The proposal that the play derives from.';
+
+CREATE TABLE CommBriefLog (
+	brief_id		text PRIMARY KEY CHECK (brief_id <> ''),
+	account_id		text REFERENCES Accounts,
+	lead_id			text,
+	body			jsonb NOT NULL DEFAULT '{}',
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	play_id			text REFERENCES SalesPlayLibrary,
+	originating_proposal_id text REFERENCES BrainAnalysisLog
+);
+COMMENT ON TABLE CommBriefLog IS 'Briefs on communications.';
+COMMENT ON COLUMN CommBriefLog.brief_id IS 'Key.';
+COMMENT ON COLUMN CommBriefLog.account_id IS 'The account.';
+COMMENT ON COLUMN CommBriefLog.lead_id IS 'The lead.';
+COMMENT ON COLUMN CommBriefLog.body IS 'The record.';
+COMMENT ON COLUMN CommBriefLog.created_at IS 'When.';
+COMMENT ON COLUMN CommBriefLog.play_id IS 'The play it derives from.';
+COMMENT ON COLUMN CommBriefLog.originating_proposal_id IS 'The proposal that the play derives from.';
+
+CREATE TABLE NurtureRecommendations (
+	recommendation_id text PRIMARY KEY CHECK (recommendation_id <> ''),
+	account_id		text REFERENCES Accounts,
+	lead_id			text,
+	body			jsonb NOT NULL DEFAULT '{}',
+	suppressed_reason text,
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	play_id			text REFERENCES SalesPlayLibrary,
+	originating_proposal_id text REFERENCES BrainAnalysisLog
+);
+COMMENT ON TABLE NurtureRecommendations IS 'What AGT-304 recommends, and what it held back itself.';
+COMMENT ON COLUMN NurtureRecommendations.recommendation_id IS 'Key.';
+COMMENT ON COLUMN NurtureRecommendations.account_id IS 'The account.';
+COMMENT ON COLUMN NurtureRecommendations.lead_id IS 'The lead.';
+COMMENT ON COLUMN NurtureRecommendations.body IS 'The record.';
+COMMENT ON COLUMN NurtureRecommendations.suppressed_reason IS 'Why AGT-304 held it back.';
+COMMENT ON COLUMN NurtureRecommendations.created_at IS 'When.';
+COMMENT ON COLUMN NurtureRecommendations.play_id IS 'The play it derives from.';
+COMMENT ON COLUMN NurtureRecommendations.originating_proposal_id IS 'The proposal that the play derives from.';
+
+CREATE TABLE Opportunities (
+	opportunity_id	text PRIMARY KEY CHECK (opportunity_id <> ''),
+	account_id		text REFERENCES Accounts,
+	lead_id			text,
+	name			text,
+	stage			text,
+	status			text CHECK (status IN ('OPEN', 'WON', 'LOST')),
+	amount			numeric,
+	currency		text,
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	closed_at		timestamptz,
+	play_id			text REFERENCES SalesPlayLibrary,
+	originating_proposal_id text REFERENCES BrainAnalysisLog
+);
+CREATE INDEX opportunities_account ON Opportunities (account_id);
+COMMENT ON TABLE Opportunities IS 'Deals, as the CRM has them: what plays are compared by.';
+COMMENT ON COLUMN Opportunities.opportunity_id IS 'The CRM''s key.';
+COMMENT ON COLUMN Opportunities.account_id IS 'The account.';
+COMMENT ON COLUMN Opportunities.lead_id IS 'The lead.';
+COMMENT ON COLUMN Opportunities.name IS 'Name.';
+COMMENT ON COLUMN Opportunities.stage IS 'Stage.';
+COMMENT ON COLUMN Opportunities.status IS 'OPEN, WON, LOST.';
+COMMENT ON COLUMN Opportunities.amount IS 'Annual contract value.';
+COMMENT ON COLUMN Opportunities.currency IS 'ISO 4217.';
+COMMENT ON COLUMN Opportunities.created_at IS 'When it was opened.';
+COMMENT ON COLUMN Opportunities.closed_at IS 'When it was won or lost.';
+COMMENT ON COLUMN Opportunities.play_id IS 'The play it derives from.';
+COMMENT ON COLUMN Opportunities.originating_proposal_id IS 'The proposal that the play derives from.';
+
+-- Where decisions and the Coordinator meet: which lead a contact is, whether anybody may write to it, what others sent it, and what becomes of a
+-- decision that a person approved.
+
+-- ---- the lead of a contact --------------------------------------------------------
+
+CREATE FUNCTION _lead_of(contact jsonb, lead_id text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	SET plan_cache_mode = force_generic_plan
+	AS $$
+#variable_conflict use_column
+DECLARE
+	named text := coalesce(_lead_of.lead_id, nullif(contact #>> '{contact_info,hubspot_id}', ''));
+	address text;
+	person text;
+	persons bigint;
+BEGIN
+	IF named IS NOT NULL THEN
+		SELECT a.canonical_id INTO person FROM kam.lead_alias a WHERE a.lead_id = named;
+		person := coalesce(person, named);
+		-- Who was named by the caller is named, known here or not.
+		IF _lead_of.lead_id IS NOT NULL OR EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = person) THEN
+			RETURN person;
+		END IF;
+	END IF;
+	address := kam._address(contact #>> '{contact_info,email}');
+	IF address IS NULL THEN
+		RETURN NULL;
+	END IF;
+	SELECT min(coalesce(a.canonical_id, l.lead_id)), count(DISTINCT coalesce(a.canonical_id, l.lead_id)) INTO person, persons
+	  FROM kam.Leads l LEFT JOIN kam.lead_alias a USING (lead_id)
+	 WHERE kam._address(l.email) = address;
+	RETURN CASE WHEN persons = 1 THEN person END;
+END
+$$;
+COMMENT ON FUNCTION _lead_of(jsonb, text) IS 'The lead that a contact is: the one named, else the one whose key is contact_info.hubspot_id, else the only one with its e-mail address; NULL for none. A merged lead''s winner stands for it.';
+
+-- ---- whether anybody may write ------------------------------------------------------
+
+CREATE FUNCTION _contact_compliance(contact jsonb, lead_id text, OUT status text, OUT source text, OUT about text, OUT since timestamptz)
+	RETURNS record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	SET plan_cache_mode = force_generic_plan
+	AS $$
+#variable_conflict use_column
+DECLARE
+	info jsonb := contact -> 'contact_info';
+	person text := kam._lead_of(contact, _contact_compliance.lead_id);
+	addresses text[] := ARRAY[kam._address(info ->> 'email'), kam._address_domain(info ->> 'email'), kam._address(info ->> 'phone'),
+		kam._address(info ->> 'linkedin_url')];
+	lead kam.Leads;
+	suppression kam.Suppression;
+BEGIN
+	IF person IS NOT NULL THEN
+		SELECT l.* INTO lead FROM kam.Leads l WHERE l.lead_id = person;
+		IF FOUND THEN
+			addresses := addresses || kam._lead_addresses(lead);
+		END IF;
+	END IF;
+	-- The person's own address before a whole domain, the earliest of several.
+	SELECT s.* INTO suppression
+	  FROM kam.Suppression s
+	 WHERE s.address = ANY (addresses)
+	 ORDER BY s.kind = 'domain', s.created_at, s.address
+	 LIMIT 1;
+	status := CASE WHEN lead.unsubscribe_flag THEN 'unsubscribed'
+	               WHEN lead.opt_out_flag THEN 'opted_out'
+	               WHEN suppression.address IS NOT NULL THEN 'suppressed' END;
+	IF status IS NOT NULL THEN
+		source := coalesce(suppression.source, 'lead_flag');
+		about := coalesce(suppression.kind, 'lead');
+		since := suppression.created_at;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _contact_compliance(jsonb, text) IS 'Whether anybody may write to a contact, by its addresses and by the lead''s flags and addresses: status unsubscribed, opted_out, suppressed, or NULL when nothing forbids it; source as in Suppression, about (email, domain, phone, linkedin, lead) and since.';
+
+CREATE FUNCTION _run_compliance(session_id uuid, OUT status text, OUT source text, OUT about text, OUT since timestamptz)
+	RETURNS record
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	-- Of the contact only what is looked at: the rest may be long.
+	SELECT c.* INTO status, source, about, since
+	  FROM kam.request r
+	 CROSS JOIN LATERAL kam._contact_compliance(jsonb_build_object('contact_info', r.contact -> 'contact_info'), r.lead_id) c
+	 WHERE r.session_id = _run_compliance.session_id;
+END
+$$;
+COMMENT ON FUNCTION _run_compliance(uuid) IS 'The same of a run''s contact. For the worker.';
+
+CREATE FUNCTION _suppress_decided(session_id uuid, reason text) RETURNS integer
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	written integer;
+BEGIN
+	-- Of the contact and of its lead, the address that names them best.  Known already is as good: who asked first, and how, stays.
+	INSERT INTO kam.Suppression (address, kind, source, reason, created_by)
+	SELECT DISTINCT a.address, kam._address_kind(a.address), 'decision', _suppress_decided.reason, 'kam'
+	  FROM kam.request r
+	  LEFT JOIN kam.Leads l ON l.lead_id = kam._lead_of(r.contact, r.lead_id)
+	 CROSS JOIN LATERAL (VALUES
+	           (coalesce(kam._address(r.contact #>> '{contact_info,email}'), kam._address(r.contact #>> '{contact_info,phone}'),
+	                     kam._address(r.contact #>> '{contact_info,linkedin_url}'))),
+	           (coalesce(kam._address(l.email), kam._address(l.phone), kam._address(l.linkedin_url)))) a (address)
+	 WHERE r.session_id = _suppress_decided.session_id AND a.address IS NOT NULL AND kam._address_kind(a.address) <> 'domain'
+	 ORDER BY a.address
+	ON CONFLICT (address) DO NOTHING;
+	GET DIAGNOSTICS written = ROW_COUNT;
+	RETURN written;
+END
+$$;
+COMMENT ON FUNCTION _suppress_decided(uuid, text) IS 'Suppresses the contact of a run in which an opt-out in its own words was found: its e-mail address, else phone, else profile, and its lead''s. Returns how many are new.';
+
+-- ---- what others sent ------------------------------------------------------------------
+
+CREATE FUNCTION _touches(lead_id text, as_of timestamptz) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	SET plan_cache_mode = force_generic_plan
+	AS $$
+#variable_conflict use_column
+DECLARE
+	ids text[] := kam._lead_ids(_touches.lead_id);
+	activities jsonb;
+BEGIN
+	SELECT jsonb_agg(jsonb_build_object(
+	           'activity_type', CASE WHEN t.family = 'transactional' THEN 'note' ELSE CASE t.channel
+	               WHEN 'email' THEN 'email'
+	               WHEN 'phone' THEN 'call'
+	               WHEN 'call' THEN 'call'
+	               WHEN 'linkedin' THEN 'linkedin_message'
+	               WHEN 'whatsapp' THEN 'whatsapp_message'
+	               ELSE 'note' END END,
+	           'recorded_on', to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+	           'direction', CASE WHEN t.event_type = 'reply' THEN 'inbound' ELSE 'outbound' END,
+	           'metadata', jsonb_strip_nulls(jsonb_build_object(
+	               'subject', CASE WHEN jsonb_typeof(t.payload -> 'subject') = 'string' THEN t.payload ->> 'subject' END,
+	               'body', CASE WHEN t.event_type = 'reply' AND jsonb_typeof(t.payload -> 'body') = 'string' THEN t.payload ->> 'body'
+	                            WHEN jsonb_typeof(t.payload -> 'content') = 'string' THEN t.payload ->> 'content'
+	                            WHEN jsonb_typeof(t.payload -> 'text') = 'string' THEN t.payload ->> 'text' END,
+	               -- Another rep; what agents send for the lead's owner is the owner's.
+	               'owner', CASE WHEN t.event_type <> 'reply' AND t.family <> 'transactional' AND t.originating_agent !~ '^AGT-'
+	                                  AND t.originating_agent IS DISTINCT FROM t.owner_id
+	                             THEN coalesce((SELECT r.name FROM kam.Reps r WHERE r.rep_id = t.originating_agent), t.originating_agent) END,
+	               'event_id', t.event_id)))
+	       ORDER BY t.at, t.event_id)
+	  INTO activities
+	  FROM (SELECT e.event_id, e.event_type, e.payload, e.originating_agent, l.owner_id,
+	               coalesce(e.family, 'sales') AS family,
+	               CASE WHEN e.event_type = 'touch' THEN e.event_at ELSE coalesce(e.occurred_at, e.event_at) END AS at,
+	               -- An answer came the way it was asked for.
+	               CASE WHEN e.event_type = 'reply' THEN coalesce(e.channel, (
+	                   SELECT p.channel FROM kam.CadenceEventLog p
+	                    WHERE p.lead_id = e.lead_id AND p.event_id < e.event_id AND p.event_type IN ('touch', 'touch_observed')
+	                      AND p.sequence_id IS NOT DISTINCT FROM coalesce(e.sequence_id, p.sequence_id)
+	                    ORDER BY p.event_id DESC LIMIT 1), 'email') ELSE e.channel END AS channel
+	          FROM kam.CadenceEventLog e
+	          LEFT JOIN kam.Leads l ON l.lead_id = _touches.lead_id
+	         WHERE e.lead_id = ANY (ids)
+	           AND e.event_type IN ('touch', 'touch_observed', 'reply')
+	           -- What never left is no touch.
+	           AND (e.counted OR e.event_type = 'reply' OR e.family = 'transactional' AND NOT EXISTS (
+	                   SELECT FROM kam.CadenceEventLog f
+	                    WHERE f.lead_id = e.lead_id AND f.event_type = 'send_failed' AND f.parent_event_id = e.event_id))
+	           -- kam's own decisions are no news to it.
+	           AND (e.event_type = 'reply' OR e.sequence_id IS NULL
+	                OR NOT EXISTS (SELECT FROM kam.CadenceEventLog o
+	                                WHERE o.lead_id = e.lead_id AND o.idempotency_key = kam._decision_key(e.sequence_id, 1))
+	                   AND NOT EXISTS (SELECT FROM kam.request r
+	                                    WHERE r.session_id = CASE WHEN e.sequence_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN e.sequence_id::uuid END))
+	           AND CASE WHEN e.event_type = 'touch' THEN e.event_at ELSE coalesce(e.occurred_at, e.event_at) END <= _touches.as_of
+	         ORDER BY at DESC, e.event_id DESC
+	         LIMIT 100) t;
+	RETURN activities;
+END
+$$;
+COMMENT ON FUNCTION _touches(text, timestamptz) IS 'The latest 100 touches of a lead that did not come from kam''s own decisions, and its replies, up to a moment, as activities of a contact; NULL for none. A transactional touch is a note: no message that an answer is awaited to.';
+
+CREATE FUNCTION _new_activities(contact jsonb, activities jsonb) RETURNS jsonb
+	LANGUAGE c STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_api_new_activities';
+COMMENT ON FUNCTION _new_activities(jsonb, jsonb) IS 'Those of the activities that the contact does not have: it has none of that type within 60 seconds. None for a contact that cannot be read.';
+
+CREATE FUNCTION _with_touches(contact jsonb, lead_id text, as_of timestamptz) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	news jsonb;
+BEGIN
+	IF lead_id IS NOT NULL THEN
+		news := kam._new_activities(contact, kam._touches(kam._canonical(lead_id), as_of));
+	END IF;
+	IF news <> '[]' THEN
+		RETURN jsonb_set(contact, '{activities}', (contact -> 'activities') || news);
+	END IF;
+	RETURN contact;
+END
+$$;
+COMMENT ON FUNCTION _with_touches(jsonb, text, timestamptz) IS 'A contact with the touches of others and the replies that the log has of its lead and the contact has not.';
+
+-- ---- a decision becomes a request ----------------------------------------------------------
+
+CREATE FUNCTION _decision_key(session_id text, round integer) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT 'kam_validate ' || session_id || CASE WHEN round > 1 THEN ' ' || round ELSE '' END;
+	END;
+COMMENT ON FUNCTION _decision_key(text, integer) IS 'Idempotency key of the activation that a validated decision asks for; each rejection in between starts another round.';
+
+CREATE FUNCTION _time_or_null(written text) RETURNS timestamptz
+	LANGUAGE plpgsql STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN written::timestamptz;
+EXCEPTION WHEN data_exception THEN
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _time_or_null(text) IS 'A time as a decision made elsewhere may have it; NULL for what is none.';
+
+CREATE FUNCTION _decision_steps(decision jsonb, message text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	starts_at timestamptz := kam._time_or_null(decision #>> '{execution_timing,execute_at}');
+	further jsonb;
+BEGIN
+	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+	           'step', p.n + 1, 'day', CASE WHEN p.planned_at >= starts_at THEN floor(EXTRACT(epoch FROM p.planned_at - starts_at) / 86400)::integer END,
+	           'channel', lower(p.step ->> 'channel'), 'execute_at', CASE WHEN p.planned_at IS NOT NULL THEN p.step ->> 'planned_date' END,
+	           'trigger', p.step ->> 'trigger', 'action_type', p.step ->> 'action_type', 'content_hint', p.step ->> 'content_hint'))
+	       ORDER BY p.n)
+	  INTO further
+	  FROM (SELECT q.step, row_number() OVER (ORDER BY q.place) AS n, kam._time_or_null(q.step ->> 'planned_date') AS planned_at
+	          FROM jsonb_path_query(decision, 'lax $.sequence_instructions.sequence_plan[*]') WITH ORDINALITY q (step, place)
+	         WHERE jsonb_typeof(q.step) = 'object') p;
+	RETURN jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
+	           'step', 1, 'day', 0, 'channel', lower(decision ->> 'selected_channel'),
+	           'execute_at', CASE WHEN starts_at IS NOT NULL THEN decision #>> '{execution_timing,execute_at}' END,
+	           'subject', decision #>> '{selected_content,subject}', 'content', _decision_steps.message)))
+	       || coalesce(further, '[]');
+END
+$$;
+COMMENT ON FUNCTION _decision_steps(jsonb, text) IS 'Steps of the sequence that a final_decision amounts to: the message at execute_at, then the sequence_plan.';
+
+CREATE FUNCTION _enact_decision(session_id uuid) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	saved kam.final_decision;
+	sequence text := session_id::text;
+	person text;
+	ids text[];
+	round integer := 1;
+	asked bigint;
+	event_id bigint;
+	decision jsonb;
+	plan jsonb;
+BEGIN
+	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = _enact_decision.session_id;
+	-- A decision that was brought along has no run: its contact's key is all there is.
+	SELECT kam._lead_of(r.contact, r.lead_id) INTO person FROM kam.request r WHERE r.session_id = _enact_decision.session_id;
+	SELECT l.lead_id INTO person
+	  FROM kam.Leads l WHERE l.lead_id = CASE WHEN FOUND THEN person ELSE kam._canonical(saved.contact_hubspot_id) END;
+	IF NOT FOUND THEN
+		RETURN NULL;
+	END IF;
+
+	-- The round that is open: asked for and not rejected since.  A merge leaves the log where it was written.
+	ids := kam._lead_ids(person);
+	LOOP
+		SELECT e.event_id INTO asked FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) AND e.idempotency_key = kam._decision_key(sequence, round);
+		EXIT WHEN asked IS NULL OR NOT EXISTS (
+			SELECT FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) AND e.idempotency_key = kam._decision_key(sequence, round) || ' rejected');
+		round := round + 1;
+	END LOOP;
+
+	IF saved.type_of_validation = 'rejected' THEN
+		IF asked IS NOT NULL THEN
+			PERFORM kam.kam_request(person, 'outbound', 'stop', sequence, NULL, 'AGT-301', NULL,
+				jsonb_build_object('reason', 'rejected', 'by', saved.validated_by), kam._decision_key(sequence, round) || ' rejected');
+		END IF;
+		RETURN NULL;
+	END IF;
+	IF saved.action NOT IN ('send_message', 'break_up') THEN
+		RETURN NULL;
+	END IF;
+
+	decision := coalesce(saved.decision -> 'final_decision', saved.decision);
+	plan := kam._decision_steps(decision,
+		CASE saved.type_of_validation WHEN 'edited' THEN saved.edited_message ELSE decision #>> '{selected_content,message}' END);
+	IF asked IS NOT NULL THEN
+		-- Asked for already: what has not gone out yet goes out as it reads now.
+		PERFORM FROM kam.Leads l WHERE l.lead_id = person FOR NO KEY UPDATE;
+		UPDATE kam.Cadence c SET steps = plan
+		 WHERE c.lead_id = person AND c.sequence_id = sequence AND c.state <> 'finished' AND c.current_step IS NULL;
+		RETURN asked;
+	END IF;
+	SELECT e.event_id INTO event_id
+	  FROM kam.kam_request(person, 'outbound', 'activation', sequence, lower(saved.selected_channel), 'AGT-301', NULL,
+	           jsonb_build_object('sequence_type', 'outbound', 'steps', plan, 'session_id', sequence, 'validated_by', saved.validated_by),
+	           kam._decision_key(sequence, round)) e;
+	RETURN event_id;
+END
+$$;
+COMMENT ON FUNCTION _enact_decision(uuid) IS 'Asks the Coordinator for what a validated decision amounts to, once per validation that was not rejected: a sequence of type outbound under the session''s id. Returns the activation''s event_id; NULL when there is nothing to ask or nobody to ask for.';
+
+CREATE FUNCTION _gate_verdicts(session_id uuid, lead_id text, OUT events jsonb, OUT now jsonb) RETURNS record
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	sequence text := _gate_verdicts.session_id::text;
+	asking text;
+BEGIN
+	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+	           'event_id', e.event_id, 'event', e.event_type, 'requested', nullif(e.requested_event_type, e.event_type), 'step', e.step,
+	           'channel', e.channel, 'action', e.coordinator_action, 'reason', e.suppressed_reason, 'resolution', e.resolution,
+	           'compliance_status', e.compliance_status, 'at', e.event_at, 'release_at', coalesce(q.release_at, e.release_at),
+	           'waiting', nullif(q.state = 'waiting', false), 'parent_event_id', e.parent_event_id)) ORDER BY e.event_id)
+	  INTO events
+	  FROM kam.CadenceEventLog e
+	  LEFT JOIN kam.CadenceQueue q ON (q.lead_id, q.event_id) = (e.lead_id, e.event_id)
+	 WHERE e.lead_id = ANY (kam._lead_ids(_gate_verdicts.lead_id)) AND e.sequence_id = sequence;
+	events := coalesce(events, '[]');
+
+	IF EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = _gate_verdicts.lead_id) THEN
+		asking := CASE WHEN EXISTS (SELECT FROM kam.Cadence c WHERE c.lead_id = _gate_verdicts.lead_id AND c.sequence_id = sequence AND c.state = 'active')
+		               THEN 'touch' ELSE 'activation' END;
+		SELECT jsonb_build_object('lead_id', _gate_verdicts.lead_id, 'event_type', asking) || jsonb_strip_nulls(to_jsonb(g)) INTO now
+		  FROM kam.kam_gate(_gate_verdicts.lead_id, 'outbound', asking, sequence) g;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _gate_verdicts(uuid, text) IS 'What the Coordinator said to a decision''s sequence (rows of the log), and what it would say now. For kam_explain.';
 
 -- Decide: facts, decisions and checks of a contact given as an argument.  Nothing is written.
 
@@ -565,11 +1784,11 @@ CREATE FUNCTION _agent(agent text, contact jsonb, inputs jsonb DEFAULT '{}', as_
 	AS 'MODULE_PATHNAME', 'kam_api_agent';
 COMMENT ON FUNCTION _agent(text, jsonb, jsonb, timestamptz) IS 'Runs one built-in agent. inputs: {"output": {agent: its output, ...}, "resources": [...], "practices": [...], "history": [...], "instruction": ..., "decision": {...}, "iteration": 1-3}, all optional; earlier outputs not given are made. Example: SELECT kam._agent(''channel_selector'', contact) FROM crm;';
 
-CREATE FUNCTION _basis(contact jsonb, as_of timestamptz) RETURNS jsonb
-	LANGUAGE c STABLE PARALLEL SAFE STRICT
+CREATE FUNCTION _basis(contact jsonb, as_of timestamptz, decision jsonb DEFAULT NULL) RETURNS jsonb
+	LANGUAGE c STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_basis';
-COMMENT ON FUNCTION _basis(jsonb, timestamptz) IS 'What a run starts from: {"facts", "plan", "score"}; NULL for a contact that cannot be read. For kam_explain.';
+COMMENT ON FUNCTION _basis(jsonb, timestamptz, jsonb) IS 'What a run starts from: {"facts", "plan", "score"}, the plan with what forbids to write, as the decision states it; NULL for a contact that cannot be read. For kam_explain.';
 
 CREATE FUNCTION _claim_verdicts(output jsonb, contact jsonb, as_of timestamptz) RETURNS jsonb
 	LANGUAGE c STABLE PARALLEL SAFE STRICT
@@ -604,14 +1823,16 @@ CREATE FUNCTION kam_run(contact jsonb, options jsonb DEFAULT '{}') RETURNS jsonb
 	LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_run';
-COMMENT ON FUNCTION kam_run(jsonb, jsonb) IS 'Asks for a decision and returns at once: {"message", "started_at", "session_id"}. Options: idempotency_key (the same key answers with the same session), priority (integer, higher first), as_of (ISO 8601), lead_id, rerun (whether a wait runs again at its time). Example: SELECT kam.kam_run(contact, ''{"priority": 5}'') FROM crm;';
+COMMENT ON FUNCTION kam_run(jsonb, jsonb) IS 'Asks for a decision and returns at once: {"message", "started_at", "session_id"}. Options: idempotency_key (the same key answers with the same session), priority (integer, higher first), as_of (ISO 8601), lead_id, rerun (whether a wait runs again at its time; by default when the lead is known). Without lead_id the lead is the one whose key is contact_info.hubspot_id, else the only one with the contact''s e-mail address. What the log has of a lead by then and its contact has not (none of that type within 60 seconds) is added to the stored contact''s activities, the latest 100: touches that did not come from kam''s own decisions, as outbound activities with metadata {subject, body, owner, event_id}, and replies, as inbound ones. A contact that has unsubscribed, opted out or is suppressed, by its addresses or its lead, gets no_action without any call to an agent; an opt-out that comes while the agents work overrules what they decided. Example: SELECT kam.kam_run(contact, ''{"priority": 5}'') FROM crm;';
 
-CREATE FUNCTION _run_state(session_id uuid, OUT status text, OUT error text, OUT sqlstate text, OUT parked boolean, OUT decision jsonb)
+CREATE FUNCTION _run_state(session_id uuid, OUT status text, OUT error text, OUT sqlstate text, OUT parked boolean, OUT decision jsonb, OUT unasked boolean)
 	RETURNS record
 	LANGUAGE sql STABLE STRICT SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	BEGIN ATOMIC
-		SELECT r.status, r.error, r.sqlstate, r.home <> kam._home(), d.decision
+		SELECT r.status, r.error, r.sqlstate, r.home <> kam._home(), d.decision,
+		       d.guard #>> '{compliance,status}' <> 'clear'
+		       AND NOT EXISTS (SELECT FROM kam.agent_call c WHERE c.session_id = r.session_id)
 		  FROM kam.request r LEFT JOIN kam.final_decision d USING (session_id)
 		 WHERE r.session_id = _run_state.session_id;
 	END;
@@ -676,22 +1897,49 @@ CREATE FUNCTION kam_resume() RETURNS bigint
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 DECLARE
-	runs bigint;
-	news bigint;
+	counter record;
+	highest bigint;
+	went_on bigint;
+	total bigint := 0;
 BEGIN
+	-- Rows that replication applied passed no gate here.  First of all: from here on gates wait, holding nothing that is wanted below.
+	TRUNCATE kam.prospect_state;
+	INSERT INTO kam.prospect_state (lead_id, stale)
+	SELECT c.lead_id, true FROM kam.Cadence c WHERE c.state = 'active' AND c.family <> 'transactional' GROUP BY c.lead_id HAVING count(*) > 1;
+	-- Nor does replication carry the numbers' counters.
+	FOR counter IN
+		SELECT s.tab, s.col, pg_get_serial_sequence(s.tab, s.col) AS seq
+		  FROM (VALUES ('kam.cadenceeventlog', 'event_id'), ('kam.cadenceflag', 'flag_id'), ('kam.lead_merge', 'merge_id'),
+		               ('kam.notification', 'notification_id')) s (tab, col)
+	LOOP
+		EXECUTE format('SELECT max(%I) FROM %s WHERE %I > coalesce(pg_sequence_last_value(%L), 0)', counter.col, counter.tab, counter.col, counter.seq)
+			INTO highest;
+		PERFORM setval(counter.seq, highest) WHERE highest IS NOT NULL;
+	END LOOP;
+
+	-- Of the Coordinator: what runs and waits, open flags, suppressions that are to be settled.
+	UPDATE kam.Cadence SET home = kam._home() WHERE home <> kam._home() AND state <> 'finished';
+	UPDATE kam.CadenceQueue SET home = kam._home() WHERE home <> kam._home() AND state = 'waiting';
+	GET DIAGNOSTICS went_on = ROW_COUNT;
+	total := total + went_on;
+	UPDATE kam.Suppression SET home = kam._home() WHERE home <> kam._home() AND settled_at IS NULL;
+	UPDATE kam.CadenceFlag SET home = kam._home() WHERE home <> kam._home() AND closed_at IS NULL;
+
 	-- Waits that are to run again are parked as well; finished rows keep the mark of where they ran.
 	UPDATE kam.request SET home = kam._home(), lease_owner = NULL, lease_until = NULL
 	 WHERE home <> kam._home() AND (finished_at IS NULL OR rerun_at IS NOT NULL);
-	GET DIAGNOSTICS runs = ROW_COUNT;
+	GET DIAGNOSTICS went_on = ROW_COUNT;
+	total := total + went_on;
 	UPDATE kam.notification SET home = kam._home(), status = CASE status WHEN 'parked' THEN 'pending' ELSE status END
 	 WHERE home <> kam._home() AND status IN ('pending', 'failed', 'parked')
 	    OR status = 'parked';
-	GET DIAGNOSTICS news = ROW_COUNT;
+	GET DIAGNOSTICS went_on = ROW_COUNT;
+	total := total + went_on;
 	PERFORM kam._wake_worker();
-	RETURN runs + news;
+	RETURN total;
 END
 $$;
-COMMENT ON FUNCTION kam_resume() IS 'Lets runs and notifications go on that came with a restore or a copy of the database; returns how many. Until then they are parked, so that a copy does not do again what the original is doing. Example: SELECT kam.kam_resume();';
+COMMENT ON FUNCTION kam_resume() IS 'Makes a restored database, a copy or a replica that is written to from now on the one that goes on: runs, held requests, sequences and notifications that came with it were parked, so that it does not do again what the original is doing; what the gates know of each lead is derived again, and numbers go on after the highest that came. Returns how many runs, held requests and notifications go on. Example: SELECT kam.kam_resume();';
 
 CREATE FUNCTION kam_validate(session_id uuid, type_of_validation text, user_slack_message text DEFAULT NULL, edited_message text DEFAULT NULL)
 	RETURNS bigint
@@ -738,10 +1986,10 @@ BEGIN
 	       validated_by = session_user,
 	       validated_at = kam._now()
 	 WHERE d.session_id = kam_validate.session_id;
-	RETURN NULL;
+	RETURN kam._enact_decision(kam_validate.session_id);
 END
 $$;
-COMMENT ON FUNCTION kam_validate(uuid, text, text, text) IS 'Records what a person made of a decision: approved, edited (with edited_message) or rejected. user_slack_message: the message as shown to the person, by default the decision''s. The ten latest validated decisions are examples for later messages. Example: SELECT kam.kam_validate(''b7c9...'', ''approved'');';
+COMMENT ON FUNCTION kam_validate(uuid, text, text, text) IS 'Records what a person made of a decision: approved, edited (with edited_message) or rejected. user_slack_message: the message as shown to the person, by default the decision''s. The ten latest validated decisions are examples for later messages. An approved or edited send_message or break_up of a known lead asks the Coordinator for a sequence of type outbound, with the session_id as its key, the message (edited, as edited) as first step and the sequence_plan as further ones; returns the event_id of that activation, whatever the verdict (kam_explain shows it under gate), else NULL. Judged again, it is not asked twice: an edit changes the message that has not gone out yet, a rejection stops the sequence. Unknown session P0002, unknown type or edited message missing 22023. Example: SELECT kam.kam_validate(''b7c9...'', ''approved'');';
 
 CREATE FUNCTION kam_use_provider(provider text) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -779,6 +2027,2214 @@ CREATE FUNCTION kam_import_csv(kind text, csv text) RETURNS bigint
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_import_csv';
 COMMENT ON FUNCTION kam_import_csv(text, text) IS 'Adds rows to resource or best_practice (kind), or replaces those with the same key; returns how many. The first line names the columns, in any order; comma, semicolon or tab separate; lists within a field are split on ";" or "|". All or nothing: an error names its line. Example: SELECT kam.kam_import_csv(''resource'', E''resource_id,title,match_terms\nr1,Price list,price;tarif\n'');';
+
+-- The Coordinator's rare events in SQL, and what users call (contract section 8).  The gates themselves are C (src/cadence).
+--
+-- Locks, always in this order: Leads (several in the order of lead_id), prospect_state, Cadence, CadenceQueue, Suppression.
+
+-- ---- inside: the caller holds the lock on the lead's row ------------------------------
+
+CREATE FUNCTION _canonical(lead_id text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT coalesce((SELECT a.canonical_id FROM kam.lead_alias a WHERE a.lead_id = _canonical.lead_id), _canonical.lead_id);
+	END;
+COMMENT ON FUNCTION _canonical(text) IS 'The lead that stands for a merged one; any other lead stands for itself.';
+
+CREATE FUNCTION _lead_ids(lead_id text) RETURNS text[]
+	LANGUAGE sql STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT ARRAY[_lead_ids.lead_id] || ARRAY(SELECT a.lead_id FROM kam.lead_alias a WHERE a.canonical_id = _lead_ids.lead_id ORDER BY a.lead_id);
+	END;
+COMMENT ON FUNCTION _lead_ids(text) IS 'The ids under which a lead''s history stands in the log: its own first, then those it stands for.';
+
+CREATE FUNCTION _lead_addresses(lead Leads) RETURNS text[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT array_remove(ARRAY[kam._address((_lead_addresses.lead).email), kam._address((_lead_addresses.lead).phone),
+			kam._address((_lead_addresses.lead).linkedin_url)], NULL);
+	END;
+COMMENT ON FUNCTION _lead_addresses(Leads) IS 'The lead''s normalised addresses, the one to suppress first: e-mail, else phone, else profile.';
+
+CREATE FUNCTION _derive_state(lead_id text) RETURNS prospect_state
+	LANGUAGE plpgsql STABLE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	ids CONSTANT text[] := kam._lead_ids(_derive_state.lead_id);
+	lead kam.Leads;
+	derived kam.prospect_state;
+BEGIN
+	derived.lead_id := _derive_state.lead_id;
+
+	SELECT max(last.event_at) INTO derived.last_at
+	  FROM unnest(ids) i(id)
+	 CROSS JOIN LATERAL (SELECT e.event_at FROM kam.CadenceEventLog e
+	                      WHERE e.lead_id = i.id AND e.coordinator_action <> 'blocked' AND e.event_type NOT IN ('cancelled', 'expired')
+	                        AND NOT (e.event_type = 'touch' AND e.family = 'transactional')
+	                      ORDER BY e.event_id DESC LIMIT 1) last;
+	SELECT coalesce(max(e.touch_no), 0) INTO derived.touch_no
+	  FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) AND e.touch_no IS NOT NULL;
+	derived.touches := ARRAY(
+		SELECT t.touch_at
+		  FROM (SELECT e.touch_at FROM kam.CadenceEventLog e
+		         WHERE e.lead_id = ANY (ids) AND e.touch_no IS NOT NULL AND e.counted
+		         ORDER BY e.touch_at DESC LIMIT 8) t
+		 ORDER BY t.touch_at);
+
+	SELECT l.* INTO lead FROM kam.Leads l WHERE l.lead_id = _derive_state.lead_id;
+	derived.unsubscribed := coalesce(lead.unsubscribe_flag, false);
+	derived.opted_out := coalesce(lead.opt_out_flag, false);
+	-- Who said so without any address to suppress is remembered by the log alone: a sync that clears the flag must not undo it.
+	IF lead.lead_id IS NOT NULL AND cardinality(kam._lead_addresses(lead)) = 0 THEN
+		SELECT derived.unsubscribed OR coalesce(bool_or(e.event_type = 'unsubscribe'), false),
+		       derived.opted_out OR coalesce(bool_or(e.event_type = 'opt_out'), false)
+		  INTO derived.unsubscribed, derived.opted_out
+		  FROM kam.CadenceEventLog e
+		 WHERE e.lead_id = ANY (ids) AND e.event_type IN ('unsubscribe', 'opt_out');
+	END IF;
+
+	SELECT c.sequence_id, c.sequence_type, c.enrolment_no, c.current_step, c.play_id, c.originating_proposal_id, c.active_until
+	  INTO derived.sales_sequence, derived.sales_type, derived.sales_enrolment, derived.sales_step,
+	       derived.sales_play, derived.sales_proposal, derived.sales_until
+	  FROM kam.Cadence c
+	 WHERE c.lead_id = _derive_state.lead_id AND c.state = 'active' AND c.family = 'sales';
+	SELECT c.sequence_id, c.sequence_type, c.enrolment_no, c.current_step, c.play_id, c.originating_proposal_id, c.active_until
+	  INTO derived.marketing_sequence, derived.marketing_type, derived.marketing_enrolment, derived.marketing_step,
+	       derived.marketing_play, derived.marketing_proposal, derived.marketing_until
+	  FROM kam.Cadence c
+	 WHERE c.lead_id = _derive_state.lead_id AND c.state = 'active' AND c.family = 'marketing';
+
+	-- A touch held by an earlier row of the same statement has no row in the queue yet.
+	derived.holding := EXISTS (SELECT FROM kam.CadenceQueue q
+	                            WHERE q.lead_id = _derive_state.lead_id AND q.state = 'waiting' AND q.kind = 'held')
+		OR EXISTS (SELECT FROM kam.CadenceEventLog e
+		            WHERE e.lead_id = _derive_state.lead_id AND e.event_type = 'held'
+		              AND NOT EXISTS (SELECT FROM kam.CadenceQueue q WHERE q.lead_id = e.lead_id AND q.event_id = e.event_id));
+	derived.stale := false;
+	RETURN derived;
+END
+$$;
+COMMENT ON FUNCTION _derive_state(text) IS 'The lead''s prospect_state as its log (with that of the leads it stands for), Cadence, CadenceQueue and Leads say.';
+
+CREATE FUNCTION _rebuild_state(lead_id text) RETURNS void
+	LANGUAGE sql VOLATILE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		INSERT INTO kam.prospect_state AS s
+		SELECT d.* FROM kam._derive_state(_rebuild_state.lead_id) d
+		ON CONFLICT (lead_id) DO UPDATE
+		   SET (last_at, touch_no, touches, unsubscribed, opted_out, holding, stale,
+		        sales_sequence, sales_type, sales_enrolment, sales_step, sales_play, sales_proposal, sales_until,
+		        marketing_sequence, marketing_type, marketing_enrolment, marketing_step, marketing_play, marketing_proposal, marketing_until)
+		     = (greatest(s.last_at, EXCLUDED.last_at), EXCLUDED.touch_no, EXCLUDED.touches, EXCLUDED.unsubscribed, EXCLUDED.opted_out,
+		        EXCLUDED.holding, false,
+		        EXCLUDED.sales_sequence, EXCLUDED.sales_type, EXCLUDED.sales_enrolment, EXCLUDED.sales_step,
+		        EXCLUDED.sales_play, EXCLUDED.sales_proposal, EXCLUDED.sales_until,
+		        EXCLUDED.marketing_sequence, EXCLUDED.marketing_type, EXCLUDED.marketing_enrolment, EXCLUDED.marketing_step,
+		        EXCLUDED.marketing_play, EXCLUDED.marketing_proposal, EXCLUDED.marketing_until);
+	END;
+COMMENT ON FUNCTION _rebuild_state(text) IS 'Writes the lead''s prospect_state anew.';
+
+CREATE FUNCTION _end_enrolments(lead_id text, sequence_id text, end_reason text, at timestamptz, transactional_too boolean) RETURNS integer
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	ended integer;
+BEGIN
+	UPDATE kam.Cadence c
+	   SET state = 'finished', end_reason = _end_enrolments.end_reason, finished_at = _end_enrolments.at,
+	       paused_reason = NULL, next_step_at = NULL, stall_check_at = NULL,
+	       last_activity_at = CASE WHEN _end_enrolments.end_reason IN ('replied', 'meeting_booked') THEN _end_enrolments.at ELSE c.last_activity_at END
+	 WHERE c.lead_id = _end_enrolments.lead_id AND c.state <> 'finished'
+	   AND (c.sequence_id = _end_enrolments.sequence_id
+	        OR _end_enrolments.sequence_id IS NULL AND (_end_enrolments.transactional_too OR c.family <> 'transactional'));
+	GET DIAGNOSTICS ended = ROW_COUNT;
+	RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION _end_enrolments(text, text, text, timestamptz, boolean) IS 'Finishes the lead''s unfinished enrolments in a sequence, or in all (sequence_id NULL), transactional ones only when told; returns how many.';
+
+CREATE FUNCTION _pause_enrolments(lead_id text, sequence_id text, paused_reason text, at timestamptz) RETURNS integer
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	paused integer;
+BEGIN
+	UPDATE kam.Cadence c
+	   SET state = 'paused', paused_reason = _pause_enrolments.paused_reason, paused_at = _pause_enrolments.at
+	 WHERE c.lead_id = _pause_enrolments.lead_id AND c.state = 'active'
+	   AND (c.sequence_id = _pause_enrolments.sequence_id OR _pause_enrolments.sequence_id IS NULL AND c.family <> 'transactional');
+	GET DIAGNOSTICS paused = ROW_COUNT;
+	RETURN paused;
+END
+$$;
+COMMENT ON FUNCTION _pause_enrolments(text, text, text, timestamptz) IS 'Pauses the lead''s active enrolment in a sequence, or every active one that is not transactional (sequence_id NULL); returns how many.';
+
+CREATE FUNCTION _cancel_holds(lead_id text, event_id bigint, reason text, at timestamptz) RETURNS integer
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	waiting record;
+	cancelled integer := 0;
+BEGIN
+	FOR waiting IN
+		SELECT q.event_id, e.sequence_id, e.sequence_type
+		  FROM kam.CadenceQueue q
+		  JOIN kam.CadenceEventLog e USING (lead_id, event_id)
+		 WHERE q.lead_id = _cancel_holds.lead_id AND q.state = 'waiting'
+		   AND (_cancel_holds.event_id IS NULL OR q.event_id = _cancel_holds.event_id)
+		 ORDER BY q.event_id
+		   FOR UPDATE OF q
+	LOOP
+		UPDATE kam.CadenceQueue q
+		   SET state = 'cancelled', ended_at = _cancel_holds.at, end_reason = _cancel_holds.reason
+		 WHERE q.lead_id = _cancel_holds.lead_id AND q.event_id = waiting.event_id;
+		PERFORM kam._system_event(_cancel_holds.lead_id, 'cancelled', waiting.event_id, _cancel_holds.reason,
+			waiting.sequence_id, waiting.sequence_type);
+		cancelled := cancelled + 1;
+	END LOOP;
+	RETURN cancelled;
+END
+$$;
+COMMENT ON FUNCTION _cancel_holds(text, bigint, text, timestamptz) IS 'Cancels one waiting request of the lead, or all (event_id NULL), each with its row in the log; returns how many.';
+
+CREATE FUNCTION _settle_lead(lead_id text, at timestamptz) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	lead kam.Leads;
+	over record;
+BEGIN
+	SELECT l.* INTO lead FROM kam.Leads l WHERE l.lead_id = _settle_lead.lead_id;
+
+	-- What waits for who must not be contacted, or for an enrolment that has ended, waits for nothing.
+	IF lead.opt_out_flag OR lead.unsubscribe_flag THEN
+		PERFORM kam._cancel_holds(_settle_lead.lead_id, NULL, CASE WHEN lead.opt_out_flag THEN 'opted_out' ELSE 'unsubscribed' END, _settle_lead.at);
+	ELSE
+		FOR over IN
+			SELECT q.event_id, c.end_reason
+			  FROM kam.CadenceQueue q
+			  JOIN kam.CadenceEventLog e USING (lead_id, event_id)
+			 CROSS JOIN LATERAL (SELECT c.state, c.end_reason FROM kam.Cadence c
+			                      WHERE c.lead_id = q.lead_id AND c.sequence_id = coalesce(q.sequence_id, e.sequence_id)
+			                        AND c.enrolment_no = coalesce(e.enrolment_no, c.enrolment_no)
+			                      ORDER BY c.enrolment_no DESC LIMIT 1) c
+			 WHERE q.lead_id = _settle_lead.lead_id AND q.state = 'waiting' AND c.state = 'finished'
+			 ORDER BY q.event_id
+		LOOP
+			PERFORM kam._cancel_holds(_settle_lead.lead_id, over.event_id, over.end_reason, _settle_lead.at);
+		END LOOP;
+	END IF;
+
+	-- A loser without a time has waited for an active sequence: of its own family, or of any when the matrix made it wait.
+	UPDATE kam.CadenceQueue q
+	   SET release_at = _settle_lead.at
+	  FROM kam.CadenceEventLog e
+	 WHERE q.lead_id = _settle_lead.lead_id AND q.state = 'waiting' AND q.kind = 'deferred' AND q.release_at IS NULL
+	   AND e.lead_id = q.lead_id AND e.event_id = q.event_id
+	   AND NOT EXISTS (SELECT FROM kam.Cadence c
+	                    WHERE c.lead_id = q.lead_id AND c.state = 'active' AND c.family <> 'transactional'
+	                      AND c.sequence_id <> e.sequence_id
+	                      AND (c.family = e.family OR q.reason <> 'same_family_incumbent'));
+	IF FOUND THEN
+		PERFORM kam._wake_worker();
+	END IF;
+
+	IF lead.lead_id IS NOT NULL THEN
+		UPDATE kam.Leads l
+		   SET cadence_state = now.cadence_state, active_sequence_id = now.sequence_id, current_step = now.current_step, last_touch_at = now.last_touch_at
+		  FROM (SELECT CASE min(CASE c.state WHEN 'active' THEN 1 WHEN 'paused' THEN 2 WHEN 'queued' THEN 3 ELSE 4 END)
+		               WHEN 1 THEN 'active' WHEN 2 THEN 'paused' WHEN 3 THEN 'queued' WHEN 4 THEN 'finished' END AS cadence_state,
+		               (array_agg(c.sequence_id ORDER BY c.family DESC) FILTER (WHERE c.state = 'active'))[1] AS sequence_id,
+		               (array_agg(c.current_step ORDER BY c.family DESC) FILTER (WHERE c.state = 'active'))[1] AS current_step,
+		               (SELECT max(e.touch_at) FROM kam.CadenceEventLog e
+		                 WHERE e.lead_id = ANY (kam._lead_ids(_settle_lead.lead_id)) AND e.touch_no IS NOT NULL AND e.counted) AS last_touch_at
+		          FROM kam.Cadence c
+		         WHERE c.lead_id = _settle_lead.lead_id AND c.family <> 'transactional') now
+		 WHERE l.lead_id = _settle_lead.lead_id
+		   AND (l.cadence_state, l.active_sequence_id, l.current_step, l.last_touch_at)
+		       IS DISTINCT FROM (now.cadence_state, now.sequence_id, now.current_step, now.last_touch_at);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _settle_lead(text, timestamptz) IS 'After enrolments of the lead changed: cancels what waits for a finished one, makes due what waited for an active one, and sets the lead''s cadence columns. Doing it again changes nothing.';
+
+CREATE FUNCTION _stop_lead(lead_id text, reason text, at timestamptz) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	ended integer;
+	cancelled integer;
+BEGIN
+	ended := kam._end_enrolments(_stop_lead.lead_id, NULL, _stop_lead.reason, _stop_lead.at, true);
+	cancelled := kam._cancel_holds(_stop_lead.lead_id, NULL, _stop_lead.reason, _stop_lead.at);
+	IF ended + cancelled = 0 THEN
+		RETURN false;
+	END IF;
+	PERFORM kam._settle_lead(_stop_lead.lead_id, _stop_lead.at);
+	PERFORM kam._rebuild_state(_stop_lead.lead_id);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION _stop_lead(text, text, timestamptz) IS 'Finishes all enrolments of the lead, transactional ones too, and cancels all its holds (reason: unsubscribed, opted_out, suppressed). False when there was nothing to stop.';
+
+CREATE FUNCTION _raise_flag(kind text, lead_id text, rep_id text, sequence_id text, detail jsonb, recipients text[]) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	opened bigint;
+BEGIN
+	INSERT INTO kam.CadenceFlag (kind, lead_id, rep_id, sequence_id, detail)
+	VALUES (_raise_flag.kind, _raise_flag.lead_id, _raise_flag.rep_id, _raise_flag.sequence_id, coalesce(_raise_flag.detail, '{}'))
+	ON CONFLICT (kind, lead_id, rep_id, sequence_id) WHERE closed_at IS NULL DO NOTHING
+	RETURNING flag_id INTO opened;
+	IF opened IS NULL THEN
+		RETURN NULL;
+	END IF;
+	INSERT INTO kam.notification (recipient, topic, lead_id, payload)
+	SELECT r.recipient, _raise_flag.kind, _raise_flag.lead_id,
+	       jsonb_strip_nulls(jsonb_build_object('flag_id', opened, 'kind', _raise_flag.kind, 'lead_id', _raise_flag.lead_id,
+	           'rep_id', _raise_flag.rep_id, 'sequence_id', _raise_flag.sequence_id))
+	       || jsonb_build_object('detail', coalesce(_raise_flag.detail, '{}'))
+	  FROM (SELECT DISTINCT u.recipient
+	          FROM unnest(coalesce(nullif(array_remove(_raise_flag.recipients, NULL), '{}'),
+	                   ARRAY[coalesce((SELECT l.owner_id FROM kam.Leads l WHERE l.lead_id = _raise_flag.lead_id), 'AGT-301')])) u(recipient)) r
+	 ORDER BY r.recipient;
+	RETURN opened;
+END
+$$;
+COMMENT ON FUNCTION _raise_flag(text, text, text, text, jsonb, text[]) IS 'Opens a flag and tells each recipient (none given: the lead''s owner, else AGT-301); NULL, and nothing happens, when one is open already. The flag_id otherwise.';
+
+-- ---- asking ---------------------------------------------------------------------------
+
+CREATE FUNCTION _lock_lead(lead_id text) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	canonical text := kam._canonical(_lock_lead.lead_id);
+	now_is text;
+BEGIN
+	-- A merge that committed while we waited moves us on to the lead that stands for this one.
+	LOOP
+		PERFORM FROM kam.Leads l WHERE l.lead_id = canonical FOR NO KEY UPDATE;
+		IF NOT FOUND THEN
+			RETURN NULL;
+		END IF;
+		now_is := kam._canonical(_lock_lead.lead_id);
+		EXIT WHEN now_is = canonical;
+		canonical := now_is;
+	END LOOP;
+	RETURN canonical;
+END
+$$;
+COMMENT ON FUNCTION _lock_lead(text) IS 'Locks the lead, or the one that stands for it, and returns which; NULL when there is none.';
+
+CREATE FUNCTION _unknown_lead(lead_id text) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	IF lead_id IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'lead_id must not be null';
+	END IF;
+	RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation',
+		MESSAGE = format('there is no lead "%s"', lead_id),
+		DETAIL = format('Key (lead_id)=(%s) is not present in table "leads".', lead_id),
+		HINT = 'Insert it into kam.Leads first.';
+END
+$$;
+COMMENT ON FUNCTION _unknown_lead(text) IS 'Refuses a lead that is not in Leads, in the gate''s own words (23503).';
+
+CREATE FUNCTION _first_answer(lead_id text, canonical text, idempotency_key text) RETURNS SETOF CadenceEventLog
+	LANGUAGE sql STABLE ROWS 1
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT e.*
+		  FROM unnest(kam._lead_ids(canonical)) WITH ORDINALITY i (id, place)
+		  JOIN kam.CadenceEventLog e ON e.lead_id = i.id AND e.idempotency_key = _first_answer.idempotency_key
+		 ORDER BY i.id <> _first_answer.lead_id, i.place
+		 LIMIT 1;
+	END;
+COMMENT ON FUNCTION _first_answer(text, text, text) IS 'The row that a key was used for already, before a merge too: under the id asked for, then that of the lead that stands for it, then its others.';
+
+CREATE FUNCTION kam_request(lead_id text, sequence_type text, event_type text, sequence_id text DEFAULT NULL, channel text DEFAULT NULL,
+		originating_agent text DEFAULT NULL, step integer DEFAULT NULL, payload jsonb DEFAULT NULL, idempotency_key text DEFAULT NULL)
+	RETURNS CadenceEventLog
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	answer kam.CadenceEventLog;
+	canonical text;
+BEGIN
+	IF idempotency_key IS NOT NULL THEN
+		-- Under the lock nobody else can be asking with this key; the next statement sees what was committed while we waited.
+		canonical := kam._lock_lead(lead_id);
+		SELECT a.* INTO answer FROM kam._first_answer(lead_id, canonical, idempotency_key) a;
+		IF FOUND THEN
+			RETURN answer;
+		END IF;
+		IF current_setting('transaction_isolation') <> 'read committed' THEN
+			BEGIN
+				INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent,
+					idempotency_key, payload)
+				VALUES (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent, idempotency_key, payload)
+				RETURNING e.* INTO answer;
+			EXCEPTION WHEN unique_violation THEN
+				RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+					MESSAGE = 'could not serialize access: another transaction has just used the idempotency key',
+					DETAIL = format('Key (lead_id, idempotency_key)=(%s, %s).', canonical, idempotency_key),
+					HINT = 'Retry the transaction: the same key then gives the first answer.';
+			END;
+			RETURN answer;
+		END IF;
+	END IF;
+	INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent,
+		idempotency_key, payload)
+	VALUES (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent, idempotency_key, payload)
+	RETURNING e.* INTO answer;
+	RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION kam_request(text, text, text, text, text, text, integer, jsonb, text) IS 'Asks the Coordinator (event_type activation, touch, resume) or tells it a fact (reply, bounce, opt_out, …), and returns the row of CadenceEventLog with the verdict: coordinator_action executed, held, queued, blocked or recorded. The same idempotency_key again returns the first row and does nothing; sessions that race get the same row too (REPEATABLE READ and SERIALIZABLE: or 40001). A refusal is a row; errors are for an unknown lead (23503), an unknown event or sequence type (22023), a missing sequence_type of a request (23502). Call it in FROM: (kam_request(…)).* would ask once per column. Example: SELECT coordinator_action, suppressed_reason, release_at FROM kam.kam_request(''lead-1'', ''outbound'', ''touch'', channel => ''email'', idempotency_key => ''mail-42'');';
+
+-- ---- asking for many --------------------------------------------------------------------
+
+CREATE FUNCTION _check_requests(requests jsonb) RETURNS void
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	bad record;
+BEGIN
+	IF requests IS NULL OR jsonb_typeof(requests) <> 'array' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'requests must be an array of objects',
+			HINT = 'For example [{"lead_id": "lead-1", "sequence_type": "outbound", "event_type": "touch", "channel": "email"}].';
+	END IF;
+	SELECT e.n, e.path, e.what, e.hint, e.code INTO bad
+	  FROM jsonb_array_elements(requests) WITH ORDINALITY r (value, n)
+	 CROSS JOIN LATERAL (
+		SELECT r.n, '' AS path, 'a request must be an object' AS what, NULL AS hint, '22023' AS code, 0 AS rank WHERE jsonb_typeof(r.value) <> 'object'
+		UNION ALL
+		SELECT r.n, '/' || replace(replace(m.key, '~', '~0'), '/', '~1'),
+		       CASE WHEN k.kind IS NULL THEN format('a request has no "%s"', m.key)
+		            WHEN k.kind = 'text' THEN m.key || ' must be text'
+		            ELSE m.key || ' must be an integer from 0' END,
+		       CASE WHEN k.kind IS NULL THEN 'It may have lead_id, sequence_type, event_type, sequence_id, channel, originating_agent, step, payload, idempotency_key.' END,
+		       '22023', 1
+		  FROM jsonb_each(CASE jsonb_typeof(r.value) WHEN 'object' THEN r.value ELSE '{}' END) m
+		  LEFT JOIN (VALUES ('lead_id', 'text'), ('sequence_type', 'text'), ('event_type', 'text'), ('sequence_id', 'text'), ('channel', 'text'),
+		                    ('originating_agent', 'text'), ('step', 'integer'), ('payload', 'any'), ('idempotency_key', 'text')) k (name, kind)
+		         ON k.name = m.key
+		 WHERE k.kind IS NULL
+		    OR k.kind = 'text' AND jsonb_typeof(m.value) NOT IN ('string', 'null')
+		    OR k.kind = 'integer' AND NOT (jsonb_typeof(m.value) = 'null'
+		         OR CASE WHEN jsonb_typeof(m.value) = 'number'
+		                 THEN m.value::numeric BETWEEN 0 AND 2147483647 AND m.value::numeric = trunc(m.value::numeric) ELSE false END)
+		UNION ALL
+		SELECT r.n, '/' || w.name, w.name || ' is missing', NULL, '22023', 2
+		  FROM (VALUES ('lead_id'), ('event_type')) w (name)
+		 WHERE jsonb_typeof(r.value) = 'object' AND r.value ->> w.name IS NULL
+		UNION ALL
+		SELECT r.n, '/event_type', format('unknown event_type "%s"', r.value ->> 'event_type'),
+		       'Requests are activation, touch, resume; facts are touch_observed, reply, meeting_booked, bounce, out_of_office, opt_out, unsubscribe, pause, stop, complete, send_failed.',
+		       '22023', 3
+		 WHERE r.value ->> 'event_type' NOT IN ('activation', 'touch', 'resume', 'touch_observed', 'reply', 'meeting_booked', 'bounce',
+		       'out_of_office', 'opt_out', 'unsubscribe', 'pause', 'stop', 'complete', 'send_failed')
+		UNION ALL
+		SELECT r.n, '/sequence_type', format('a request (%s) needs a sequence_type', r.value ->> 'event_type'), NULL, '22023', 4
+		 WHERE r.value ->> 'event_type' IN ('activation', 'touch', 'resume') AND r.value ->> 'sequence_type' IS NULL
+		UNION ALL
+		SELECT r.n, '/sequence_type', format('unknown sequence_type "%s"', r.value ->> 'sequence_type'),
+		       'Types are the rows of kam.sequence_type; add one of your own.', '22023', 5
+		 WHERE r.value ->> 'sequence_type' IS NOT NULL
+		   AND NOT EXISTS (SELECT FROM kam.sequence_type t WHERE t.sequence_type = r.value ->> 'sequence_type')
+		UNION ALL
+		SELECT r.n, '/lead_id', format('there is no lead "%s"', r.value ->> 'lead_id'), 'Insert it into kam.Leads first.', '23503', 6
+		 WHERE r.value ->> 'lead_id' IS NOT NULL
+		   AND NOT EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = kam._canonical(r.value ->> 'lead_id'))) e
+	 ORDER BY e.n, e.rank, e.path
+	 LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = bad.code, MESSAGE = bad.what, DETAIL = format('The value is at "/%s%s".', bad.n - 1, bad.path),
+			HINT = coalesce(bad.hint, '');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _check_requests(jsonb) IS 'Refuses requests of kam_request_batch that cannot be asked, with the path of the first: 22023, or 23503 for an unknown lead.';
+
+CREATE FUNCTION kam_request_batch(requests jsonb) RETURNS SETOF CadenceEventLog
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	one jsonb;
+	answers kam.CadenceEventLog[];
+	place integer;
+	code text; message text; detail text; hint text;
+BEGIN
+	PERFORM kam._check_requests(requests);
+	-- All locks first, in the order that everybody takes them in: two batches cannot deadlock.
+	PERFORM FROM kam.Leads l
+	  WHERE l.lead_id = ANY (ARRAY(SELECT kam._canonical(r.value ->> 'lead_id') FROM jsonb_array_elements(requests) r (value)))
+	  ORDER BY l.lead_id
+	    FOR NO KEY UPDATE;
+
+	IF NOT jsonb_path_exists(requests, '$[*].idempotency_key ? (@ != null)') THEN
+		BEGIN
+			WITH asked AS (
+				INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent, payload)
+				SELECT r.value ->> 'lead_id', r.value ->> 'sequence_id', r.value ->> 'sequence_type', r.value ->> 'event_type',
+				       (r.value ->> 'step')::numeric::integer, r.value ->> 'channel', r.value ->> 'originating_agent', nullif(r.value -> 'payload', 'null')
+				  FROM jsonb_array_elements(requests) WITH ORDINALITY r (value, n)
+				 ORDER BY r.n
+				RETURNING e.*)
+			-- Ids are drawn in the order of the rows.
+			SELECT coalesce(array_agg(asked::kam.CadenceEventLog ORDER BY asked.event_id), '{}') INTO answers FROM asked;
+			RETURN QUERY SELECT a.* FROM unnest(answers) a;
+			RETURN;
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+			NULL;				-- once more, one by one, to tell which
+		END;
+	END IF;
+
+	BEGIN
+		FOR one, place IN SELECT r.value, r.n - 1 FROM jsonb_array_elements(requests) WITH ORDINALITY r (value, n) ORDER BY r.n
+		LOOP
+			RETURN NEXT kam.kam_request(one ->> 'lead_id', one ->> 'sequence_type', one ->> 'event_type', one ->> 'sequence_id', one ->> 'channel',
+				one ->> 'originating_agent', (one ->> 'step')::numeric::integer, nullif(one -> 'payload', 'null'), one ->> 'idempotency_key');
+		END LOOP;
+	EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+		GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+		RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, DETAIL = concat_ws(' ', format('The request is at "/%s".', place), nullif(detail, '')),
+			HINT = hint;
+	END;
+END
+$$;
+COMMENT ON FUNCTION kam_request_batch(jsonb) IS 'kam_request for an array of objects with its arguments'' names; leads are locked in order, so that batches do not deadlock with each other, and the rows come in the order of the requests. All or nothing: an element that cannot be asked raises 22023 (23503 for an unknown lead) with its path, such as /3/event_type. Example: SELECT lead_id, coordinator_action FROM kam.kam_request_batch(''[{"lead_id": "lead-1", "sequence_type": "newsletter", "event_type": "touch", "channel": "email"}]'');';
+
+-- ---- enrolling --------------------------------------------------------------------------
+
+CREATE FUNCTION _check_steps(steps jsonb) RETURNS void
+	LANGUAGE plpgsql IMMUTABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	bad record;
+BEGIN
+	IF steps IS NULL OR jsonb_typeof(steps) <> 'array' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'steps must be an array of objects',
+			DETAIL = 'The value is at "/steps".', HINT = 'For example [{"day": 0, "channel": "email", "content": "…"}].';
+	END IF;
+	SELECT e.n, e.path, e.what INTO bad
+	  FROM jsonb_array_elements(steps) WITH ORDINALITY s (value, n)
+	 CROSS JOIN LATERAL (
+		SELECT s.n, '' AS path, 'a step must be an object' AS what, 0 AS rank WHERE jsonb_typeof(s.value) <> 'object'
+		UNION ALL
+		SELECT s.n, '/day', 'the day of a step must be a number from 0', 1
+		 WHERE jsonb_typeof(s.value) = 'object'
+		   AND CASE WHEN jsonb_typeof(s.value -> 'day') = 'number' THEN (s.value ->> 'day')::numeric < 0 ELSE true END
+		UNION ALL
+		SELECT s.n, '/channel', 'the channel of a step must be text', 2
+		 WHERE jsonb_typeof(s.value) = 'object'
+		   AND (jsonb_typeof(s.value -> 'channel') IS DISTINCT FROM 'string' OR btrim(s.value ->> 'channel') = '')) e
+	 ORDER BY e.n, e.rank
+	 LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = bad.what,
+			DETAIL = format('The value is at "/steps/%s%s".', bad.n - 1, bad.path),
+			HINT = 'For example [{"day": 0, "channel": "email", "content": "…"}].';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _check_steps(jsonb) IS 'Refuses what is no plan of a sequence: 22023 with the path.';
+
+CREATE FUNCTION kam_enrol(lead_id text, sequence_type text, steps jsonb, originating_agent text, sequence_id text DEFAULT NULL,
+		play_id text DEFAULT NULL)
+	RETURNS CadenceEventLog
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_variable
+DECLARE
+	answer kam.CadenceEventLog;
+BEGIN
+	PERFORM kam._check_steps(steps);
+	INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, originating_agent, play_id, payload)
+	VALUES (lead_id, sequence_id, sequence_type, 'activation', originating_agent, play_id, jsonb_build_object('steps', steps))
+	RETURNING e.* INTO answer;
+	RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION kam_enrol(text, text, jsonb, text, text, text) IS 'Asks for a sequence to be activated with its plan, and returns the row with the verdict: executed, queued or blocked. steps: [{"day": 0, "channel": "email", "content": …}, …], day counted from the activation; kept in Cadence.steps. Without sequence_id it gets a new one. Errors: steps that are none (22023 with the path), unknown lead (23503), sequence type (22023), play (23503). Example: SELECT sequence_id, coordinator_action FROM kam.kam_enrol(''lead-1'', ''outbound'', ''[{"day": 0, "channel": "email", "content": "Hello"}]'', ''AGT-301'');';
+
+-- ---- holds --------------------------------------------------------------------------------
+
+CREATE FUNCTION kam_cancel_held(lead_id text, event_id bigint) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	canonical text := kam._lock_lead(kam_cancel_held.lead_id);
+	at timestamptz := kam._now();
+BEGIN
+	IF canonical IS NULL OR kam._cancel_holds(canonical, kam_cancel_held.event_id, 'cancelled', at) = 0 THEN
+		RETURN false;
+	END IF;
+	-- An activation that was never let through ends with it; what is paused stays paused.
+	UPDATE kam.Cadence c
+	   SET state = 'finished', end_reason = 'cancelled', finished_at = at
+	  FROM kam.CadenceEventLog e
+	 WHERE e.lead_id = canonical AND e.event_id = kam_cancel_held.event_id AND e.requested_event_type = 'activation'
+	   AND c.lead_id = canonical AND c.sequence_id = e.sequence_id AND c.enrolment_no = e.enrolment_no AND c.state = 'queued';
+	PERFORM kam._settle_lead(canonical, at);
+	PERFORM kam._rebuild_state(canonical);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION kam_cancel_held(text, bigint) IS 'Gives up a request that is held or deferred (a row of held_queue); an enrolment that was still queued ends. False when it does not wait. Example: SELECT kam.kam_cancel_held(lead_id, event_id) FROM kam.held_queue WHERE originating_agent = ''AGT-304'';';
+
+-- ---- suppression ----------------------------------------------------------------------------
+
+CREATE FUNCTION kam_unsubscribe(address text, source text) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	plain text := kam._address(kam_unsubscribe.address);
+	what text := kam._address_kind(kam_unsubscribe.address);
+	matching text[];
+	affected bigint;
+BEGIN
+	IF plain IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('not an address: %s', coalesce(quote_literal(kam_unsubscribe.address), 'NULL')),
+			HINT = 'Give an e-mail address, a domain, a phone number with its country code, or a LinkedIn profile.';
+	END IF;
+	IF coalesce(btrim(kam_unsubscribe.source), '') IN ('', 'lead_flag') THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('not a source: %s', coalesce(quote_literal(kam_unsubscribe.source), 'NULL')),
+			HINT = 'Say where the request came from, for example web_form; lead_flag is for what a CRM sync sets and clears.';
+	END IF;
+
+	-- Leads before Suppression, in order: the lock order of everybody.
+	matching := ARRAY(
+		SELECT DISTINCT kam._canonical(m.lead_id)
+		  FROM (SELECT l.lead_id FROM kam.Leads l WHERE what = 'email' AND kam._address(l.email) = plain
+		        UNION ALL
+		        SELECT l.lead_id FROM kam.Leads l WHERE what = 'phone' AND kam._address(l.phone) = plain
+		        UNION ALL
+		        SELECT l.lead_id FROM kam.Leads l WHERE what = 'linkedin' AND kam._address(l.linkedin_url) = plain) m);
+	PERFORM FROM kam.Leads l WHERE l.lead_id = ANY (matching) ORDER BY l.lead_id FOR NO KEY UPDATE;
+
+	INSERT INTO kam.Suppression AS s (address, kind, source)
+	VALUES (plain, what, btrim(kam_unsubscribe.source))
+	ON CONFLICT (address) DO NOTHING;
+	IF what = 'domain' THEN
+		-- A domain may be that of very many leads: the schedules end what they have running.
+		IF NOT FOUND THEN
+			RETURN 0;
+		END IF;
+		SELECT count(DISTINCT kam._canonical(l.lead_id)) INTO affected FROM kam.Leads l WHERE kam._address_domain(l.email) = plain;
+		RETURN affected;
+	END IF;
+	UPDATE kam.Leads l SET unsubscribe_flag = true WHERE l.lead_id = ANY (matching) AND NOT l.unsubscribe_flag;
+	GET DIAGNOSTICS affected = ROW_COUNT;
+	RETURN affected;
+END
+$$;
+COMMENT ON FUNCTION kam_unsubscribe(text, text) IS 'Nobody at this e-mail address, domain, phone number or LinkedIn profile is contacted again, whatever the sequence type, known as a lead now, later or never. Leads with the address get unsubscribe_flag, their sequences end and their holds are cancelled; those of a domain by the schedules, blocked at once. No later import undoes it. Returns how many leads it newly affects: 0 when repeated. source: where the request came from. Errors: 22023 for what is no address. Example: SELECT kam.kam_unsubscribe(''Jane Doe <jane@acme.com>'', ''web_form'');';
+
+-- ---- merging --------------------------------------------------------------------------------
+
+CREATE FUNCTION _hand_over(from_lead text, to_lead text, reason text, at timestamptz, chosen jsonb) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	taken jsonb;
+BEGIN
+	SELECT jsonb_build_object(
+		'enrolments', coalesce((
+			SELECT jsonb_agg(to_jsonb(c) ORDER BY c.state <> 'active', c.created_at, c.sequence_id)
+			  FROM kam.Cadence c
+			 WHERE c.lead_id = from_lead AND c.state <> 'finished'
+			   AND (chosen IS NULL OR chosen @> jsonb_build_array(jsonb_build_object('sequence_id', c.sequence_id)))), '[]'),
+		'holds', coalesce((
+			SELECT jsonb_agg(to_jsonb(q) || jsonb_build_object('request', to_jsonb(e)) ORDER BY q.priority DESC, q.event_id)
+			  FROM kam.CadenceQueue q
+			  JOIN kam.CadenceEventLog e USING (lead_id, event_id)
+			 WHERE q.lead_id = from_lead AND q.state = 'waiting'
+			   AND (chosen IS NULL OR chosen @> jsonb_build_array(jsonb_build_object('sequence_id', q.sequence_id))
+			        OR chosen @> jsonb_build_array(jsonb_build_object('event_id', q.event_id)))), '[]'))
+	  INTO taken;
+
+	PERFORM kam._cancel_holds(from_lead, (h.value ->> 'event_id')::bigint, reason, at)
+	   FROM jsonb_array_elements(taken -> 'holds') WITH ORDINALITY h (value, n);
+	UPDATE kam.Cadence c
+	   SET state = 'finished', end_reason = reason, finished_at = at, paused_reason = NULL, next_step_at = NULL, stall_check_at = NULL
+	  FROM jsonb_array_elements(taken -> 'enrolments') t (value)
+	 WHERE c.lead_id = from_lead AND c.sequence_id = t.value ->> 'sequence_id' AND c.enrolment_no = (t.value ->> 'enrolment_no')::integer;
+	PERFORM kam._settle_lead(from_lead, at);
+	PERFORM kam._rebuild_state(from_lead);
+	RETURN taken;
+END
+$$;
+COMMENT ON FUNCTION _hand_over(text, text, text, timestamptz, jsonb) IS 'Ends the enrolments and holds of a lead that another is to go on with, and returns them as they were; chosen: those of these sequences and events, NULL for all.';
+
+CREATE FUNCTION _take_over(taken jsonb, to_lead text, at timestamptz) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	was kam.Cadence;
+	hold kam.CadenceQueue;
+	request kam.CadenceEventLog;
+	answer kam.CadenceEventLog;
+	one jsonb;
+	asked jsonb := '[]';
+BEGIN
+	-- What was active first: among equals the incumbent stays.
+	FOR one IN SELECT t.value FROM jsonb_array_elements(taken -> 'enrolments') WITH ORDINALITY t (value, n) ORDER BY t.n
+	LOOP
+		was := jsonb_populate_record(NULL::kam.Cadence, one);
+		INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, originating_agent, play_id, payload)
+		VALUES (to_lead, was.sequence_id, was.sequence_type, 'activation', was.originating_agent, was.play_id, jsonb_build_object('steps', was.steps))
+		RETURNING e.* INTO answer;
+		CONTINUE WHEN answer.coordinator_action NOT IN ('executed', 'queued');
+		asked := asked || jsonb_build_object('event_id', answer.event_id, 'sequence_id', answer.sequence_id);
+		-- It goes on where it was.
+		UPDATE kam.Cadence c
+		   SET current_step = was.current_step, next_step_at = was.next_step_at, active_until = coalesce(c.active_until, was.active_until),
+		       last_activity_at = coalesce(was.last_activity_at, c.last_activity_at)
+		 WHERE c.lead_id = to_lead AND c.sequence_id = answer.sequence_id AND c.enrolment_no = answer.enrolment_no;
+		PERFORM kam._rebuild_state(to_lead);
+		IF was.state = 'paused' AND was.paused_reason = 'manual' AND answer.coordinator_action = 'executed' THEN
+			INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type, originating_agent)
+			VALUES (to_lead, was.sequence_id, was.sequence_type, 'pause', 'AGT-302');
+		END IF;
+	END LOOP;
+
+	-- Activations and resumes that waited were asked for with their enrolments.
+	FOR one IN SELECT t.value FROM jsonb_array_elements(taken -> 'holds') WITH ORDINALITY t (value, n) ORDER BY t.n
+	LOOP
+		hold := jsonb_populate_record(NULL::kam.CadenceQueue, one);
+		request := jsonb_populate_record(NULL::kam.CadenceEventLog, one -> 'request');
+		CONTINUE WHEN hold.kind = 'deferred' AND hold.reason <> 'out_of_office';
+		INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent, play_id, payload)
+		VALUES (to_lead, request.sequence_id, request.sequence_type, request.requested_event_type, request.step, request.channel,
+			request.originating_agent, request.play_id,
+			CASE WHEN hold.reason = 'out_of_office' THEN coalesce(request.payload, '{}') || jsonb_build_object('until', hold.release_at)
+			     WHEN hold.priority <> 0 THEN coalesce(request.payload, '{}') || jsonb_build_object('priority', hold.priority)
+			     ELSE request.payload END)
+		RETURNING e.* INTO answer;
+		asked := asked || jsonb_build_object('event_id', answer.event_id);
+	END LOOP;
+	PERFORM kam._settle_lead(to_lead, at);
+	RETURN asked;
+END
+$$;
+COMMENT ON FUNCTION _take_over(jsonb, text, timestamptz) IS 'Asks for a lead, through all gates, for the enrolments and held touches that _hand_over ended; returns which events and sequences came of it.';
+
+CREATE FUNCTION kam_merge_leads(loser text, winner text) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	kept text;
+	known bigint;
+	lost kam.Leads;
+	stays kam.Leads;
+	at timestamptz := kam._now();
+	taken jsonb;
+	made bigint;
+	before jsonb;
+BEGIN
+	IF kam_merge_leads.loser IS NULL OR kam_merge_leads.winner IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'loser and winner must not be null';
+	END IF;
+	LOOP
+		kept := kam._canonical(kam_merge_leads.winner);
+		IF kept = kam_merge_leads.loser THEN
+			RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+				MESSAGE = format('lead "%s" cannot be merged into itself', kam_merge_leads.loser),
+				DETAIL = CASE WHEN kam_merge_leads.winner <> kept THEN format('It stands for "%s".', kam_merge_leads.winner) ELSE '' END,
+				HINT = CASE WHEN kam_merge_leads.winner <> kept THEN format('SELECT kam.kam_unmerge_leads(%L) first.', kam_merge_leads.winner) ELSE '' END;
+		END IF;
+		IF kam._canonical(kam_merge_leads.loser) <> kam_merge_leads.loser THEN
+			-- Merged already: the same again is done; otherwise somebody must say which is right.
+			SELECT max(m.merge_id) INTO known FROM kam.lead_merge m WHERE m.loser = kam_merge_leads.loser AND m.undone_at IS NULL;
+			IF kam._canonical(kam_merge_leads.loser) = kept THEN
+				RETURN known;
+			END IF;
+			RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+				MESSAGE = format('lead "%s" was merged into "%s" already', kam_merge_leads.loser, kam._canonical(kam_merge_leads.loser)),
+				HINT = format('Merge that lead, or SELECT kam.kam_unmerge_leads(%L) first.', kam_merge_leads.loser);
+		END IF;
+		PERFORM FROM kam.Leads l WHERE l.lead_id IN (kam_merge_leads.loser, kept) ORDER BY l.lead_id FOR NO KEY UPDATE;
+		-- Another merge may have committed while we waited.
+		EXIT WHEN kam._canonical(kam_merge_leads.winner) = kept AND kam._canonical(kam_merge_leads.loser) = kam_merge_leads.loser;
+	END LOOP;
+	SELECT l.* INTO lost FROM kam.Leads l WHERE l.lead_id = kam_merge_leads.loser;
+	IF NOT FOUND THEN
+		PERFORM kam._unknown_lead(kam_merge_leads.loser);
+	END IF;
+	SELECT l.* INTO stays FROM kam.Leads l WHERE l.lead_id = kept;
+	IF NOT FOUND THEN
+		PERFORM kam._unknown_lead(kept);
+	END IF;
+
+	before := jsonb_build_object(
+		'loser', to_jsonb(lost),
+		'winner', to_jsonb(stays),
+		'aliases', (SELECT coalesce(jsonb_agg(a.lead_id ORDER BY a.lead_id), '[]') FROM kam.lead_alias a WHERE a.canonical_id = lost.lead_id));
+	taken := kam._hand_over(lost.lead_id, kept, 'merged', at, NULL);
+
+	UPDATE kam.lead_alias a SET canonical_id = kept WHERE a.canonical_id = lost.lead_id;
+	INSERT INTO kam.lead_alias (lead_id, canonical_id) VALUES (lost.lead_id, kept);
+	UPDATE kam.Leads l SET merged_into = kept
+	  FROM kam.lead_alias a
+	 WHERE a.canonical_id = kept AND l.lead_id = a.lead_id AND l.merged_into IS DISTINCT FROM kept;
+	DELETE FROM kam.prospect_state s WHERE s.lead_id = lost.lead_id;
+
+	-- A flag that this sets has the effects it has when a sync sets it.
+	UPDATE kam.Leads l
+	   SET unsubscribe_flag = l.unsubscribe_flag OR lost.unsubscribe_flag, opt_out_flag = l.opt_out_flag OR lost.opt_out_flag,
+	       sales_signal_at = greatest(l.sales_signal_at, lost.sales_signal_at),
+	       marketing_signal_at = greatest(l.marketing_signal_at, lost.marketing_signal_at)
+	 WHERE l.lead_id = kept;
+	PERFORM kam._rebuild_state(kept);
+
+	INSERT INTO kam.lead_merge (loser, winner, merged_at, before)
+	VALUES (lost.lead_id, kept, at,
+		before || taken || jsonb_build_object('asked', kam._take_over(taken, kept, at)))
+	RETURNING merge_id INTO made;
+	PERFORM kam._settle_lead(kept, at);
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION kam_merge_leads(text, text) IS 'Two leads are one person: from now on winner stands for loser. Flags are joined, both histories count toward the cap, loser''s unfinished sequences and held touches end (merged) and are asked for again for winner, through all gates; Suppression stays as it is. Requests for loser are judged and logged for winner, also when loser''s row in Leads is deleted. Merging them again returns the same merge_id. Errors: unknown lead 23503, a lead into itself 22023, a loser that was merged into another 55000. Undo with kam_unmerge_leads(loser). Example: SELECT kam.kam_merge_leads(''lead-2'', ''lead-1'');';
+
+CREATE FUNCTION kam_unmerge_leads(loser text) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	kept text;
+	undone kam.lead_merge;
+	at timestamptz := kam._now();
+	present boolean;
+	taken jsonb;
+	new_unsubscribe boolean;
+	new_opt_out boolean;
+BEGIN
+	LOOP
+		kept := kam._canonical(kam_unmerge_leads.loser);
+		IF kept = kam_unmerge_leads.loser THEN
+			RETURN false;
+		END IF;
+		PERFORM FROM kam.Leads l WHERE l.lead_id IN (kam_unmerge_leads.loser, kept) ORDER BY l.lead_id FOR NO KEY UPDATE;
+		EXIT WHEN kam._canonical(kam_unmerge_leads.loser) = kept;
+	END LOOP;
+	SELECT m.* INTO undone FROM kam.lead_merge m
+	 WHERE m.loser = kam_unmerge_leads.loser AND m.undone_at IS NULL ORDER BY m.merge_id DESC LIMIT 1;
+	present := EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = kam_unmerge_leads.loser);
+
+	-- What was asked for in the loser's stead ends; all that was done meanwhile stays in the winner's history.
+	taken := kam._hand_over(kept, kam_unmerge_leads.loser, 'merged', at, coalesce(undone.before -> 'asked', '[]'));
+
+	DELETE FROM kam.lead_alias a WHERE a.lead_id = kam_unmerge_leads.loser;
+	UPDATE kam.lead_alias a SET canonical_id = kam_unmerge_leads.loser
+	 WHERE a.canonical_id = kept AND undone.before -> 'aliases' @> to_jsonb(a.lead_id);
+	UPDATE kam.Leads l SET merged_into = NULL WHERE l.lead_id = kam_unmerge_leads.loser;
+	UPDATE kam.Leads l SET merged_into = a.canonical_id
+	  FROM kam.lead_alias a
+	 WHERE a.canonical_id = kam_unmerge_leads.loser AND l.lead_id = a.lead_id AND l.merged_into IS DISTINCT FROM a.canonical_id;
+	UPDATE kam.lead_merge m SET undone_at = at WHERE m.merge_id = undone.merge_id;
+
+	-- Whose word an opt-out of the meantime was nobody can tell: it holds for both.  A flag that only the merge had set goes.
+	SELECT l.unsubscribe_flag AND NOT (undone.before #>> '{loser,unsubscribe_flag}')::boolean AND NOT (undone.before #>> '{winner,unsubscribe_flag}')::boolean,
+	       l.opt_out_flag AND NOT (undone.before #>> '{loser,opt_out_flag}')::boolean AND NOT (undone.before #>> '{winner,opt_out_flag}')::boolean
+	  INTO new_unsubscribe, new_opt_out
+	  FROM kam.Leads l WHERE l.lead_id = kept;
+	IF new_unsubscribe OR new_opt_out THEN
+		UPDATE kam.Leads l SET unsubscribe_flag = l.unsubscribe_flag OR new_unsubscribe, opt_out_flag = l.opt_out_flag OR new_opt_out
+		 WHERE l.lead_id = kam_unmerge_leads.loser;
+	END IF;
+	IF kept = undone.winner THEN
+		UPDATE kam.Leads l
+		   SET unsubscribe_flag = l.unsubscribe_flag AND (new_unsubscribe OR (undone.before #>> '{winner,unsubscribe_flag}')::boolean),
+		       opt_out_flag = l.opt_out_flag AND (new_opt_out OR (undone.before #>> '{winner,opt_out_flag}')::boolean)
+		 WHERE l.lead_id = kept;
+	END IF;
+	PERFORM kam._rebuild_state(kept);
+	PERFORM kam._settle_lead(kept, at);
+	IF present THEN
+		PERFORM kam._rebuild_state(kam_unmerge_leads.loser);
+		PERFORM kam._take_over(taken, kam_unmerge_leads.loser, at);
+		PERFORM kam._settle_lead(kam_unmerge_leads.loser, at);
+	END IF;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION kam_unmerge_leads(text) IS 'Undoes kam_merge_leads: loser stands for itself again, with the leads that it stood for; flags that only the merge had set are cleared, an opt-out given meanwhile holds for both; what was going on in loser''s stead is asked for again for loser. What was sent and told meanwhile stays in winner''s history. False when the lead is not merged. Example: SELECT kam.kam_unmerge_leads(''lead-2'');';
+
+-- ---- why -----------------------------------------------------------------------------------
+
+CREATE FUNCTION kam_why(lead_id text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	canonical text := kam._canonical(kam_why.lead_id);
+	ids text[];
+	lead kam.Leads;
+	account kam.Accounts;
+	cap CONSTANT integer := kam._touch_cap();
+	since CONSTANT timestamptz := kam._now() - kam._touch_window();
+	touches jsonb;
+	counted integer;
+	nth timestamptz;
+	suppressions jsonb;
+BEGIN
+	ids := kam._lead_ids(canonical);
+	SELECT l.* INTO lead FROM kam.Leads l WHERE l.lead_id = canonical;
+	IF NOT FOUND AND NOT EXISTS (SELECT FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids)) THEN
+		PERFORM kam._unknown_lead(kam_why.lead_id);
+	END IF;
+	SELECT a.* INTO account FROM kam.Accounts a WHERE a.account_id = lead.account_id;
+
+	SELECT coalesce(jsonb_agg(jsonb_build_object('address', s.address, 'kind', s.kind, 'source', s.source, 'reason', s.reason,
+	           'created_at', s.created_at, 'created_by', s.created_by) ORDER BY s.created_at, s.address), '[]')
+	  INTO suppressions
+	  FROM kam.Suppression s
+	 WHERE s.address = ANY (kam._lead_addresses(lead) || kam._address_domain(lead.email));
+	SELECT count(*), coalesce(jsonb_agg(jsonb_build_object('event_id', t.event_id, 'at', t.touch_at, 'observed', t.event_type = 'touch_observed',
+	           'sequence_id', t.sequence_id, 'sequence_type', t.sequence_type, 'channel', t.channel, 'originating_agent', t.originating_agent)
+	           ORDER BY t.touch_at DESC), '[]'),
+	       (array_agg(t.touch_at ORDER BY t.touch_at DESC))[cap]
+	  INTO counted, touches, nth
+	  FROM kam.CadenceEventLog t
+	 WHERE t.lead_id = ANY (ids) AND t.touch_no IS NOT NULL AND t.counted AND t.touch_at > since;
+
+	RETURN jsonb_build_object(
+		'lead_id', canonical,
+		'as_of', kam._now(),
+		'known', lead.lead_id IS NOT NULL,
+		'merged_from', to_jsonb(ids[2:]),
+		'unsubscribe_flag', lead.unsubscribe_flag,
+		'opt_out_flag', lead.opt_out_flag,
+		'suppressions', suppressions,
+		'account', CASE WHEN account.account_id IS NOT NULL THEN
+			jsonb_build_object('account_id', account.account_id, 'abm_active', account.abm_active, 'icp_tier', account.icp_tier) END,
+		'icp_tier', coalesce(lead.icp_tier, account.icp_tier),
+		'signals', jsonb_build_object('sales', lead.sales_signal_at, 'marketing', lead.marketing_signal_at),
+		'touches', jsonb_build_object(
+			'cap', cap, 'window_hours', (EXTRACT(epoch FROM kam._touch_window()) / 3600)::float8,
+			'counted', counted,
+			'remaining', CASE WHEN cap >= 0 THEN greatest(cap - counted, 0) END,
+			'next_allowed_at', CASE WHEN cap < 0 OR counted < cap THEN kam._now() WHEN cap > 0 THEN nth + kam._touch_window() END,
+			'list', touches),
+		'enrolments', (
+			SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('sequence_id', c.sequence_id, 'enrolment_no', c.enrolment_no,
+			           'sequence_type', c.sequence_type, 'family', c.family, 'state', c.state, 'paused_reason', c.paused_reason,
+			           'end_reason', c.end_reason, 'current_step', c.current_step, 'steps', jsonb_array_length(c.steps),
+			           'originating_agent', c.originating_agent, 'play_id', c.play_id, 'created_at', c.created_at, 'activated_at', c.activated_at,
+			           'paused_at', c.paused_at, 'finished_at', c.finished_at, 'next_step_at', c.next_step_at, 'active_until', c.active_until))
+			       ORDER BY c.state = 'finished', c.created_at DESC, c.sequence_id), '[]')
+			  FROM kam.Cadence c WHERE c.lead_id = ANY (ids)),
+		'holds', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object('event_id', q.event_id, 'kind', q.kind, 'reason', q.reason, 'requested', e.requested_event_type,
+			           'sequence_id', q.sequence_id, 'sequence_type', e.sequence_type, 'step', e.step, 'channel', e.channel, 'priority', q.priority,
+			           'release_at', q.release_at, 'rounds', q.rounds, 'queued_at', q.queued_at, 'expires_at', q.expires_at,
+			           'parked', q.home <> kam._home())
+			       ORDER BY q.priority DESC, q.event_id), '[]')
+			  FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e USING (lead_id, event_id)
+			 WHERE q.lead_id = canonical AND q.state = 'waiting'),
+		'flags', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object('kind', f.kind, 'sequence_id', f.sequence_id, 'opened_at', f.opened_at,
+			           'escalated_at', f.escalated_at, 'detail', f.detail) ORDER BY f.opened_at, f.flag_id), '[]')
+			  FROM kam.CadenceFlag f WHERE f.lead_id = canonical AND f.closed_at IS NULL),
+		'events', (
+			SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('event_id', r.event_id, 'at', r.event_at, 'event_type', r.event_type,
+			           'requested', r.requested_event_type, 'coordinator_action', r.coordinator_action, 'suppressed_reason', r.suppressed_reason,
+			           'resolution', r.resolution, 'sequence_id', r.sequence_id, 'sequence_type', r.sequence_type, 'step', r.step, 'channel', r.channel,
+			           'originating_agent', r.originating_agent, 'release_at', r.release_at, 'parent_event_id', r.parent_event_id))
+			       ORDER BY r.event_id DESC), '[]')
+			  FROM (SELECT e.* FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) ORDER BY e.event_id DESC LIMIT 20) r),
+		'gate', CASE WHEN lead.lead_id IS NOT NULL THEN (
+			SELECT jsonb_object_agg(f.family || '_' || w.event_type,
+			           to_jsonb(g) - 'gates' || jsonb_build_object('sequence_type', f.sequence_type,
+			               'refusing', jsonb_strip_nulls(jsonb_path_query_array(g.gates, '$[*] ? (@.passes == false)'))))
+			  FROM (SELECT y.family, coalesce(
+			                   (SELECT c.sequence_type FROM kam.Cadence c
+			                     WHERE c.lead_id = canonical AND c.family = y.family AND c.state = 'active'),
+			                   (array_agg(y.sequence_type ORDER BY y.sequence_type NOT IN ('outbound', 'nurture'), y.sequence_type))[1]) AS sequence_type
+			          FROM kam.sequence_type y WHERE y.family <> 'transactional' GROUP BY y.family) f
+			 CROSS JOIN (VALUES ('touch'), ('activation')) w (event_type)
+			 CROSS JOIN LATERAL kam.kam_gate(canonical, f.sequence_type, w.event_type) g) END);
+END
+$$;
+COMMENT ON FUNCTION kam_why(text) IS 'Why a lead is contacted or not, in one answer: flags and suppressions with their source, the touches that count now and when the next is allowed (touches.next_allowed_at: NULL when none ever is), enrolments, holds with reason and time, open flags, the latest 20 events with their verdicts, and what the gates say now of a touch and an activation by sales and by marketing (gate; refusing lists every gate that would refuse, not the first alone). Unknown lead 23503. Example: SELECT jsonb_pretty(kam.kam_why(''lead-1''));';
+
+-- What follows when somebody else than the gate writes Leads, Suppression or Accounts: mostly a CRM sync.
+
+-- ---- Suppression -----------------------------------------------------------------------
+
+CREATE FUNCTION _suppression_normal() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	plain text := kam._address(NEW.address);
+BEGIN
+	IF plain IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('not an address: %s', coalesce(quote_literal(NEW.address), 'NULL')),
+			HINT = 'Give an e-mail address, a domain, a phone number with its country code, or a LinkedIn profile.';
+	END IF;
+	NEW.address := plain;
+	NEW.kind := kam._address_kind(plain);
+	IF TG_OP = 'INSERT' THEN
+		-- Any other source outweighs a flag that a sync may clear again; and a dump's rows take the place of those that its leads just made.
+		DELETE FROM kam.Suppression s WHERE s.address = plain AND s.source = 'lead_flag';
+	ELSIF NEW.address <> OLD.address THEN
+		NEW.settled_at := NULL;
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _suppression_normal() IS 'Row trigger: writes the address normalised and tells its kind; 22023 for what is no address. An insert takes the place of a lead_flag row.';
+CREATE TRIGGER _suppression_normal BEFORE INSERT OR UPDATE OF address, kind ON Suppression FOR EACH ROW EXECUTE FUNCTION _suppression_normal();
+-- The schedules end what the leads with the address have running.
+CREATE TRIGGER _suppression_wake AFTER INSERT OR UPDATE ON Suppression FOR EACH STATEMENT EXECUTE FUNCTION _wake();
+
+-- ---- flags of Leads ----------------------------------------------------------------------
+
+CREATE FUNCTION _suppress_flagged(lead Leads) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	named text := (kam._lead_addresses(lead))[1];
+BEGIN
+	IF named IS NULL OR EXISTS (SELECT FROM kam.Suppression s WHERE s.address = named) THEN
+		RETURN;
+	END IF;
+	INSERT INTO kam.Suppression (address, kind, source, reason)
+	VALUES (named, kam._address_kind(named), 'lead_flag',
+		format('%s of lead %s', CASE WHEN lead.opt_out_flag THEN 'opt_out_flag' ELSE 'unsubscribe_flag' END, lead.lead_id))
+	ON CONFLICT (address) DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION _suppress_flagged(Leads) IS 'Suppresses the address that names a flagged lead best: its e-mail, else phone, else profile.';
+
+CREATE FUNCTION _lead_flagged() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	reason text := CASE WHEN NEW.opt_out_flag THEN 'opted_out' ELSE 'unsubscribed' END;
+	canonical text := kam._canonical(NEW.lead_id);
+BEGIN
+	PERFORM kam._suppress_flagged(NEW);
+	IF canonical <> NEW.lead_id THEN
+		-- Its own trigger does the rest.
+		UPDATE kam.Leads l SET unsubscribe_flag = l.unsubscribe_flag OR NEW.unsubscribe_flag, opt_out_flag = l.opt_out_flag OR NEW.opt_out_flag
+		 WHERE l.lead_id = canonical AND (NEW.unsubscribe_flag AND NOT l.unsubscribe_flag OR NEW.opt_out_flag AND NOT l.opt_out_flag);
+	ELSIF NOT kam._stop_lead(NEW.lead_id, reason, kam._now()) AND TG_OP = 'UPDATE' THEN
+		PERFORM kam._rebuild_state(NEW.lead_id);
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _lead_flagged() IS 'Row trigger on Leads: a flag that somebody sets has the effects of an unsubscribe or opt_out event: the address is suppressed (source lead_flag), sequences end, holds are cancelled; of a merged lead, those of the lead that stands for it.';
+CREATE TRIGGER _lead_flagged AFTER UPDATE OF unsubscribe_flag, opt_out_flag ON Leads FOR EACH ROW
+	WHEN (NEW.unsubscribe_flag AND NOT OLD.unsubscribe_flag OR NEW.opt_out_flag AND NOT OLD.opt_out_flag)
+	EXECUTE FUNCTION _lead_flagged();
+CREATE TRIGGER _lead_came_flagged AFTER INSERT ON Leads FOR EACH ROW
+	WHEN (NEW.unsubscribe_flag OR NEW.opt_out_flag)
+	EXECUTE FUNCTION _lead_flagged();
+
+CREATE FUNCTION _lead_cleared() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	IF NOT NEW.unsubscribe_flag AND NOT NEW.opt_out_flag THEN
+		-- Only what flags had suppressed, and of an address that no other flagged lead has.
+		DELETE FROM kam.Suppression s
+		 WHERE s.source = 'lead_flag' AND s.address = ANY (kam._lead_addresses(OLD) || kam._lead_addresses(NEW))
+		   AND NOT EXISTS (SELECT FROM kam.Leads l WHERE kam._address(l.email) = s.address AND (l.unsubscribe_flag OR l.opt_out_flag))
+		   AND NOT EXISTS (SELECT FROM kam.Leads l WHERE kam._address(l.phone) = s.address AND (l.unsubscribe_flag OR l.opt_out_flag))
+		   AND NOT EXISTS (SELECT FROM kam.Leads l WHERE kam._address(l.linkedin_url) = s.address AND (l.unsubscribe_flag OR l.opt_out_flag));
+	END IF;
+	IF kam._canonical(NEW.lead_id) = NEW.lead_id THEN
+		PERFORM kam._rebuild_state(NEW.lead_id);
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _lead_cleared() IS 'Row trigger on Leads: a flag that somebody clears lifts what it had suppressed itself (source lead_flag), nothing else, and revives nothing.';
+CREATE TRIGGER _lead_cleared AFTER UPDATE OF unsubscribe_flag, opt_out_flag ON Leads FOR EACH ROW
+	WHEN (OLD.unsubscribe_flag AND NOT NEW.unsubscribe_flag OR OLD.opt_out_flag AND NOT NEW.opt_out_flag)
+	EXECUTE FUNCTION _lead_cleared();
+
+-- ---- addresses of Leads ---------------------------------------------------------------------
+
+CREATE FUNCTION _lead_moved() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	addresses text[] := kam._lead_addresses(NEW);
+	said text;
+BEGIN
+	IF NEW.unsubscribe_flag OR NEW.opt_out_flag THEN
+		PERFORM kam._suppress_flagged(NEW);
+		RETURN NULL;
+	END IF;
+	IF cardinality(kam._lead_addresses(OLD)) = 0 AND cardinality(addresses) > 0 THEN
+		-- What the person said while there was no address to suppress holds for the first that comes.
+		SELECT e.event_type INTO said
+		  FROM kam.CadenceEventLog e
+		 WHERE e.lead_id = ANY (kam._lead_ids(NEW.lead_id)) AND e.event_type IN ('opt_out', 'unsubscribe')
+		 ORDER BY e.event_id DESC LIMIT 1;
+		IF FOUND THEN
+			INSERT INTO kam.Suppression (address, kind, source) VALUES (addresses[1], kam._address_kind(addresses[1]), said)
+			ON CONFLICT (address) DO NOTHING;
+			PERFORM kam._rebuild_state(NEW.lead_id);
+		END IF;
+	END IF;
+	-- The schedules have settled the new address long ago.
+	IF kam._canonical(NEW.lead_id) = NEW.lead_id
+	   AND EXISTS (SELECT FROM kam.Suppression s WHERE s.address = ANY (addresses || kam._address_domain(NEW.email))) THEN
+		PERFORM kam._stop_lead(NEW.lead_id, 'suppressed', kam._now());
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _lead_moved() IS 'Row trigger on Leads: a flagged lead''s new address is suppressed too; a lead that takes on a suppressed address is stopped.';
+CREATE TRIGGER _lead_moved AFTER UPDATE OF email, phone, linkedin_url ON Leads FOR EACH ROW
+	WHEN ((OLD.email, OLD.phone, OLD.linkedin_url) IS DISTINCT FROM (NEW.email, NEW.phone, NEW.linkedin_url))
+	EXECUTE FUNCTION _lead_moved();
+
+-- ---- coming and going -------------------------------------------------------------------------
+
+CREATE FUNCTION _leads_came() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	UPDATE kam.Leads l SET merged_into = a.canonical_id
+	  FROM kam.lead_alias a
+	 WHERE l.lead_id = a.lead_id AND l.lead_id IN (SELECT c.lead_id FROM came c) AND l.merged_into IS DISTINCT FROM a.canonical_id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _leads_came() IS 'Statement trigger on Leads: a merged lead that a sync brings back stays merged.';
+CREATE TRIGGER _leads_came AFTER INSERT ON Leads REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION _leads_came();
+
+CREATE FUNCTION _lead_renamed() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'feature_not_supported',
+		MESSAGE = format('lead "%s" cannot become "%s"', OLD.lead_id, NEW.lead_id),
+		HINT = format('Insert the new lead, then SELECT kam.kam_merge_leads(%L, %L): its history goes along.', OLD.lead_id, NEW.lead_id);
+END
+$$;
+COMMENT ON FUNCTION _lead_renamed() IS 'Row trigger on Leads: the key of a lead is that of its history and stays.';
+CREATE TRIGGER _lead_renamed BEFORE UPDATE OF lead_id ON Leads FOR EACH ROW WHEN (NEW.lead_id <> OLD.lead_id) EXECUTE FUNCTION _lead_renamed();
+
+CREATE FUNCTION _lead_deleted() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	PERFORM kam._end_enrolments(OLD.lead_id, NULL, 'lead_deleted', kam._now(), true);
+	PERFORM kam._cancel_holds(OLD.lead_id, NULL, 'lead_deleted', kam._now());
+	UPDATE kam.CadenceFlag f SET closed_at = kam._now() WHERE f.lead_id = OLD.lead_id AND f.closed_at IS NULL;
+	DELETE FROM kam.prospect_state s WHERE s.lead_id = OLD.lead_id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _lead_deleted() IS 'Row trigger on Leads: sequences end, holds are cancelled, flags close. The log, Suppression and merges stay.';
+CREATE TRIGGER _lead_deleted AFTER DELETE ON Leads FOR EACH ROW EXECUTE FUNCTION _lead_deleted();
+
+CREATE FUNCTION _leads_emptied() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	TRUNCATE kam.prospect_state;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _leads_emptied() IS 'Statement trigger on Leads: when it is truncated, states are derived again for the leads that come back; what they have running goes on.';
+CREATE TRIGGER _leads_emptied AFTER TRUNCATE ON Leads FOR EACH STATEMENT EXECUTE FUNCTION _leads_emptied();
+
+-- ---- Accounts ------------------------------------------------------------------------------------
+
+CREATE FUNCTION _accounts_changed() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	INSERT INTO kam.notification (recipient, topic, payload)
+	SELECT s.agent, 'abm_active_suppression',
+	       jsonb_build_object('accounts', jsonb_agg(DISTINCT s.account_id), 'sequences', count(*),
+	           'leads', to_jsonb((array_agg(DISTINCT s.lead_id))[:100]), 'lead_count', count(DISTINCT s.lead_id))
+	  FROM (SELECT coalesce(c.originating_agent, 'AGT-304') AS agent, l.account_id, l.lead_id
+	          FROM after a
+	          JOIN before b USING (account_id)
+	          JOIN kam.Leads l ON l.account_id = a.account_id
+	          JOIN kam.Cadence c ON c.lead_id = l.lead_id AND c.sequence_type = 'nurture' AND c.state <> 'finished'
+	         WHERE a.abm_active AND NOT b.abm_active) s
+	 GROUP BY s.agent
+	 ORDER BY s.agent;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _accounts_changed() IS 'Statement trigger on Accounts: when account-based marketing begins, each agent with nurture sequences there is told once that gate 2 blocks them from now on. The sequences themselves are left as they are.';
+CREATE TRIGGER _accounts_changed AFTER UPDATE ON Accounts REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION _accounts_changed();
+
+-- The schedules of the Coordinator: what is due is released, expired, settled and ended; flags are opened, escalated and closed.  kam_tick() and the
+-- worker go through the same functions.
+--
+-- A tick never waits for a lead's row, nor for a row of Cadence or Suppression: what somebody else holds at the moment is passed over and found
+-- again next time.  So it cannot deadlock with the gate, in whatever order that takes leads.  Each item has a subtransaction of its own, which also
+-- takes the lead's lock: taken outside, every later write in the subtransaction would cost a multixact.
+
+-- ---- business days ---------------------------------------------------------------
+
+CREATE FUNCTION _business_days_after("from" timestamptz, days integer, zone text) RETURNS timestamptz
+	LANGUAGE plpgsql STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	start timestamp;
+	last date;
+	left_over integer := days;
+BEGIN
+	IF days < 0 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('days must not be negative: %s', days);
+	END IF;
+	IF NOT isfinite("from") THEN
+		RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = 'a moment must be finite';
+	END IF;
+	start := "from" AT TIME ZONE zone;
+	last := start::date;
+	WHILE left_over > 0 LOOP
+		last := last + 1;
+		IF last - start::date > 3660 THEN
+			RAISE EXCEPTION USING ERRCODE = 'data_exception',
+				MESSAGE = format('there are no %s business days within ten years after %s in %s', days, start::date, zone),
+				HINT = 'Look at the rows of kam.holiday.';
+		END IF;
+		IF extract(isodow FROM last) < 6
+		   AND NOT EXISTS (SELECT FROM kam.holiday h WHERE h.day = last AND h.time_zone IN ('*', zone)) THEN
+			left_over := left_over - 1;
+		END IF;
+	END LOOP;
+	RETURN (last + start::time) AT TIME ZONE zone;
+END
+$$;
+COMMENT ON FUNCTION _business_days_after(timestamptz, integer, text) IS 'The same local time on the n-th business day after a moment, in a time zone: Monday to Friday but the rows of holiday for that zone or "*". Negative days and unknown zones raise 22023. Example: SELECT kam._business_days_after(''2026-03-06 15:00-05'', 3, ''America/New_York'');';
+
+CREATE FUNCTION _rep_zone(rep_id text) RETURNS text
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	zone text := (SELECT r.time_zone FROM kam.Reps r WHERE r.rep_id = _rep_zone.rep_id);
+BEGIN
+	-- The server would take "(GMT+01:00) Paris" for a zone of its own making.
+	IF zone ~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
+		PERFORM now() AT TIME ZONE zone;
+		RETURN zone;
+	END IF;
+	RETURN current_setting('kam.default_timezone');
+EXCEPTION WHEN invalid_parameter_value THEN
+	RETURN current_setting('kam.default_timezone');
+END
+$$;
+COMMENT ON FUNCTION _rep_zone(text) IS 'The time zone that a rep''s business days are counted in: Reps.time_zone, or kam.default_timezone when that is none or nobody.';
+
+-- ---- what failed -----------------------------------------------------------------
+
+CREATE TABLE _tick_failure (
+	duty		text NOT NULL,
+	lead_id		text NOT NULL,
+	item		text NOT NULL,
+	failed_at	timestamptz NOT NULL,
+	retry_at	timestamptz NOT NULL,
+	sqlstate	text,
+	error		text,
+	PRIMARY KEY (lead_id, duty, item)
+);
+COMMENT ON TABLE _tick_failure IS 'What the schedules could not do, and when they try again (kam''s clock). Not dumped.';
+
+CREATE FUNCTION _tick_put_off(duty text, lead_id text, item text, at timestamptz, retry_in interval, sqlstate text, error text) RETURNS void
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		INSERT INTO kam._tick_failure (duty, lead_id, item, failed_at, retry_at, sqlstate, error)
+		VALUES (_tick_put_off.duty, _tick_put_off.lead_id, _tick_put_off.item, _tick_put_off.at, _tick_put_off.at + _tick_put_off.retry_in,
+			_tick_put_off.sqlstate, _tick_put_off.error)
+		ON CONFLICT (lead_id, duty, item) DO UPDATE
+		   SET failed_at = EXCLUDED.failed_at, retry_at = EXCLUDED.retry_at, sqlstate = EXCLUDED.sqlstate, error = EXCLUDED.error;
+	END;
+COMMENT ON FUNCTION _tick_put_off(text, text, text, timestamptz, interval, text, text) IS 'Keeps an item out of the schedules'' way for a while.';
+
+-- ---- duties on one lead at a time -------------------------------------------------
+
+CREATE FUNCTION _tick_due(duty text, at timestamptz, batch integer, passed integer)
+	RETURNS TABLE (lead_id text, item text, holder text)
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	here CONSTANT bigint := kam._home();
+BEGIN
+	CASE _tick_due.duty
+		WHEN 'release' THEN
+			-- Who has waited longest comes first; of a lead everything that is due, in the order in which it may go.
+			RETURN QUERY
+			SELECT q.lead_id::text, q.event_id::text, coalesce(a.canonical_id, q.lead_id)
+			  FROM (SELECT DISTINCT d.lead_id
+			          FROM (SELECT q.lead_id FROM kam.CadenceQueue q
+			                 WHERE q.home = here AND q.state = 'waiting' AND q.release_at <= _tick_due.at
+			                 ORDER BY q.release_at LIMIT _tick_due.batch OFFSET _tick_due.passed) d) lead
+			  JOIN kam.CadenceQueue q USING (lead_id)
+			  LEFT JOIN kam.lead_alias a USING (lead_id)
+			 WHERE q.state = 'waiting' AND q.release_at <= _tick_due.at AND q.home = here
+			 ORDER BY lead_id, q.priority DESC, q.event_id
+			 LIMIT _tick_due.batch;
+		WHEN 'expire' THEN
+			RETURN QUERY
+			SELECT due.lead_id::text, due.event_id::text, coalesce(a.canonical_id, due.lead_id)
+			  FROM (SELECT q.lead_id, q.event_id FROM kam.CadenceQueue q
+			         WHERE q.home = here AND q.state = 'waiting' AND q.expires_at <= _tick_due.at
+			           AND NOT EXISTS (SELECT FROM kam._tick_failure f
+			                            WHERE f.lead_id = q.lead_id AND f.duty = 'expire' AND f.item = q.event_id::text AND f.retry_at > _tick_due.at)
+			         ORDER BY q.expires_at LIMIT _tick_due.batch OFFSET _tick_due.passed) due
+			  LEFT JOIN kam.lead_alias a USING (lead_id)
+			 ORDER BY lead_id, due.event_id;
+		WHEN 'end' THEN
+			RETURN QUERY
+			SELECT due.lead_id::text, due.sequence_id::text, due.lead_id::text
+			  FROM (SELECT c.lead_id, c.sequence_id FROM kam.Cadence c
+			         WHERE c.home = here AND c.state <> 'finished' AND c.active_until <= _tick_due.at
+			           AND NOT EXISTS (SELECT FROM kam._tick_failure f
+			                            WHERE f.lead_id = c.lead_id AND f.duty = 'end' AND f.item = c.sequence_id AND f.retry_at > _tick_due.at)
+			         ORDER BY c.active_until LIMIT _tick_due.batch OFFSET _tick_due.passed) due
+			 ORDER BY due.lead_id, due.sequence_id;
+		WHEN 'conflict' THEN
+			RETURN QUERY
+			SELECT due.lead_id::text, ''::text, due.lead_id::text
+			  FROM (SELECT s.lead_id FROM kam.prospect_state s WHERE s.sales_sequence IS NOT NULL AND s.marketing_sequence IS NOT NULL
+			        UNION
+			        SELECT s.lead_id FROM kam.prospect_state s WHERE s.stale) due
+			 WHERE NOT EXISTS (SELECT FROM kam._tick_failure f
+			                    WHERE f.lead_id = due.lead_id AND f.duty = 'conflict' AND f.item = '' AND f.retry_at > _tick_due.at)
+			   AND NOT EXISTS (SELECT FROM kam.Cadence c WHERE c.lead_id = due.lead_id AND c.home <> here)
+			 ORDER BY due.lead_id LIMIT _tick_due.batch OFFSET _tick_due.passed;
+	END CASE;
+END
+$$;
+COMMENT ON FUNCTION _tick_due(text, timestamptz, integer, integer) IS 'What is due of a duty, found without a lock: the lead it stands under, the item (event or sequence), the lead whose row is to be locked. "passed" of the oldest are left out.';
+
+CREATE FUNCTION _tick_release(lead_id text, event_id bigint, holder text, at timestamptz) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	outcome text;
+	waiting record;
+BEGIN
+	-- Another ticker may have seen to it between the look and the lock.
+	PERFORM FROM kam.CadenceQueue q
+	  WHERE q.lead_id = _tick_release.lead_id AND q.event_id = _tick_release.event_id AND q.state = 'waiting' AND q.release_at <= _tick_release.at;
+	IF NOT FOUND THEN
+		RETURN 'gone';
+	END IF;
+	outcome := kam._release(_tick_release.lead_id, _tick_release.event_id);
+	IF outcome = 'moved' THEN
+		-- A conflict that does not settle is for people.
+		SELECT q.sequence_id, q.reason, q.rounds, l.owner_id, r.manager_id INTO waiting
+		  FROM kam.CadenceQueue q
+		  JOIN kam.Leads l ON l.lead_id = _tick_release.holder
+		  LEFT JOIN kam.Reps r ON r.rep_id = l.owner_id
+		 WHERE q.lead_id = _tick_release.lead_id AND q.event_id = _tick_release.event_id AND q.kind = 'deferred' AND q.rounds >= 3
+		   AND q.reason IN ('t2_sales_fresher', 't2_marketing_fresher', 't2_tie_sales', 'no_tier_incumbent');
+		IF FOUND THEN
+			PERFORM kam._raise_flag('concurrency', _tick_release.holder, NULL, waiting.sequence_id,
+				jsonb_build_object('reason', waiting.reason, 'rounds', waiting.rounds, 'event_id', _tick_release.event_id),
+				ARRAY[coalesce(waiting.owner_id, 'AGT-301'), waiting.manager_id]);
+		END IF;
+	END IF;
+	RETURN outcome;
+END
+$$;
+COMMENT ON FUNCTION _tick_release(text, bigint, text, timestamptz) IS 'Lets one due request through the gates again: released, moved, blocked, gone. From the third round of a conflict that waits by the clock on, rep and manager get a flag.';
+
+CREATE FUNCTION _tick_expire(lead_id text, event_id bigint, holder text, at timestamptz) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	expired record;
+BEGIN
+	UPDATE kam.CadenceQueue q
+	   SET state = 'expired', ended_at = _tick_expire.at, end_reason = 'expired'
+	  FROM kam.CadenceEventLog e
+	 WHERE q.lead_id = _tick_expire.lead_id AND q.event_id = _tick_expire.event_id AND q.state = 'waiting' AND q.expires_at <= _tick_expire.at
+	   AND e.lead_id = q.lead_id AND e.event_id = q.event_id
+	RETURNING coalesce(q.sequence_id, e.sequence_id) AS sequence_id, e.sequence_type INTO expired;
+	IF NOT FOUND THEN
+		RETURN 'gone';
+	END IF;
+	PERFORM kam._system_event(_tick_expire.lead_id, 'expired', _tick_expire.event_id,
+		CASE WHEN EXISTS (SELECT FROM kam.Cadence c WHERE c.lead_id = _tick_expire.holder AND c.sequence_id = expired.sequence_id AND c.active_until <= _tick_expire.at)
+		     THEN 'sequence_over' ELSE 'waited_too_long' END,
+		expired.sequence_id, expired.sequence_type);
+	IF EXISTS (SELECT FROM kam.Cadence c WHERE c.lead_id = _tick_expire.holder AND c.sequence_id = expired.sequence_id AND c.state = 'queued') THEN
+		PERFORM kam._end_enrolments(_tick_expire.holder, expired.sequence_id, 'expired', _tick_expire.at, true);
+	END IF;
+	PERFORM kam._settle_lead(_tick_expire.holder, _tick_expire.at);
+	PERFORM kam._rebuild_state(_tick_expire.holder);
+	RETURN 'expired';
+END
+$$;
+COMMENT ON FUNCTION _tick_expire(text, bigint, text, timestamptz) IS 'Gives up a request that has waited too long, with its row in the log; an enrolment that never began ends with it. expired or gone.';
+
+CREATE FUNCTION _tick_end(lead_id text, sequence_id text, at timestamptz) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	play text;
+BEGIN
+	SELECT c.play_id INTO play
+	  FROM kam.Cadence c
+	 WHERE c.lead_id = _tick_end.lead_id AND c.sequence_id = _tick_end.sequence_id AND c.state <> 'finished' AND c.active_until <= _tick_end.at;
+	IF NOT FOUND THEN
+		RETURN 'gone';
+	END IF;
+	PERFORM kam._end_enrolments(_tick_end.lead_id, _tick_end.sequence_id, CASE WHEN play IS NULL THEN 'expired' ELSE 'play_ended' END, _tick_end.at, true);
+	PERFORM kam._settle_lead(_tick_end.lead_id, _tick_end.at);
+	PERFORM kam._rebuild_state(_tick_end.lead_id);
+	RETURN 'ended';
+END
+$$;
+COMMENT ON FUNCTION _tick_end(text, text, timestamptz) IS 'Finishes an enrolment whose time is over. ended or gone.';
+
+CREATE FUNCTION _tick_conflict(lead_id text, at timestamptz) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	rivals kam.Cadence[];
+	verdict kam.CadenceEventLog;
+BEGIN
+	PERFORM kam._rebuild_state(_tick_conflict.lead_id);
+	-- The later one is the newcomer: it is stopped and has to ask again.  If it wins, the gate pauses the other.
+	SELECT array_agg(c ORDER BY c.activated_at DESC NULLS LAST, c.family) INTO rivals
+	  FROM kam.Cadence c
+	 WHERE c.lead_id = _tick_conflict.lead_id AND c.state = 'active' AND c.family <> 'transactional';
+	IF cardinality(rivals) IS DISTINCT FROM 2 THEN
+		RETURN 'rebuilt';
+	END IF;
+	PERFORM kam._pause_enrolments(_tick_conflict.lead_id, rivals[1].sequence_id, 'conflict', _tick_conflict.at);
+	PERFORM kam._rebuild_state(_tick_conflict.lead_id);
+	INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type, originating_agent)
+	VALUES (_tick_conflict.lead_id, rivals[1].sequence_id, rivals[1].sequence_type, 'resume', rivals[1].originating_agent)
+	RETURNING * INTO verdict;
+	PERFORM kam._settle_lead(_tick_conflict.lead_id, _tick_conflict.at);
+	PERFORM kam._raise_flag('concurrency', _tick_conflict.lead_id, NULL, NULL,
+		jsonb_build_object(rivals[1].family, rivals[1].sequence_id, rivals[2].family, rivals[2].sequence_id,
+			'paused', CASE verdict.coordinator_action WHEN 'executed' THEN rivals[2].sequence_id ELSE rivals[1].sequence_id END,
+			'resolution', verdict.resolution), NULL);
+	RETURN 'resolved';
+END
+$$;
+COMMENT ON FUNCTION _tick_conflict(text, timestamptz) IS 'A lead active in sales and marketing at once (an import or a merge can do that): applies the matrix by pausing the later one and having it ask to resume, and flags it. resolved, or rebuilt when only prospect_state was out of date.';
+
+CREATE FUNCTION _tick_passed_over(duty text, lead_id text, item text, holder text, at timestamptz) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	IF EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = _tick_passed_over.holder) THEN
+		RETURN 'skipped';
+	END IF;
+	CASE _tick_passed_over.duty
+		WHEN 'release', 'expire' THEN
+			UPDATE kam.CadenceQueue q SET state = 'cancelled', ended_at = _tick_passed_over.at, end_reason = 'lead_deleted'
+			 WHERE q.lead_id = _tick_passed_over.lead_id AND q.event_id = _tick_passed_over.item::bigint AND q.state = 'waiting';
+		WHEN 'end' THEN
+			PERFORM kam._end_enrolments(_tick_passed_over.lead_id, _tick_passed_over.item, 'lead_deleted', _tick_passed_over.at, true);
+		WHEN 'conflict' THEN
+			DELETE FROM kam.prospect_state s WHERE s.lead_id = _tick_passed_over.lead_id;
+	END CASE;
+	RETURN 'orphaned';
+END
+$$;
+COMMENT ON FUNCTION _tick_passed_over(text, text, text, text, timestamptz) IS 'An item whose lead could not be locked: skipped when somebody else holds it, else the lead is gone, and what is left of it is put away (orphaned).';
+
+CREATE FUNCTION _tick_items(duty text, at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	due record;
+	outcome text;
+	tally jsonb := '{}';
+	errors jsonb := '[]';
+	done integer := 0;
+	passed integer := 0;
+	seen integer;
+	state text;
+	message text;
+BEGIN
+	-- Several looks only when leads that are locked stand in front.
+	FOR look IN 1 .. 10 LOOP
+		seen := 0;
+		FOR due IN SELECT * FROM kam._tick_due(duty, at, batch - done, passed) LOOP
+			seen := seen + 1;
+			BEGIN
+				PERFORM FROM kam.Leads l WHERE l.lead_id = due.holder FOR NO KEY UPDATE SKIP LOCKED;
+				IF FOUND THEN
+					outcome := CASE duty
+						WHEN 'release' THEN kam._tick_release(due.lead_id, due.item::bigint, due.holder, at)
+						WHEN 'expire' THEN kam._tick_expire(due.lead_id, due.item::bigint, due.holder, at)
+						WHEN 'end' THEN kam._tick_end(due.lead_id, due.item, at)
+						WHEN 'conflict' THEN kam._tick_conflict(due.lead_id, at)
+					END;
+				ELSE
+					outcome := kam._tick_passed_over(duty, due.lead_id, due.item, due.holder, at);
+				END IF;
+			EXCEPTION WHEN OTHERS THEN
+				GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+				-- Of a snapshot that is too old every further item would fail as well.
+				IF state = '40001' AND current_setting('transaction_isolation') <> 'read committed' THEN
+					RAISE;
+				END IF;
+				RAISE WARNING USING ERRCODE = state, MESSAGE = format('could not %s %s of lead %s: %s', duty, nullif(due.item, ''), due.lead_id, message),
+					HINT = 'It is tried again in five minutes.';
+				IF duty = 'release' THEN
+					UPDATE kam.CadenceQueue q SET release_at = at + interval '5 min'
+					 WHERE q.lead_id = due.lead_id AND q.event_id = due.item::bigint AND q.state = 'waiting';
+				END IF;
+				PERFORM kam._tick_put_off(duty, due.lead_id, due.item, at, '5 min', state, message);
+				errors := errors || jsonb_build_object('duty', duty, 'lead_id', due.lead_id, 'item', due.item, 'sqlstate', state, 'message', message);
+				outcome := 'failed';
+			END;
+			tally := tally || jsonb_build_object(outcome, coalesce((tally ->> outcome)::integer, 0) + 1);
+			IF outcome IN ('skipped', 'gone') THEN
+				passed := passed + 1;
+			ELSE
+				done := done + 1;
+			END IF;
+		END LOOP;
+		EXIT WHEN seen = 0 OR done >= batch OR passed = 0;
+	END LOOP;
+	RETURN tally || jsonb_build_object('more', done >= batch) || CASE WHEN errors = '[]' THEN '{}' ELSE jsonb_build_object('errors', errors) END;
+END
+$$;
+COMMENT ON FUNCTION _tick_items(text, timestamptz, integer) IS 'Does at most "batch" items of a duty, each in a subtransaction of its own under its lead''s lock. Counts per outcome, whether there may be more, errors.';
+
+-- ---- duties on many rows ------------------------------------------------------------
+
+CREATE FUNCTION _tick_rejudge(at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	known kam.coordinator_state;
+	leads text[];
+	moved integer;
+BEGIN
+	SELECT * INTO known FROM kam.coordinator_state FOR NO KEY UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		INSERT INTO kam.coordinator_state (touch_cap, touch_window) VALUES (kam._touch_cap(), kam._touch_window()) ON CONFLICT DO NOTHING;
+		RETURN '{}';
+	END IF;
+	IF (known.touch_cap, known.touch_window) IS DISTINCT FROM (kam._touch_cap(), kam._touch_window()) THEN
+		known.rejudge_from := '';
+		UPDATE kam.coordinator_state SET touch_cap = kam._touch_cap(), touch_window = kam._touch_window(), rejudge_from = '';
+	END IF;
+	IF known.rejudge_from IS NULL THEN
+		RETURN '{}';
+	END IF;
+
+	leads := ARRAY(SELECT DISTINCT q.lead_id FROM kam.CadenceQueue q
+	                WHERE q.state = 'waiting' AND q.lead_id > known.rejudge_from
+	                ORDER BY q.lead_id LIMIT batch);
+	-- A lead that is locked keeps the time it has: an older rule's, so its holds are late at the worst.
+	WITH locked AS MATERIALIZED (
+		SELECT l.lead_id FROM kam.Leads l WHERE l.lead_id = ANY (leads) FOR NO KEY UPDATE SKIP LOCKED
+	)
+	UPDATE kam.CadenceQueue q SET release_at = at
+	  FROM locked
+	 WHERE q.lead_id = locked.lead_id AND q.state = 'waiting' AND q.kind = 'held' AND q.release_at > at AND q.home = kam._home();
+	GET DIAGNOSTICS moved = ROW_COUNT;
+	UPDATE kam.coordinator_state
+	   SET rejudge_from = CASE WHEN cardinality(leads) = batch THEN leads[batch] END;
+	RETURN jsonb_build_object('rejudged', moved, 'more', cardinality(leads) = batch);
+END
+$$;
+COMMENT ON FUNCTION _tick_rejudge(timestamptz, integer) IS 'After kam.touch_cap or kam.touch_window changed: makes what is held due now, lead by lead, so that the gates judge it by the new rule.';
+
+CREATE FUNCTION _leads_with_address(address text, kind text, after text, most integer) RETURNS TABLE (lead_id text)
+	LANGUAGE plpgsql STABLE ROWS 1000
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	-- One index each; a condition on all at once would have none.
+	CASE _leads_with_address.kind
+		WHEN 'email' THEN
+			RETURN QUERY SELECT l.lead_id::text FROM kam.Leads l
+			 WHERE l.email IS NOT NULL AND kam._address(l.email) = _leads_with_address.address AND l.lead_id > _leads_with_address.after
+			 ORDER BY l.lead_id LIMIT _leads_with_address.most;
+		WHEN 'domain' THEN
+			RETURN QUERY SELECT l.lead_id::text FROM kam.Leads l
+			 WHERE l.email IS NOT NULL AND kam._address_domain(l.email) = _leads_with_address.address AND l.lead_id > _leads_with_address.after
+			 ORDER BY l.lead_id LIMIT _leads_with_address.most;
+		WHEN 'phone' THEN
+			RETURN QUERY SELECT l.lead_id::text FROM kam.Leads l
+			 WHERE l.phone IS NOT NULL AND kam._address(l.phone) = _leads_with_address.address AND l.lead_id > _leads_with_address.after
+			 ORDER BY l.lead_id LIMIT _leads_with_address.most;
+		WHEN 'linkedin' THEN
+			RETURN QUERY SELECT l.lead_id::text FROM kam.Leads l
+			 WHERE l.linkedin_url IS NOT NULL AND kam._address(l.linkedin_url) = _leads_with_address.address AND l.lead_id > _leads_with_address.after
+			 ORDER BY l.lead_id LIMIT _leads_with_address.most;
+	END CASE;
+END
+$$;
+COMMENT ON FUNCTION _leads_with_address(text, text, text, integer) IS 'Leads that have a normalised address, by lead_id, those after one.';
+
+CREATE FUNCTION _tick_settle(at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	look CONSTANT integer := greatest(batch, 20 * batch);
+	suppressed record;
+	lead record;
+	reached text;
+	seen integer;
+	locked integer;
+	settled integer := 0;
+	skipped integer := 0;
+	failed integer := 0;
+	suppressions integer := 0;
+	errors jsonb := '[]';
+	state text;
+	message text;
+BEGIN
+	FOR suppressed IN
+		SELECT s.address, s.kind, s.settled_upto
+		  FROM kam.Suppression s
+		 WHERE s.home = kam._home() AND s.settled_at IS NULL
+		   AND NOT EXISTS (SELECT FROM kam._tick_failure f WHERE f.lead_id = s.address AND f.duty = 'settle' AND f.item = '' AND f.retry_at > at)
+		 ORDER BY s.created_at LIMIT batch
+		   FOR NO KEY UPDATE SKIP LOCKED
+	LOOP
+		reached := coalesce(suppressed.settled_upto, '');
+		seen := 0;
+		locked := 0;
+		FOR lead IN
+			SELECT w.lead_id,
+			       EXISTS (SELECT FROM kam.Cadence c WHERE c.lead_id = w.lead_id AND c.state <> 'finished')
+			       OR EXISTS (SELECT FROM kam.CadenceQueue q WHERE q.lead_id = w.lead_id AND q.state = 'waiting') AS unfinished
+			  FROM kam._leads_with_address(suppressed.address, suppressed.kind, reached, look) w
+		LOOP
+			EXIT WHEN settled + failed >= batch;
+			seen := seen + 1;
+			reached := lead.lead_id;
+			CONTINUE WHEN NOT lead.unfinished;
+			BEGIN
+				PERFORM FROM kam.Leads l WHERE l.lead_id = lead.lead_id FOR NO KEY UPDATE SKIP LOCKED;
+				IF NOT FOUND THEN
+					locked := locked + 1;
+				ELSIF kam._stop_lead(lead.lead_id, 'suppressed', at) THEN
+					settled := settled + 1;
+				END IF;
+			EXCEPTION WHEN OTHERS THEN
+				GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+				IF state = '40001' AND current_setting('transaction_isolation') <> 'read committed' THEN
+					RAISE;
+				END IF;
+				RAISE WARNING USING ERRCODE = state, MESSAGE = format('could not settle lead %s, which is suppressed: %s', lead.lead_id, message),
+					HINT = 'It is tried again in five minutes.';
+				PERFORM kam._tick_put_off('settle', suppressed.address, lead.lead_id, at, '5 min', state, message);
+				errors := errors || jsonb_build_object('duty', 'settle', 'lead_id', lead.lead_id, 'item', suppressed.address, 'sqlstate', state, 'message', message);
+				failed := failed + 1;
+			END;
+		END LOOP;
+		skipped := skipped + locked;
+		IF locked > 0 THEN
+			PERFORM kam._tick_put_off('settle', suppressed.address, '#locked', at, '1 s', '55P03', 'a lead was locked');
+		END IF;
+		IF settled + failed >= batch OR seen = look THEN
+			UPDATE kam.Suppression s SET settled_upto = reached WHERE s.address = suppressed.address;
+			RETURN jsonb_build_object('settled', settled, 'suppressions', suppressions, 'skipped', skipped, 'failed', failed, 'more', true, 'errors', errors);
+		END IF;
+		-- Through with it, unless a lead on the way was locked or failed: then once more from the start, where little is left to do.
+		IF EXISTS (SELECT FROM kam._tick_failure f WHERE f.lead_id = suppressed.address AND f.duty = 'settle' AND f.item <> '') THEN
+			INSERT INTO kam._tick_failure (duty, lead_id, item, failed_at, retry_at, sqlstate, error)
+			SELECT 'settle', f.lead_id, '', at, max(f.retry_at), max(f.sqlstate), max(f.error)
+			  FROM kam._tick_failure f WHERE f.lead_id = suppressed.address AND f.duty = 'settle' AND f.item <> '' GROUP BY f.lead_id
+			ON CONFLICT (lead_id, duty, item) DO UPDATE
+			   SET failed_at = EXCLUDED.failed_at, retry_at = EXCLUDED.retry_at, sqlstate = EXCLUDED.sqlstate, error = EXCLUDED.error;
+			DELETE FROM kam._tick_failure f WHERE f.lead_id = suppressed.address AND f.duty = 'settle' AND f.item <> '';
+			UPDATE kam.Suppression s SET settled_upto = NULL WHERE s.address = suppressed.address;
+		ELSE
+			DELETE FROM kam._tick_failure f WHERE f.lead_id = suppressed.address AND f.duty = 'settle';
+			UPDATE kam.Suppression s SET settled_at = at, settled_upto = NULL WHERE s.address = suppressed.address;
+			suppressions := suppressions + 1;
+		END IF;
+	END LOOP;
+	RETURN jsonb_build_object('settled', settled, 'suppressions', suppressions, 'skipped', skipped, 'failed', failed, 'more', suppressions >= batch, 'errors', errors);
+END
+$$;
+COMMENT ON FUNCTION _tick_settle(timestamptz, integer) IS 'Ends what still runs or waits for leads whose address was suppressed; a domain with many leads in several goes (settled_upto). The gates block them from the commit of the suppression on.';
+
+-- ---- flags ----------------------------------------------------------------------------
+
+CREATE FUNCTION _open_flags(kind text, many jsonb, at timestamptz) RETURNS integer
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	opened integer := 0;
+	one jsonb;
+	state text;
+	message text;
+BEGIN
+	BEGIN
+		WITH wanted AS MATERIALIZED (
+			SELECT * FROM jsonb_to_recordset(_open_flags.many) AS w (lead_id text, rep_id text, sequence_id text, detail jsonb, recipients text[])
+		), opened AS (
+			INSERT INTO kam.CadenceFlag (kind, lead_id, rep_id, sequence_id, opened_at, escalated_at, detail)
+			SELECT _open_flags.kind, w.lead_id, w.rep_id, w.sequence_id, _open_flags.at,
+			       CASE WHEN 'AGT-303' = ANY (w.recipients) THEN _open_flags.at END, coalesce(w.detail, '{}')
+			  FROM wanted w
+			ON CONFLICT (kind, lead_id, rep_id, sequence_id) WHERE closed_at IS NULL DO NOTHING
+			RETURNING flag_id, lead_id, rep_id, sequence_id, detail
+		), told AS (
+			INSERT INTO kam.notification (recipient, topic, lead_id, payload)
+			SELECT r.recipient, _open_flags.kind, o.lead_id,
+			       jsonb_strip_nulls(jsonb_build_object('flag_id', o.flag_id, 'kind', _open_flags.kind, 'lead_id', o.lead_id,
+			           'rep_id', o.rep_id, 'sequence_id', o.sequence_id)) || jsonb_build_object('detail', o.detail)
+			  FROM opened o
+			  JOIN wanted w ON coalesce(w.lead_id, '') = coalesce(o.lead_id, '') AND coalesce(w.rep_id, '') = coalesce(o.rep_id, '')
+			       AND coalesce(w.sequence_id, '') = coalesce(o.sequence_id, '')
+			 CROSS JOIN LATERAL (SELECT DISTINCT u.recipient FROM unnest(w.recipients) u (recipient) WHERE u.recipient IS NOT NULL) r
+		)
+		SELECT count(*) INTO opened FROM opened;
+		RETURN opened;
+	EXCEPTION WHEN OTHERS THEN
+		GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+		IF jsonb_array_length(many) = 1 THEN
+			RAISE WARNING USING ERRCODE = state, MESSAGE = format('could not open flag %s: %s', kind, message);
+			PERFORM kam._tick_put_off('flag ' || kind, coalesce(many -> 0 ->> 'lead_id', many -> 0 ->> 'rep_id'), coalesce(many -> 0 ->> 'sequence_id', ''),
+				at, '1 min', state, message);
+			RETURN 0;
+		END IF;
+	END;
+	-- One of them fails: each by itself.
+	FOR one IN SELECT * FROM jsonb_array_elements(many) LOOP
+		opened := opened + kam._open_flags(kind, jsonb_build_array(one), at);
+	END LOOP;
+	RETURN opened;
+END
+$$;
+COMMENT ON FUNCTION _open_flags(text, jsonb, timestamptz) IS 'As _raise_flag() for many: an array of {lead_id, rep_id, sequence_id, detail, recipients}; returns how many were not open yet. One that fails is a WARNING and costs no other.';
+
+CREATE FUNCTION _tick_cap_warning(at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	last_but_one CONSTANT integer := kam._touch_cap() - 1;
+	since CONSTANT timestamptz := at - kam._touch_window();
+	closed integer;
+	news jsonb;
+BEGIN
+	-- With a cap of one everybody who has had no touch would be near it; that warns nobody.
+	IF last_but_one < 1 THEN
+		UPDATE kam.CadenceFlag f SET closed_at = at
+		 WHERE f.kind = 'cap_warning' AND f.closed_at IS NULL AND f.home = kam._home();
+		GET DIAGNOSTICS closed = ROW_COUNT;
+		RETURN jsonb_build_object('closed', jsonb_build_object('cap_warning', closed));
+	END IF;
+
+	WITH near AS MATERIALIZED (
+		SELECT coalesce(a.canonical_id, e.lead_id) AS lead_id, max(e.touch_at) AS touch_at
+		  FROM kam.CadenceEventLog e
+		  LEFT JOIN kam.lead_alias a ON a.lead_id = e.lead_id
+		 WHERE e.counted AND e.touch_at > since
+		 GROUP BY 1
+		HAVING count(*) = last_but_one
+	), warned AS MATERIALIZED (
+		SELECT n.lead_id, n.touch_at, l.owner_id FROM near n JOIN kam.Leads l USING (lead_id)
+	), closed AS (
+		UPDATE kam.CadenceFlag f SET closed_at = at
+		 WHERE f.kind = 'cap_warning' AND f.closed_at IS NULL AND f.home = kam._home()
+		   AND f.lead_id NOT IN (SELECT w.lead_id FROM warned w)
+		RETURNING f.flag_id
+	), fresh AS (
+		SELECT w.* FROM warned w
+		 WHERE w.lead_id NOT IN (SELECT f.lead_id FROM kam.CadenceFlag f
+		                          WHERE f.kind = 'cap_warning' AND f.closed_at IS NULL AND f.lead_id IS NOT NULL)
+		 LIMIT batch
+	)
+	SELECT (SELECT count(*) FROM closed),
+	       (SELECT jsonb_agg(jsonb_build_object('lead_id', n.lead_id, 'recipients', jsonb_build_array(coalesce(n.owner_id, 'AGT-301')),
+	            'detail', jsonb_build_object('counted', last_but_one, 'cap', last_but_one + 1, 'last_touch_at', n.touch_at))) FROM fresh n)
+	  INTO closed, news;
+	RETURN jsonb_build_object('closed', jsonb_build_object('cap_warning', closed),
+		'opened', jsonb_build_object('cap_warning', kam._open_flags('cap_warning', coalesce(news, '[]'), at)),
+		'more', coalesce(jsonb_array_length(news), 0) >= batch);
+END
+$$;
+COMMENT ON FUNCTION _tick_cap_warning(timestamptz, integer) IS 'Flags leads with exactly one touch left, for their owner; closes the flags of those who have another number left.';
+
+CREATE FUNCTION _tick_stall(at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	patience CONSTANT interval := '168:00:00';
+	looked integer;
+	news jsonb;
+BEGIN
+	-- A lazy timer: activity does not move it, the look does.  After a flag it looks again a week later, before which nothing can have stalled anew.
+	WITH due AS MATERIALIZED (
+		SELECT c.lead_id, c.sequence_id, c.enrolment_no, greatest(c.last_activity_at, c.activated_at, c.created_at) AS quiet_since,
+		       EXISTS (SELECT FROM kam.CadenceQueue q
+		                WHERE q.lead_id = c.lead_id AND q.state = 'waiting' AND q.sequence_id = c.sequence_id) AS waiting
+		  FROM kam.Cadence c
+		 WHERE c.home = kam._home() AND c.state = 'active' AND c.stall_check_at <= _tick_stall.at
+		 ORDER BY c.stall_check_at LIMIT _tick_stall.batch
+		   FOR NO KEY UPDATE SKIP LOCKED
+	), looked AS (
+		UPDATE kam.Cadence c
+		   SET stall_check_at = CASE WHEN d.quiet_since + patience > _tick_stall.at THEN d.quiet_since + patience
+		                             WHEN d.waiting THEN _tick_stall.at + interval '1 hour'
+		                             ELSE _tick_stall.at + patience END
+		  FROM due d
+		 WHERE c.lead_id = d.lead_id AND c.sequence_id = d.sequence_id AND c.enrolment_no = d.enrolment_no
+		RETURNING d.lead_id, d.sequence_id, c.family, d.quiet_since, d.waiting
+	)
+	SELECT count(*), jsonb_agg(jsonb_build_object('lead_id', k.lead_id, 'sequence_id', k.sequence_id,
+	           'recipients', jsonb_build_array(coalesce(l.owner_id, 'AGT-301')), 'detail', jsonb_build_object('quiet_since', k.quiet_since)))
+	       FILTER (WHERE l.lead_id IS NOT NULL AND NOT k.waiting AND k.family <> 'transactional' AND k.quiet_since + patience <= _tick_stall.at)
+	  INTO looked, news
+	  FROM looked k LEFT JOIN kam.Leads l USING (lead_id);
+	RETURN jsonb_build_object('opened', jsonb_build_object('stall', kam._open_flags('stall', coalesce(news, '[]'), _tick_stall.at)),
+		'more', looked >= _tick_stall.batch);
+END
+$$;
+COMMENT ON FUNCTION _tick_stall(timestamptz, integer) IS 'Flags active sequences without an executed step or an inbound signal for 7 times 24 hours, for the lead''s owner. Waiting for a hold is no stall.';
+
+CREATE FUNCTION _tick_escalate(at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	escalated integer;
+BEGIN
+	-- Three business days take 71 hours at least (a spring night in them), so younger flags are not looked at.
+	WITH patient AS MATERIALIZED (
+		SELECT f.flag_id, kam._rep_zone(l.owner_id) AS zone,
+		       greatest(f.opened_at, (SELECT max(e.event_at) FROM kam.CadenceEventLog e
+		                               WHERE e.lead_id = ANY (kam._lead_ids(f.lead_id)) AND e.originating_agent = l.owner_id)) AS since
+		  FROM kam.CadenceFlag f
+		  JOIN kam.Leads l USING (lead_id)
+		 WHERE f.kind = 'stall' AND f.closed_at IS NULL AND f.escalated_at IS NULL AND f.home = kam._home()
+		   AND f.opened_at <= _tick_escalate.at - interval '71 hours'
+	), escalated AS (
+		UPDATE kam.CadenceFlag f SET escalated_at = _tick_escalate.at
+		  FROM (SELECT p.flag_id FROM patient p
+		         WHERE p.since <= _tick_escalate.at - interval '71 hours' AND kam._business_days_after(p.since, 3, p.zone) <= _tick_escalate.at
+		         ORDER BY p.flag_id LIMIT _tick_escalate.batch) p
+		 WHERE f.flag_id = p.flag_id
+		RETURNING f.flag_id, f.lead_id, f.sequence_id, f.detail, f.opened_at
+	), told AS (
+		INSERT INTO kam.notification (recipient, topic, lead_id, payload)
+		SELECT 'AGT-303', 'stall', e.lead_id, jsonb_build_object('flag_id', e.flag_id, 'kind', 'stall', 'lead_id', e.lead_id,
+		           'sequence_id', e.sequence_id, 'detail', e.detail, 'opened_at', e.opened_at)
+		  FROM escalated e
+	)
+	SELECT count(*) INTO escalated FROM escalated;
+	RETURN jsonb_build_object('escalated', jsonb_build_object('stall', escalated), 'more', escalated >= _tick_escalate.batch);
+END
+$$;
+COMMENT ON FUNCTION _tick_escalate(timestamptz, integer) IS 'Hands a stall flag to AGT-303 three business days (in the owner''s zone) after it was opened, or after the last event that the owner originated.';
+
+CREATE FUNCTION _tick_backlog(at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	closed integer;
+	news jsonb;
+BEGIN
+	WITH loaded AS MATERIALIZED (
+		SELECT l.owner_id, count(DISTINCT c.lead_id) AS paused
+		  FROM kam.Cadence c
+		  JOIN kam.Leads l USING (lead_id)
+		 WHERE c.state = 'paused' AND c.family <> 'transactional' AND c.home = kam._home() AND l.merged_into IS NULL AND l.owner_id IS NOT NULL
+		 GROUP BY l.owner_id
+		HAVING count(DISTINCT c.lead_id) >= 10
+	), closed AS (
+		UPDATE kam.CadenceFlag f SET closed_at = at
+		 WHERE f.kind = 'backlog_risk' AND f.closed_at IS NULL AND f.home = kam._home()
+		   AND f.rep_id NOT IN (SELECT o.owner_id FROM loaded o)
+		RETURNING f.flag_id
+	), fresh AS (
+		SELECT o.owner_id, o.paused, r.manager_id
+		  FROM loaded o
+		  LEFT JOIN kam.Reps r ON r.rep_id = o.owner_id
+		 WHERE o.owner_id NOT IN (SELECT f.rep_id FROM kam.CadenceFlag f
+		                           WHERE f.kind = 'backlog_risk' AND f.closed_at IS NULL AND f.rep_id IS NOT NULL)
+		 ORDER BY o.owner_id LIMIT batch
+	)
+	SELECT (SELECT count(*) FROM closed),
+	       (SELECT jsonb_agg(jsonb_build_object('rep_id', n.owner_id, 'recipients', jsonb_build_array(n.owner_id, n.manager_id, 'AGT-303'),
+	            'detail', jsonb_build_object('paused', n.paused))) FROM fresh n)
+	  INTO closed, news;
+	RETURN jsonb_build_object('closed', jsonb_build_object('backlog_risk', closed),
+		'opened', jsonb_build_object('backlog_risk', kam._open_flags('backlog_risk', coalesce(news, '[]'), at)),
+		'more', coalesce(jsonb_array_length(news), 0) >= batch);
+END
+$$;
+COMMENT ON FUNCTION _tick_backlog(timestamptz, integer) IS 'Flags reps with ten or more prospects whose sequence is paused, for the rep, the manager and AGT-303; closes below ten.';
+
+CREATE FUNCTION _tick_close(at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	closed jsonb;
+BEGIN
+	WITH settled AS MATERIALIZED (
+		SELECT f.flag_id, CASE
+			WHEN l.lead_id IS NULL THEN 'the lead is gone'
+			WHEN l.merged_into IS NOT NULL THEN 'the lead was merged'
+			WHEN f.kind = 'concurrency' AND f.sequence_id IS NULL
+				AND NOT EXISTS (SELECT FROM kam.prospect_state s
+				                 WHERE s.lead_id = f.lead_id AND (s.stale OR s.sales_sequence IS NOT NULL AND s.marketing_sequence IS NOT NULL))
+				THEN 'one of the two is no longer active'
+			WHEN f.kind = 'concurrency' AND f.sequence_id IS NOT NULL
+				AND NOT EXISTS (SELECT FROM kam.CadenceQueue q
+				                 WHERE q.lead_id = ANY (kam._lead_ids(f.lead_id)) AND q.state = 'waiting' AND q.sequence_id = f.sequence_id)
+				THEN 'it no longer waits'
+			WHEN f.kind = 'stall' AND NOT EXISTS (SELECT FROM kam.Cadence c
+			                                       WHERE c.lead_id = f.lead_id AND c.sequence_id = f.sequence_id AND c.state = 'active')
+				THEN 'the sequence is no longer active'
+			WHEN f.kind = 'stall' AND EXISTS (SELECT FROM kam.Cadence c
+			                                   WHERE c.lead_id = f.lead_id AND c.sequence_id = f.sequence_id AND c.state = 'active'
+			                                     AND greatest(c.last_activity_at, c.activated_at) > f.opened_at)
+				THEN 'there was activity'
+			WHEN f.kind = 'routing_error' AND coalesce(l.icp_tier, a.icp_tier) IS DISTINCT FROM 'T3' THEN 'the tier is no longer T3'
+			WHEN f.kind = 'routing_error'
+				AND NOT EXISTS (SELECT FROM kam.CadenceEventLog e
+				                 WHERE e.lead_id = ANY (kam._lead_ids(f.lead_id)) AND e.family = 'sales'
+				                   AND e.requested_event_type IN ('activation', 'touch', 'resume') AND e.event_at > _tick_close.at - interval '168:00:00')
+				AND f.opened_at <= _tick_close.at - interval '168:00:00'
+				THEN 'no sales request for seven days'
+			WHEN f.kind = 'data_quality' AND coalesce(l.icp_tier, a.icp_tier) IS NOT NULL THEN 'the tier is known'
+			WHEN f.kind = 'cap_breach' AND (kam._touch_cap() < 0 OR kam._touch_cap() >=
+				(SELECT count(*) FROM kam.CadenceEventLog e
+				  WHERE e.lead_id = ANY (kam._lead_ids(f.lead_id)) AND e.touch_no IS NOT NULL AND e.counted
+				    AND e.touch_at > _tick_close.at - kam._touch_window()))
+				THEN 'no more touches than the cap'
+			END AS why
+		  FROM kam.CadenceFlag f
+		  LEFT JOIN kam.Leads l ON l.lead_id = f.lead_id
+		  LEFT JOIN kam.Accounts a ON a.account_id = l.account_id
+		 WHERE f.closed_at IS NULL AND f.lead_id IS NOT NULL AND f.home = kam._home()
+	), closed AS (
+		UPDATE kam.CadenceFlag f
+		   SET closed_at = _tick_close.at, detail = f.detail || jsonb_build_object('closed', s.why)
+		  FROM settled s
+		 WHERE f.flag_id = s.flag_id AND s.why IS NOT NULL
+		RETURNING f.kind
+	)
+	SELECT coalesce(jsonb_object_agg(k.kind, k.n), '{}') INTO closed FROM (SELECT c.kind, count(*) AS n FROM closed c GROUP BY c.kind) k;
+	RETURN jsonb_build_object('closed', closed);
+END
+$$;
+COMMENT ON FUNCTION _tick_close(timestamptz, integer) IS 'Closes flags whose reason is gone (cap_warning and backlog_risk have closed their own), and says why in detail.';
+
+-- ---- the tick ----------------------------------------------------------------------------
+
+CREATE FUNCTION _tick_sum(a jsonb, b jsonb) RETURNS jsonb
+	LANGUAGE plpgsql IMMUTABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	part record;
+BEGIN
+	FOR part IN SELECT * FROM jsonb_each(b) LOOP
+		a := a || jsonb_build_object(part.key, CASE
+			WHEN a -> part.key IS NULL THEN part.value
+			WHEN jsonb_typeof(part.value) = 'number' THEN to_jsonb((a ->> part.key)::bigint + (part.value #>> '{}')::bigint)
+			WHEN jsonb_typeof(part.value) = 'boolean' THEN to_jsonb((a ->> part.key)::boolean OR (part.value #>> '{}')::boolean)
+			WHEN jsonb_typeof(part.value) = 'object' THEN kam._tick_sum(a -> part.key, part.value)
+			ELSE (a -> part.key) || part.value END);
+	END LOOP;
+	RETURN a;
+END
+$$;
+COMMENT ON FUNCTION _tick_sum(jsonb, jsonb) IS 'Two reports in one: numbers are added, arrays joined, true wins.';
+
+CREATE FUNCTION _tick_duties(duties text[], at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	report jsonb := '{}';
+	duty text;
+	state text;
+	message text;
+BEGIN
+	FOREACH duty IN ARRAY duties LOOP
+		-- Items see to their own failures; this is for what hits a duty as a whole, and keeps it from the others.
+		BEGIN
+			report := kam._tick_sum(report, CASE duty
+				WHEN 'rejudge' THEN kam._tick_rejudge(at, batch)
+				WHEN 'settle' THEN kam._tick_settle(at, batch)
+				WHEN 'close' THEN kam._tick_close(at, batch)
+				WHEN 'cap_warning' THEN kam._tick_cap_warning(at, batch)
+				WHEN 'backlog' THEN kam._tick_backlog(at, batch)
+				WHEN 'stall' THEN kam._tick_stall(at, batch)
+				WHEN 'escalate' THEN kam._tick_escalate(at, batch)
+				ELSE kam._tick_items(duty, at, batch) END);
+		EXCEPTION WHEN OTHERS THEN
+			GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
+			IF state = '40001' AND current_setting('transaction_isolation') <> 'read committed' THEN
+				RAISE;
+			END IF;
+			RAISE WARNING USING ERRCODE = state, MESSAGE = format('schedules: %s: %s', duty, message);
+			report := kam._tick_sum(report, jsonb_build_object('failed', 1, 'errors',
+				jsonb_build_array(jsonb_build_object('duty', duty, 'sqlstate', state, 'message', message))));
+		END;
+	END LOOP;
+	RETURN report;
+END
+$$;
+COMMENT ON FUNCTION _tick_duties(text[], timestamptz, integer) IS 'Does these duties in this order and adds up their reports.';
+
+CREATE FUNCTION _tick_scan(at timestamptz, batch integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	report jsonb;
+	part record;
+BEGIN
+	-- One scan at a time: two would wait for each other's flags.
+	PERFORM FROM kam.coordinator_state FOR NO KEY UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN '{"scan": "another one is under way"}';
+	END IF;
+	-- Closing comes first: what is gone is neither escalated nor in the way of a new flag.
+	report := kam._tick_duties('{close,cap_warning,backlog,stall,escalate}', at, batch);
+	DELETE FROM kam._tick_failure f
+	 WHERE f.retry_at <= at AND f.failed_at < at - CASE f.duty WHEN 'settle' THEN interval '168:00:00' ELSE interval '1 hour' END;
+	-- Only what happened.
+	FOR part IN SELECT * FROM jsonb_each(report) p WHERE jsonb_typeof(p.value) = 'object' LOOP
+		report := report || jsonb_build_object(part.key,
+			(SELECT coalesce(jsonb_object_agg(k.key, k.value) FILTER (WHERE k.value <> '0'), '{}') FROM jsonb_each(part.value) k));
+	END LOOP;
+	RETURN report;
+END
+$$;
+COMMENT ON FUNCTION _tick_scan(timestamptz, integer) IS 'The flags: closes, opens, escalates.';
+
+-- Every statement has its index, and sorts only what it found by that: no plan made while a table was small may stay when it has grown.  (What must be
+-- scanned all the same looks so dear then that it would be compiled.)
+CREATE FUNCTION _tick(at timestamptz, items integer, flags integer) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	SET enable_seqscan = off
+	SET enable_sort = on
+	SET jit = off
+	AS $$
+DECLARE
+	report jsonb := '{"released": 0, "moved": 0, "blocked": 0, "expired": 0, "settled": 0, "ended": 0, "resolved": 0, "failed": 0, "skipped": 0,
+		"opened": {}, "escalated": {}, "closed": {}, "more": false, "errors": []}';
+BEGIN
+	IF items > 0 THEN
+		-- What is over must not be released any more: expire and end come before release.
+		report := kam._tick_sum(report, kam._tick_duties('{rejudge,settle,expire,end,release,conflict}', at, items));
+	END IF;
+	IF flags > 0 THEN
+		report := kam._tick_sum(report, kam._tick_scan(at, flags));
+	END IF;
+	RETURN report;
+END
+$$;
+COMMENT ON FUNCTION _tick(timestamptz, integer, integer) IS 'One turn of the schedules: what kam_tick() and the worker call. items: how many of each duty on leads; flags: how many of each kind are opened or escalated; 0 leaves that half out.';
+
+CREATE FUNCTION _tick_next() RETURNS timestamptz
+	LANGUAGE sql STABLE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT least(
+			(SELECT q.release_at FROM kam.CadenceQueue q
+			  WHERE q.home = kam._home() AND q.state = 'waiting' AND q.release_at IS NOT NULL ORDER BY q.release_at LIMIT 1),
+			(SELECT q.expires_at FROM kam.CadenceQueue q
+			  WHERE q.home = kam._home() AND q.state = 'waiting' ORDER BY q.expires_at LIMIT 1),
+			(SELECT c.active_until FROM kam.Cadence c
+			  WHERE c.home = kam._home() AND c.state <> 'finished' AND c.active_until IS NOT NULL ORDER BY c.active_until LIMIT 1),
+			(SELECT s.created_at FROM kam.Suppression s
+			  WHERE s.home = kam._home() AND s.settled_at IS NULL ORDER BY s.created_at LIMIT 1));
+	END;
+COMMENT ON FUNCTION _tick_next() IS 'When the next item of the schedules is due (kam''s clock), flags apart; NULL for none.';
+
+CREATE FUNCTION kam_tick(as_of timestamptz DEFAULT NULL, batch integer DEFAULT 1000) RETURNS jsonb
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	report jsonb;
+BEGIN
+	IF batch IS NULL OR batch < 1 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('batch must be at least 1: %s', coalesce(batch::text, 'NULL')),
+			HINT = 'It is how many items of each duty are done at most.';
+	END IF;
+	IF NOT isfinite(as_of) THEN
+		RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow', MESSAGE = format('as_of must be a moment: %s', as_of);
+	END IF;
+	IF current_setting('kam.paused')::boolean THEN
+		RETURN jsonb_build_object('paused', true, 'more', false);
+	END IF;
+	IF as_of IS NULL THEN
+		RETURN kam._tick(kam._now(), batch, batch);
+	END IF;
+	PERFORM kam._set_clock(as_of);
+	BEGIN
+		report := kam._tick(as_of, batch, batch);
+	EXCEPTION WHEN OTHERS OR query_canceled OR assert_failure THEN
+		-- Whoever catches this goes on in the same transaction, by the real clock.
+		PERFORM kam._set_clock(NULL);
+		RAISE;
+	END;
+	PERFORM kam._set_clock(NULL);
+	RETURN report;
+END
+$$;
+COMMENT ON FUNCTION kam_tick(timestamptz, integer) IS 'Does what is due: judges held requests again after a change of the cap, ends what runs for suppressed addresses, expires and releases what waits (through all gates), finishes enrolments whose time is over, settles conflicts, opens, escalates and closes flags. At most "batch" items of each duty; "more" tells to call again. What somebody else holds locked is skipped. One item''s failure is a WARNING, an entry of "errors", and costs that item five minutes. as_of takes the place of the clock, for gates and stamps too. The worker does the same while kam.schedules is on; while kam.paused is on nothing happens. Returns counts: released, moved (judged again and refused for now), blocked, expired, settled, ended, resolved, failed, skipped, and per kind of flag opened, escalated, closed. Batch below 1 raises 22023, an infinite as_of 22008. Example: SELECT kam.kam_tick(''2026-03-10 09:00+01'');';
+
+CREATE FUNCTION _tick_health() RETURNS TABLE (item text, state text, detail text, hint text)
+	LANGUAGE plpgsql VOLATILE ROWS 5
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	present CONSTANT timestamptz := kam._now();
+	-- What the schedules leave for a minute is on its way; what they leave longer they do not do.
+	late CONSTANT timestamptz := present - interval '1 min';
+	stuck record;
+BEGIN
+	IF NOT current_setting('kam.schedules')::boolean THEN
+		RETURN QUERY VALUES ('schedules', 'warning', 'kam.schedules is off: holds are not released, waits do not run again, flags are not raised',
+			'ALTER SYSTEM SET kam.schedules = on, then reload; or call kam.kam_tick() yourself.');
+	END IF;
+
+	-- Counted up to a thousand: more tells no more.
+	SELECT count(*) AS n, min(q.release_at) AS since INTO stuck
+	  FROM (SELECT q.release_at FROM kam.CadenceQueue q
+	         WHERE q.home = kam._home() AND q.state = 'waiting' AND q.release_at <= late ORDER BY q.release_at LIMIT 1000) q;
+	RETURN QUERY SELECT 'holds', CASE WHEN stuck.n > 0 THEN 'warning' ELSE 'ok' END,
+		CASE WHEN stuck.n > 0 THEN format('%s%s due requests are not released, the oldest since %s', CASE WHEN stuck.n = 1000 THEN 'at least ' ELSE '' END, stuck.n, stuck.since)
+		     ELSE 'none overdue' END,
+		CASE WHEN stuck.n > 0 THEN 'Is a worker running, are kam.schedules on and kam.paused off? SELECT kam.kam_tick() does it by hand.' END;
+
+	SELECT count(*) AS n INTO stuck FROM kam.CadenceQueue q WHERE q.state = 'waiting' AND q.home <> kam._home();
+	IF stuck.n > 0 THEN
+		RETURN QUERY VALUES ('parked holds', 'warning', format('%s waiting requests came with a restore or a copy', stuck.n), 'SELECT kam.kam_resume() lets them go on.');
+	END IF;
+
+	SELECT count(*) AS n, min(s.created_at) AS since INTO stuck
+	  FROM (SELECT s.created_at FROM kam.Suppression s
+	         WHERE s.home = kam._home() AND s.settled_at IS NULL AND s.created_at <= late ORDER BY s.created_at LIMIT 1000) s;
+	IF stuck.n > 0 THEN
+		RETURN QUERY VALUES ('suppressions', 'warning',
+			format('sequences and holds of %s suppressed addresses are not ended yet, the oldest since %s', stuck.n, stuck.since),
+			'New touches are blocked all the same. SELECT kam.kam_tick() does it by hand.');
+	END IF;
+
+	SELECT count(*) AS n, (array_agg(f.error ORDER BY f.failed_at DESC))[1] AS latest INTO stuck
+	  FROM kam._tick_failure f WHERE f.sqlstate <> '55P03';
+	IF stuck.n > 0 THEN
+		RETURN QUERY VALUES ('schedule failures', 'warning', format('%s items of the schedules failed, the latest: %s', stuck.n, stuck.latest),
+			'SELECT * FROM kam._tick_failure; each is tried again at retry_at.');
+	END IF;
+
+	RETURN QUERY SELECT 'flags', 'ok', coalesce(string_agg(format('%s %s', k.n, k.kind), ', ' ORDER BY k.n DESC, k.kind) || ' open', 'none open'),
+		CASE WHEN count(*) > 0 THEN 'SELECT * FROM kam.CadenceFlag WHERE closed_at IS NULL;' END
+	  FROM (SELECT f.kind, count(*) AS n FROM kam.CadenceFlag f WHERE f.closed_at IS NULL AND f.home = kam._home() GROUP BY f.kind) k;
+END
+$$;
+COMMENT ON FUNCTION _tick_health() IS 'What kam_health() says of the schedules.';
+
+-- Something new may be due sooner than the worker thought.
+CREATE TRIGGER queue_wake AFTER INSERT OR UPDATE OF release_at ON CadenceQueue FOR EACH STATEMENT EXECUTE FUNCTION _wake();
+CREATE TRIGGER suppression_wake AFTER INSERT OR UPDATE OF settled_at ON Suppression FOR EACH STATEMENT EXECUTE FUNCTION _wake();
+
+INSERT INTO coordinator_state (touch_cap, touch_window) VALUES (_touch_cap(), _touch_window());
 
 -- Looking at runs: how far, why so, what is wrong.
 
@@ -843,6 +4299,9 @@ DECLARE
 	calls jsonb;
 	evidence jsonb;
 	judged_from timestamptz;
+	person text;
+	present jsonb;
+	verdicts record;
 BEGIN
 	SELECT r.* INTO run FROM kam.request r WHERE r.session_id = kam_explain.session_id;
 	IF NOT FOUND THEN
@@ -850,7 +4309,11 @@ BEGIN
 	END IF;
 	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = run.session_id;
 	judged_from := coalesce(run.as_of, kam._now());
-	basis := kam._basis(run.contact, judged_from);
+	basis := kam._basis(run.contact, judged_from, saved.decision);
+	person := kam._lead_of(run.contact, run.lead_id);
+	SELECT CASE WHEN c.status IS NULL THEN '{"status": "clear"}' ELSE jsonb_strip_nulls(to_jsonb(c)) END INTO present
+	  FROM kam._contact_compliance(run.contact, run.lead_id) c;
+	SELECT v.* INTO verdicts FROM kam._gate_verdicts(run.session_id, person) v;
 
 	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
 	           'call_no', c.call_no, 'agent', c.agent, 'iteration', c.iteration, 'attempt', c.attempt, 'provider', c.provider,
@@ -890,7 +4353,10 @@ BEGIN
 			'repairs', coalesce(saved.guard -> 'repairs', '[]'),
 			'replaced', coalesce(saved.guard -> 'replaced', 'false'),
 			'wave1_forced', coalesce(saved.guard -> 'forced', 'false')),
+		'compliance', coalesce(saved.guard -> 'compliance', present) || jsonb_build_object('now', present),
 		'decision', saved.decision,
+		'gate', verdicts.events,
+		'gate_now', verdicts.now,
 		'validation', CASE WHEN saved.type_of_validation IS NOT NULL THEN jsonb_build_object(
 			'type_of_validation', saved.type_of_validation, 'user_slack_message', saved.user_slack_message,
 			'edited_message', saved.edited_message, 'validated_by', saved.validated_by, 'validated_at', saved.validated_at) END,
@@ -902,7 +4368,7 @@ BEGIN
 			FROM kam.notification n WHERE n.session_id = run.session_id), '[]'));
 END
 $$;
-COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, every call with its output, the verdict on every claim (evidence), findings of the guard, what it changed (overrides), the decision, its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
+COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, every call with its output, the verdict on every claim (evidence), findings of the guard, what it changed (overrides), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
 
 CREATE FUNCTION kam_health() RETURNS TABLE (item text, state text, detail text, hint text)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER ROWS 10
@@ -962,6 +4428,8 @@ BEGIN
 		RETURN QUERY VALUES ('notifications', 'warning', format('%s could not be delivered: %s', stuck.n, stuck.latest), 'Set status to pending to try again.');
 	END IF;
 
+	RETURN QUERY SELECT h.* FROM kam._tick_health() h;
+
 	SELECT count(*) AS n, string_agg(a.agent, ', ' ORDER BY a.agent) AS latest INTO stuck
 	  FROM kam.agent a
 	 WHERE NOT EXISTS (SELECT FROM kam.prompt p WHERE p.agent = a.agent AND p.version = a.prompt_version);
@@ -971,6 +4439,222 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION kam_health() IS 'What is well and what is not: one row per item with state ok, warning or error, what was found, and what to do. Example: SELECT * FROM kam.kam_health() WHERE state <> ''ok'';';
+
+-- The Coordinator for people to look at.
+
+CREATE VIEW suppression_audit AS
+SELECT e.lead_id,
+       e.event_id,
+       e.event_at,
+       e.event_type,
+       e.requested_event_type,
+       e.coordinator_action,
+       CASE e.suppressed_reason
+           WHEN 'compliance_block' THEN 1
+           WHEN 'abm_active_suppression' THEN 2
+           WHEN 'touch_cap_exceeded' THEN 3
+           WHEN 'conflict_resolved_queued' THEN 4
+           WHEN 'routing_error' THEN 4
+           WHEN 'illegal_transition' THEN 5
+       END::smallint AS gate,
+       e.suppressed_reason,
+       e.resolution,
+       e.compliance_status,
+       e.touch_cap_at_event AS touch_count,
+       e.originating_agent,
+       e.sequence_id,
+       e.sequence_type,
+       e.enrolment_no,
+       e.step,
+       e.channel,
+       e.play_id,
+       e.originating_proposal_id,
+       e.parent_event_id,
+       CASE WHEN e.coordinator_action = 'blocked' THEN 'refused'
+            WHEN e.event_type IN ('cancelled', 'expired') THEN 'given up'
+            ELSE coalesce(q.state, 'waiting') END AS outcome,
+       CASE WHEN q.state = 'cancelled' THEN q.end_reason END AS outcome_reason,
+       coalesce(q.ended_at, CASE WHEN e.coordinator_action NOT IN ('held', 'queued') THEN e.event_at END) AS outcome_at,
+       CASE WHEN q.state = 'released' THEN (
+           SELECT r.event_id FROM CadenceEventLog r
+            WHERE r.lead_id = e.lead_id AND r.parent_event_id = e.event_id AND r.coordinator_action = 'executed') END AS released_event_id,
+       CASE WHEN q.state = 'waiting' THEN q.release_at END AS next_allowed_at
+  FROM CadenceEventLog e
+  LEFT JOIN CadenceQueue q ON q.lead_id = e.lead_id AND q.event_id = e.event_id
+ WHERE e.coordinator_action IN ('blocked', 'held', 'queued') OR e.event_type IN ('cancelled', 'expired');
+COMMENT ON VIEW suppression_audit IS 'Every request that was not let through at once, and every hold that was given up: who asked, which gate refused and why, and what became of it. Example: SELECT * FROM kam.suppression_audit WHERE lead_id = ''lead-1'' ORDER BY event_id DESC;';
+COMMENT ON COLUMN suppression_audit.lead_id IS 'The lead.';
+COMMENT ON COLUMN suppression_audit.event_id IS 'The row of CadenceEventLog.';
+COMMENT ON COLUMN suppression_audit.event_at IS 'When it was decided.';
+COMMENT ON COLUMN suppression_audit.event_type IS 'suppressed, held, deferred, rejected; cancelled and expired end a hold.';
+COMMENT ON COLUMN suppression_audit.requested_event_type IS 'What was asked.';
+COMMENT ON COLUMN suppression_audit.coordinator_action IS 'blocked, held, queued; recorded for the end of a hold.';
+COMMENT ON COLUMN suppression_audit.gate IS '1 compliance, 2 ABM, 3 touch cap, 4 conflict, 5 transition; NULL for the end of a hold.';
+COMMENT ON COLUMN suppression_audit.suppressed_reason IS 'As in CadenceEventLog.';
+COMMENT ON COLUMN suppression_audit.resolution IS 'The row of the conflict matrix, what was illegal, or why the hold ended.';
+COMMENT ON COLUMN suppression_audit.compliance_status IS 'clear, unsubscribed, opted_out, suppressed.';
+COMMENT ON COLUMN suppression_audit.touch_count IS 'Counted touches within the window before it.';
+COMMENT ON COLUMN suppression_audit.originating_agent IS 'Who asked.';
+COMMENT ON COLUMN suppression_audit.sequence_id IS 'The sequence.';
+COMMENT ON COLUMN suppression_audit.sequence_type IS 'Its type.';
+COMMENT ON COLUMN suppression_audit.enrolment_no IS 'The enrolment.';
+COMMENT ON COLUMN suppression_audit.step IS 'The step.';
+COMMENT ON COLUMN suppression_audit.channel IS 'The channel.';
+COMMENT ON COLUMN suppression_audit.play_id IS 'The play.';
+COMMENT ON COLUMN suppression_audit.originating_proposal_id IS 'The proposal the play derives from.';
+COMMENT ON COLUMN suppression_audit.parent_event_id IS 'The request that this is a release, expiry or cancellation of.';
+COMMENT ON COLUMN suppression_audit.outcome IS 'refused (for good), waiting, released (executed since), cancelled, expired; given up for the rows that say so.';
+COMMENT ON COLUMN suppression_audit.outcome_reason IS 'Why it was cancelled.';
+COMMENT ON COLUMN suppression_audit.outcome_at IS 'When that was settled; NULL while it waits.';
+COMMENT ON COLUMN suppression_audit.released_event_id IS 'The executed row.';
+COMMENT ON COLUMN suppression_audit.next_allowed_at IS 'While it waits: not before this; NULL until another sequence ends.';
+
+CREATE VIEW touch_headroom AS
+SELECT l.lead_id,
+       l.account_id,
+       l.owner_id,
+       t.counted AS touch_count,
+       s.cap AS touch_cap,
+       CASE WHEN s.cap >= 0 THEN greatest(s.cap - t.counted, 0) END AS remaining,
+       CASE WHEN s.cap > 0 AND t.counted >= s.cap THEN t.stamps[s.cap] + s.span END AS next_slot_at,
+       t.stamps[1] AS last_touch_at
+  FROM Leads l
+ CROSS JOIN (SELECT kam._touch_cap() AS cap, kam._touch_window() AS span, kam._now() AS now) s
+ CROSS JOIN LATERAL (
+       SELECT count(*)::integer AS counted, array_agg(e.touch_at ORDER BY e.touch_at DESC) AS stamps
+         FROM CadenceEventLog e
+        WHERE e.lead_id = ANY (kam._lead_ids(l.lead_id)) AND e.counted AND e.touch_no IS NOT NULL AND e.touch_at > s.now - s.span) t
+ WHERE NOT EXISTS (SELECT FROM lead_alias a WHERE a.lead_id = l.lead_id);
+COMMENT ON VIEW touch_headroom IS 'Per lead: how many touches count now, how many are left under the cap. One lead is quick; all leads read the log lead by lead. Example: SELECT remaining, next_slot_at FROM kam.touch_headroom WHERE lead_id = ''lead-1'';';
+COMMENT ON COLUMN touch_headroom.lead_id IS 'The lead; a merged one counts with the lead that stands for it.';
+COMMENT ON COLUMN touch_headroom.account_id IS 'Its account.';
+COMMENT ON COLUMN touch_headroom.owner_id IS 'Its rep.';
+COMMENT ON COLUMN touch_headroom.touch_count IS 'Counted touches within kam.touch_window.';
+COMMENT ON COLUMN touch_headroom.touch_cap IS 'kam.touch_cap; -1 is none.';
+COMMENT ON COLUMN touch_headroom.remaining IS 'Touches that the cap still allows now; NULL without a cap.';
+COMMENT ON COLUMN touch_headroom.next_slot_at IS 'When the next becomes free; NULL when one is free now, or with a cap of 0 none ever.';
+COMMENT ON COLUMN touch_headroom.last_touch_at IS 'The latest of those counted.';
+
+CREATE VIEW held_queue AS
+SELECT q.lead_id,
+       q.event_id,
+       q.kind,
+       q.reason,
+       row_number() OVER (PARTITION BY q.lead_id, q.kind ORDER BY q.priority DESC, q.event_id)::integer AS position,
+       q.priority,
+       q.release_at AS next_allowed_at,
+       q.rounds,
+       q.queued_at,
+       q.expires_at,
+       CASE WHEN e.event_type = 'out_of_office' THEN 'resume' ELSE e.requested_event_type END AS requested_event_type,
+       q.sequence_id,
+       e.sequence_type,
+       e.family,
+       e.step,
+       e.channel,
+       e.originating_agent,
+       e.play_id,
+       e.originating_proposal_id,
+       q.home <> kam._home() AS parked
+  FROM CadenceQueue q
+  JOIN CadenceEventLog e ON e.lead_id = q.lead_id AND e.event_id = q.event_id
+ WHERE q.state = 'waiting';
+COMMENT ON VIEW held_queue IS 'Requests that wait, in the order of their release per lead: held by the touch cap or deferred by a conflict or an absence. Give one up with kam_cancel_held(lead_id, event_id). Example: SELECT reason, position, next_allowed_at FROM kam.held_queue WHERE lead_id = ''lead-1'' ORDER BY position;';
+COMMENT ON COLUMN held_queue.lead_id IS 'The lead.';
+COMMENT ON COLUMN held_queue.event_id IS 'The request in CadenceEventLog.';
+COMMENT ON COLUMN held_queue.kind IS 'held (a touch, by the cap), deferred (an activation or resume).';
+COMMENT ON COLUMN held_queue.reason IS 'touch_cap_exceeded, the row of the conflict matrix, out_of_office.';
+COMMENT ON COLUMN held_queue.position IS 'Place among the lead''s of this kind, from 1: higher priority first, then who came first.';
+COMMENT ON COLUMN held_queue.priority IS 'Higher goes first.';
+COMMENT ON COLUMN held_queue.next_allowed_at IS 'Looked at again then; NULL until the sequence that it waits for has ended.';
+COMMENT ON COLUMN held_queue.rounds IS 'Releases that were refused.';
+COMMENT ON COLUMN held_queue.queued_at IS 'Since when.';
+COMMENT ON COLUMN held_queue.expires_at IS 'Given up then.';
+COMMENT ON COLUMN held_queue.requested_event_type IS 'What was asked.';
+COMMENT ON COLUMN held_queue.sequence_id IS 'The sequence.';
+COMMENT ON COLUMN held_queue.sequence_type IS 'Its type.';
+COMMENT ON COLUMN held_queue.family IS 'The type''s family.';
+COMMENT ON COLUMN held_queue.step IS 'The step.';
+COMMENT ON COLUMN held_queue.channel IS 'The channel.';
+COMMENT ON COLUMN held_queue.originating_agent IS 'Who asked.';
+COMMENT ON COLUMN held_queue.play_id IS 'The play.';
+COMMENT ON COLUMN held_queue.originating_proposal_id IS 'The proposal the play derives from.';
+COMMENT ON COLUMN held_queue.parked IS 'Came with a restore or a copy: waits for kam_resume() besides.';
+
+CREATE VIEW cadence_intelligence AS
+-- An answer ends an enrolment, or comes after its end and names the sequence.
+WITH answer AS (
+	SELECT c.sequence_type, c.sequence_id, c.play_id, c.originating_proposal_id, c.lead_id, c.enrolment_no,
+	       CASE c.end_reason WHEN 'replied' THEN 'reply' ELSE 'meeting_booked' END AS what
+	  FROM Cadence c
+	 WHERE c.end_reason IN ('replied', 'meeting_booked')
+	UNION
+	SELECT c.sequence_type, c.sequence_id, c.play_id, c.originating_proposal_id, c.lead_id, c.enrolment_no, e.event_type
+	  FROM CadenceEventLog e
+	 CROSS JOIN LATERAL (SELECT k.* FROM Cadence k
+	                      WHERE k.lead_id = e.lead_id AND k.sequence_id = e.sequence_id AND k.created_at <= e.event_at
+	                      ORDER BY k.enrolment_no DESC LIMIT 1) c
+	 WHERE e.event_type IN ('reply', 'meeting_booked') AND e.sequence_id IS NOT NULL),
+observed AS (
+	SELECT c.sequence_type, c.sequence_id, c.play_id, c.originating_proposal_id, w.what
+	  FROM Cadence c
+	 CROSS JOIN LATERAL (VALUES ('enrolment'), (c.state), ('ended ' || c.end_reason),
+	                            (CASE WHEN c.activated_at IS NOT NULL THEN 'activated' END)) w (what)
+	UNION ALL
+	SELECT e.sequence_type, e.sequence_id, e.play_id, e.originating_proposal_id, w.what
+	  FROM CadenceEventLog e
+	 CROSS JOIN LATERAL (VALUES (CASE WHEN e.event_type = 'touch' THEN 'touch' END), (nullif(e.coordinator_action, 'queued')),
+	                            (CASE WHEN e.coordinator_action = 'queued' THEN 'deferred' END), ('suppressed ' || e.suppressed_reason)) w (what)
+	 WHERE e.coordinator_action <> 'recorded'
+	UNION ALL
+	SELECT a.sequence_type, a.sequence_id, a.play_id, a.originating_proposal_id, a.what FROM answer a
+	UNION ALL
+	SELECT a.sequence_type, a.sequence_id, a.play_id, a.originating_proposal_id, 'answered'
+	  FROM (SELECT DISTINCT sequence_type, sequence_id, play_id, originating_proposal_id, lead_id, enrolment_no FROM answer) a),
+counted AS (
+	SELECT o.sequence_type, o.sequence_id, o.play_id, o.originating_proposal_id, o.what, count(*) AS n
+	  FROM observed o
+	 WHERE o.what IS NOT NULL
+	 GROUP BY 1, 2, 3, 4, 5)
+SELECT c.sequence_type,
+       c.sequence_id,
+       c.play_id,
+       c.originating_proposal_id,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'enrolment'), 0)::bigint AS enrolments,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'active'), 0)::bigint AS active,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'paused'), 0)::bigint AS paused,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'queued'), 0)::bigint AS queued,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'finished'), 0)::bigint AS finished,
+       coalesce(jsonb_object_agg(substr(c.what, 7), c.n) FILTER (WHERE c.what LIKE 'ended %'), '{}') AS finished_by,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'touch'), 0)::bigint AS touches,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'held'), 0)::bigint AS held,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'deferred'), 0)::bigint AS deferred,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'blocked'), 0)::bigint AS blocked,
+       coalesce(jsonb_object_agg(substr(c.what, 12), c.n) FILTER (WHERE c.what LIKE 'suppressed %'), '{}') AS suppressed_by,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'reply'), 0)::bigint AS replies,
+       coalesce(sum(c.n) FILTER (WHERE c.what = 'meeting_booked'), 0)::bigint AS meetings,
+       round(coalesce(sum(c.n) FILTER (WHERE c.what = 'answered'), 0) / nullif(sum(c.n) FILTER (WHERE c.what = 'activated'), 0), 4) AS reply_rate
+  FROM counted c
+ GROUP BY 1, 2, 3, 4;
+COMMENT ON VIEW cadence_intelligence IS 'How sequences fare, per type, sequence, play and proposal. Reads all of the log. Example: SELECT sequence_type, sum(touches), sum(replies) FROM kam.cadence_intelligence GROUP BY 1;';
+COMMENT ON COLUMN cadence_intelligence.sequence_type IS 'Type of the sequence.';
+COMMENT ON COLUMN cadence_intelligence.sequence_id IS 'The sequence; NULL for touches that belong to none.';
+COMMENT ON COLUMN cadence_intelligence.play_id IS 'The play.';
+COMMENT ON COLUMN cadence_intelligence.originating_proposal_id IS 'The proposal the play derives from; NULL when no brain had part in it.';
+COMMENT ON COLUMN cadence_intelligence.enrolments IS 'Rows of Cadence.';
+COMMENT ON COLUMN cadence_intelligence.active IS 'Of these, active.';
+COMMENT ON COLUMN cadence_intelligence.paused IS 'Of these, paused.';
+COMMENT ON COLUMN cadence_intelligence.queued IS 'Of these, never active yet.';
+COMMENT ON COLUMN cadence_intelligence.finished IS 'Of these, finished.';
+COMMENT ON COLUMN cadence_intelligence.finished_by IS 'The finished ones by end_reason: {"replied": 2, "completed": 1}.';
+COMMENT ON COLUMN cadence_intelligence.touches IS 'Touches executed.';
+COMMENT ON COLUMN cadence_intelligence.held IS 'Touches held by the cap.';
+COMMENT ON COLUMN cadence_intelligence.deferred IS 'Activations and resumes that a conflict deferred.';
+COMMENT ON COLUMN cadence_intelligence.blocked IS 'Requests refused.';
+COMMENT ON COLUMN cadence_intelligence.suppressed_by IS 'Requests not let through at once by suppressed_reason.';
+COMMENT ON COLUMN cadence_intelligence.replies IS 'Enrolments that got a reply.';
+COMMENT ON COLUMN cadence_intelligence.meetings IS 'Enrolments that led to a meeting.';
+COMMENT ON COLUMN cadence_intelligence.reply_rate IS 'Enrolments with a reply or a meeting per enrolment that was ever active; NULL when none was.';
 
 -- Seed rows: kam answers for itself until somebody names another provider.
 
@@ -989,6 +4673,33 @@ INSERT INTO agent (agent, wave, provider, model, max_tokens, prompt_version, bui
 	('sequence_strategist', 2, 'builtin', 'builtin', 4096, 1, true),
 	('synthesis_orchestrator', 3, 'builtin', 'builtin', 8192, 1, true),
 	('decision_evaluator', 4, 'builtin', 'builtin', 2048, 1, true);
+
+-- Kinds of sequences (contract section 7).
+INSERT INTO sequence_type (sequence_type, family, builtin) VALUES
+	('outbound', 'sales', true),
+	('follow_up', 'sales', true),
+	('abm', 'sales', true),
+	('expansion', 'sales', true),
+	('renewal', 'sales', true),
+	('play', 'sales', true),
+	('nurture', 'marketing', true),
+	('newsletter', 'marketing', true),
+	('event', 'marketing', true),
+	('transactional', 'transactional', true);
+
+DO $do$
+DECLARE
+	t text;
+BEGIN
+	FOREACH t IN ARRAY '{sequence_type,type_transition}'::text[]
+	LOOP
+		EXECUTE format('CREATE TRIGGER seed_changed BEFORE UPDATE ON kam.%I FOR EACH ROW
+			WHEN (OLD.builtin AND NEW.builtin AND OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION kam._seed_changed()', t);
+		EXECUTE format('CREATE TRIGGER seed_replaced BEFORE INSERT ON kam.%I FOR EACH ROW
+			WHEN (NOT NEW.builtin) EXECUTE FUNCTION kam._seed_replaced()', t);
+	END LOOP;
+END
+$do$;
 
 -- Prompts, from prompts/.
 
@@ -2105,6 +5816,48 @@ GRANT SELECT, INSERT, UPDATE ON agent_call, final_decision, decision_evaluation,
 GRANT USAGE ON SEQUENCE notification_notification_id_seq TO kam_worker;
 GRANT EXECUTE ON FUNCTION _now(), _home() TO kam_worker;
 
+-- The schedules: an administrator by hand, the worker by itself.
+GRANT EXECUTE ON FUNCTION kam_tick(timestamptz, integer) TO kam_admin;
+GRANT SELECT ON _tick_failure TO kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION _tick(timestamptz, integer, integer), _tick_next() TO kam_worker;
+
+-- Where decisions and the Coordinator meet.
+GRANT EXECUTE ON FUNCTION _run_compliance(uuid), _suppress_decided(uuid, text), _with_touches(jsonb, text, timestamptz) TO kam_worker;
+
+-- The Coordinator.  Programs and agents that contact people ask and tell; everybody who may look may look at why.
+GRANT SELECT, INSERT ON CadenceEventLog TO kam_submit, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_request(text, text, text, text, text, text, integer, jsonb, text), kam_request_batch(jsonb),
+	kam_enrol(text, text, jsonb, text, text, text) TO kam_submit, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_cancel_held(text, bigint), kam_unsubscribe(text, text) TO kam_submit, kam_review, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_gate(text, text, text, text), kam_why(text) TO kam_submit, kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_merge_leads(text, text), kam_unmerge_leads(text) TO kam_admin;
+
+-- What the views of the Coordinator call.
+GRANT EXECUTE ON FUNCTION _now(), _home(), _touch_cap(), _touch_window(), _canonical(text), _lead_ids(text),
+	_address(text), _address_kind(text), _address_domain(text) TO kam_submit, kam_review, kam_read, kam_admin, kam_restore, kam_worker;
+GRANT SELECT ON suppression_audit, touch_headroom, held_queue, cadence_intelligence TO kam_review, kam_read, kam_admin;
+GRANT SELECT ON Accounts, Leads, Reps, holiday, sequence_type, type_transition, SendRule, Suppression, BrainAnalysisLog, SalesPlayLibrary, Cadence,
+	CadenceEventLog, CadenceQueue, prospect_state, CadenceFlag, lead_alias, lead_merge, coordinator_state, ABMPlaybook, ExpansionLog, QBRLog,
+	OpportunityBriefLog, CommBriefLog, NurtureRecommendations, Opportunities TO kam_read, kam_admin;
+
+-- What a CRM sync and people who set the rules write.  Leads' cadence columns too: the Coordinator sets them again.
+GRANT INSERT, UPDATE, DELETE ON Accounts, Leads, Reps, holiday, sequence_type, type_transition, SendRule, Cadence, BrainAnalysisLog, SalesPlayLibrary,
+	ABMPlaybook, ExpansionLog, QBRLog, OpportunityBriefLog, CommBriefLog, NurtureRecommendations, Opportunities TO kam_admin;
+GRANT UPDATE (priority, release_at, expires_at) ON CadenceQueue TO kam_admin;
+GRANT UPDATE (closed_at) ON CadenceFlag TO kam_admin;
+
+-- The log's CHECK runs as whoever inserts.
+GRANT EXECUTE ON FUNCTION _log_row_is_sound(text, text, text, text, text, boolean, bigint, timestamptz, timestamptz) TO kam_submit, kam_admin, kam_restore;
+
+-- A restore that is not a superuser's: decided rows are let in as they are.
+GRANT SELECT, INSERT ON Accounts, Leads, Reps, holiday, sequence_type, type_transition, SendRule, Suppression, BrainAnalysisLog, SalesPlayLibrary,
+	Cadence, CadenceEventLog, CadenceQueue, CadenceFlag, lead_alias, lead_merge, ABMPlaybook, ExpansionLog, QBRLog, OpportunityBriefLog,
+	CommBriefLog, NurtureRecommendations, Opportunities TO kam_restore;
+GRANT SELECT, INSERT ON request, agent_call, final_decision, workflow_run, decision_evaluation, n8n_orchestrator_synthesis, notification,
+	resource, best_practice TO kam_restore;
+-- Who answers and where texts go (provider, model, agent, prompt, endpoint) is not for them to bring along.  Numbers go on where they were.
+GRANT UPDATE ON SEQUENCE CadenceEventLog_event_id_seq, CadenceFlag_flag_id_seq, lead_merge_merge_id_seq, notification_notification_id_seq TO kam_restore;
+
 -- What a dump carries.  Seed rows come with the extension.
 SELECT pg_extension_config_dump('provider', 'WHERE NOT builtin');
 SELECT pg_extension_config_dump('model', 'WHERE NOT builtin');
@@ -2122,6 +5875,32 @@ SELECT pg_extension_config_dump('n8n_orchestrator_synthesis', '');
 SELECT pg_extension_config_dump('Suppression', '');
 SELECT pg_extension_config_dump('notification', '');
 SELECT pg_extension_config_dump('notification_notification_id_seq', '');
+-- prospect_state and coordinator_state are derived again.
+SELECT pg_extension_config_dump('sequence_type', 'WHERE NOT builtin');
+SELECT pg_extension_config_dump('type_transition', 'WHERE NOT builtin');
+SELECT pg_extension_config_dump('Accounts', '');
+SELECT pg_extension_config_dump('Leads', '');
+SELECT pg_extension_config_dump('Reps', '');
+SELECT pg_extension_config_dump('holiday', '');
+SELECT pg_extension_config_dump('SendRule', '');
+SELECT pg_extension_config_dump('BrainAnalysisLog', '');
+SELECT pg_extension_config_dump('SalesPlayLibrary', '');
+SELECT pg_extension_config_dump('Cadence', '');
+SELECT pg_extension_config_dump('CadenceEventLog', '');
+SELECT pg_extension_config_dump('CadenceEventLog_event_id_seq', '');
+SELECT pg_extension_config_dump('CadenceQueue', '');
+SELECT pg_extension_config_dump('CadenceFlag', '');
+SELECT pg_extension_config_dump('CadenceFlag_flag_id_seq', '');
+SELECT pg_extension_config_dump('lead_alias', '');
+SELECT pg_extension_config_dump('lead_merge', '');
+SELECT pg_extension_config_dump('lead_merge_merge_id_seq', '');
+SELECT pg_extension_config_dump('ABMPlaybook', '');
+SELECT pg_extension_config_dump('ExpansionLog', '');
+SELECT pg_extension_config_dump('QBRLog', '');
+SELECT pg_extension_config_dump('OpportunityBriefLog', '');
+SELECT pg_extension_config_dump('CommBriefLog', '');
+SELECT pg_extension_config_dump('NurtureRecommendations', '');
+SELECT pg_extension_config_dump('Opportunities', '');
 
 -- A worker may be waiting for the extension to appear.
 SELECT _wake_worker();

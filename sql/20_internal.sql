@@ -20,6 +20,22 @@ CREATE FUNCTION _wake_worker() RETURNS void
 	AS 'MODULE_PATHNAME', 'kam_api_wake_worker';
 COMMENT ON FUNCTION _wake_worker() IS 'Wakes the worker of this database when the transaction commits.';
 
+-- Addresses in the one spelling in which they are compared; indexes stand on these.
+CREATE FUNCTION _address(address text) RETURNS text
+	LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT
+	AS 'MODULE_PATHNAME', 'kam_api_address';
+COMMENT ON FUNCTION _address(text) IS 'An e-mail address, domain, phone number or LinkedIn profile as Suppression writes it: jane@acme.com, acme.com, +33612345678, linkedin.com/in/jane. NULL for what is none.';
+
+CREATE FUNCTION _address_kind(address text) RETURNS text
+	LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT
+	AS 'MODULE_PATHNAME', 'kam_api_address_kind';
+COMMENT ON FUNCTION _address_kind(text) IS 'email, domain, phone or linkedin; NULL for what is no address.';
+
+CREATE FUNCTION _address_domain(address text) RETURNS text
+	LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT
+	AS 'MODULE_PATHNAME', 'kam_api_address_domain';
+COMMENT ON FUNCTION _address_domain(text) IS 'The domain of an e-mail address; NULL for anything else.';
+
 -- Seed rows are not dumped, changed ones are.  A changed seed row therefore stops being one, and a restored row takes the place of the seed.
 CREATE FUNCTION _seed_changed() RETURNS trigger
 	LANGUAGE plpgsql
@@ -33,7 +49,7 @@ $$;
 COMMENT ON FUNCTION _seed_changed() IS 'Row trigger: a seed row that somebody changes is the user''s from then on, and is dumped.';
 
 CREATE FUNCTION _seed_replaced() RETURNS trigger
-	LANGUAGE plpgsql
+	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 DECLARE

@@ -37,9 +37,9 @@ CREATE TRIGGER request_wake AFTER INSERT ON request FOR EACH STATEMENT EXECUTE F
 ALTER TABLE request SET (fillfactor = 80, toast_tuple_target = 512);
 COMMENT ON TABLE request IS 'One row per run, the truth about it. kam_run writes it; an INSERT straight into it runs too.';
 COMMENT ON COLUMN request.session_id IS 'Key of the run everywhere.';
-COMMENT ON COLUMN request.contact IS 'The contact as given, every field and every digit of it.';
+COMMENT ON COLUMN request.contact IS 'The contact as given, every field and every digit of it; its activities followed by what the log knew of its lead besides (kam_run).';
 COMMENT ON COLUMN request.options IS 'Options of kam_run: idempotency_key, priority, as_of, lead_id, rerun.';
-COMMENT ON COLUMN request.lead_id IS 'CRM key of the lead; NULL when unknown.';
+COMMENT ON COLUMN request.lead_id IS 'CRM key of the lead, as given or as kam_run found it; NULL when unknown.';
 COMMENT ON COLUMN request.priority IS 'Higher runs first; among equals the older.';
 COMMENT ON COLUMN request.status IS 'queued, wave1, evaluation, wave2, synthesis, guard, saved (the decision is written), judged (done), failed, cancelled.';
 COMMENT ON COLUMN request.iteration IS 'Passes of wave 1 begun, at most 3.';
@@ -145,7 +145,7 @@ COMMENT ON COLUMN final_decision.type_of_validation IS 'approved, edited, reject
 COMMENT ON COLUMN final_decision.edited_message IS 'The message as the person rewrote it.';
 COMMENT ON COLUMN final_decision.validated_by IS 'The database role that judged.';
 COMMENT ON COLUMN final_decision.validated_at IS 'When it was judged (kam''s clock).';
-COMMENT ON COLUMN final_decision.guard IS 'What the guard did: {"findings": [...], "repairs": [...], "replaced": bool, "forced": bool}.';
+COMMENT ON COLUMN final_decision.guard IS 'What the guard did: {"findings": [...], "repairs": [...], "replaced": bool, "forced": bool, "compliance": {"status": "clear", ...}}.';
 
 CREATE TABLE workflow_run (
 	session_id		uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,
@@ -219,9 +219,8 @@ CREATE TABLE notification (
 	lead_id			text,
 	event_id		bigint,
 	payload			jsonb NOT NULL DEFAULT '{}',
-	status			text NOT NULL DEFAULT 'pending' CHECK (status IN (
-						'pending', 'sent', 'failed', 'dead', 'acknowledged', 'parked')),
-	attempts		integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+	status			notification_status NOT NULL DEFAULT 'pending',
+	attempts		tally NOT NULL DEFAULT 0,
 	next_attempt_at	timestamptz,
 	last_error		text,
 	created_at		timestamptz NOT NULL DEFAULT kam._now(),
@@ -253,19 +252,3 @@ CREATE TABLE _change (
 );
 CREATE INDEX _change_session ON _change (session_id);
 COMMENT ON TABLE _change IS 'The latest run that kam_run_on_change asked for, per table and contact: further changes join it while it is queued.';
-
-CREATE TABLE Suppression (
-	address		text PRIMARY KEY CHECK (address = lower(btrim(address)) AND address <> ''),
-	kind		text NOT NULL CHECK (kind IN ('email', 'domain')),
-	source		text NOT NULL,
-	reason		text,
-	created_at	timestamptz NOT NULL DEFAULT kam._now(),
-	created_by	text NOT NULL DEFAULT session_user
-);
-COMMENT ON TABLE Suppression IS 'Addresses that must not be written to. A decision that finds an opt-out in a contact''s own words adds the contact''s address, unless kam.auto_suppress is off.';
-COMMENT ON COLUMN Suppression.address IS 'The e-mail address or domain in lower case.';
-COMMENT ON COLUMN Suppression.kind IS 'email or domain.';
-COMMENT ON COLUMN Suppression.source IS 'Where it comes from: decision, or what wrote it.';
-COMMENT ON COLUMN Suppression.reason IS 'The words that say so.';
-COMMENT ON COLUMN Suppression.created_at IS 'Since when (kam''s clock).';
-COMMENT ON COLUMN Suppression.created_by IS 'The database role that wrote it.';

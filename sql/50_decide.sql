@@ -31,11 +31,11 @@ CREATE FUNCTION _agent(agent text, contact jsonb, inputs jsonb DEFAULT '{}', as_
 	AS 'MODULE_PATHNAME', 'kam_api_agent';
 COMMENT ON FUNCTION _agent(text, jsonb, jsonb, timestamptz) IS 'Runs one built-in agent. inputs: {"output": {agent: its output, ...}, "resources": [...], "practices": [...], "history": [...], "instruction": ..., "decision": {...}, "iteration": 1-3}, all optional; earlier outputs not given are made. Example: SELECT kam._agent(''channel_selector'', contact) FROM crm;';
 
-CREATE FUNCTION _basis(contact jsonb, as_of timestamptz) RETURNS jsonb
-	LANGUAGE c STABLE PARALLEL SAFE STRICT
+CREATE FUNCTION _basis(contact jsonb, as_of timestamptz, decision jsonb DEFAULT NULL) RETURNS jsonb
+	LANGUAGE c STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_basis';
-COMMENT ON FUNCTION _basis(jsonb, timestamptz) IS 'What a run starts from: {"facts", "plan", "score"}; NULL for a contact that cannot be read. For kam_explain.';
+COMMENT ON FUNCTION _basis(jsonb, timestamptz, jsonb) IS 'What a run starts from: {"facts", "plan", "score"}, the plan with what forbids to write, as the decision states it; NULL for a contact that cannot be read. For kam_explain.';
 
 CREATE FUNCTION _claim_verdicts(output jsonb, contact jsonb, as_of timestamptz) RETURNS jsonb
 	LANGUAGE c STABLE PARALLEL SAFE STRICT

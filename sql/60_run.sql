@@ -4,14 +4,16 @@ CREATE FUNCTION kam_run(contact jsonb, options jsonb DEFAULT '{}') RETURNS jsonb
 	LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_run';
-COMMENT ON FUNCTION kam_run(jsonb, jsonb) IS 'Asks for a decision and returns at once: {"message", "started_at", "session_id"}. Options: idempotency_key (the same key answers with the same session), priority (integer, higher first), as_of (ISO 8601), lead_id, rerun (whether a wait runs again at its time). Example: SELECT kam.kam_run(contact, ''{"priority": 5}'') FROM crm;';
+COMMENT ON FUNCTION kam_run(jsonb, jsonb) IS 'Asks for a decision and returns at once: {"message", "started_at", "session_id"}. Options: idempotency_key (the same key answers with the same session), priority (integer, higher first), as_of (ISO 8601), lead_id, rerun (whether a wait runs again at its time; by default when the lead is known). Without lead_id the lead is the one whose key is contact_info.hubspot_id, else the only one with the contact''s e-mail address. What the log has of a lead by then and its contact has not (none of that type within 60 seconds) is added to the stored contact''s activities, the latest 100: touches that did not come from kam''s own decisions, as outbound activities with metadata {subject, body, owner, event_id}, and replies, as inbound ones. A contact that has unsubscribed, opted out or is suppressed, by its addresses or its lead, gets no_action without any call to an agent; an opt-out that comes while the agents work overrules what they decided. Example: SELECT kam.kam_run(contact, ''{"priority": 5}'') FROM crm;';
 
-CREATE FUNCTION _run_state(session_id uuid, OUT status text, OUT error text, OUT sqlstate text, OUT parked boolean, OUT decision jsonb)
+CREATE FUNCTION _run_state(session_id uuid, OUT status text, OUT error text, OUT sqlstate text, OUT parked boolean, OUT decision jsonb, OUT unasked boolean)
 	RETURNS record
 	LANGUAGE sql STABLE STRICT SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	BEGIN ATOMIC
-		SELECT r.status, r.error, r.sqlstate, r.home <> kam._home(), d.decision
+		SELECT r.status, r.error, r.sqlstate, r.home <> kam._home(), d.decision,
+		       d.guard #>> '{compliance,status}' <> 'clear'
+		       AND NOT EXISTS (SELECT FROM kam.agent_call c WHERE c.session_id = r.session_id)
 		  FROM kam.request r LEFT JOIN kam.final_decision d USING (session_id)
 		 WHERE r.session_id = _run_state.session_id;
 	END;
@@ -76,22 +78,49 @@ CREATE FUNCTION kam_resume() RETURNS bigint
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 DECLARE
-	runs bigint;
-	news bigint;
+	counter record;
+	highest bigint;
+	went_on bigint;
+	total bigint := 0;
 BEGIN
+	-- Rows that replication applied passed no gate here.  First of all: from here on gates wait, holding nothing that is wanted below.
+	TRUNCATE kam.prospect_state;
+	INSERT INTO kam.prospect_state (lead_id, stale)
+	SELECT c.lead_id, true FROM kam.Cadence c WHERE c.state = 'active' AND c.family <> 'transactional' GROUP BY c.lead_id HAVING count(*) > 1;
+	-- Nor does replication carry the numbers' counters.
+	FOR counter IN
+		SELECT s.tab, s.col, pg_get_serial_sequence(s.tab, s.col) AS seq
+		  FROM (VALUES ('kam.cadenceeventlog', 'event_id'), ('kam.cadenceflag', 'flag_id'), ('kam.lead_merge', 'merge_id'),
+		               ('kam.notification', 'notification_id')) s (tab, col)
+	LOOP
+		EXECUTE format('SELECT max(%I) FROM %s WHERE %I > coalesce(pg_sequence_last_value(%L), 0)', counter.col, counter.tab, counter.col, counter.seq)
+			INTO highest;
+		PERFORM setval(counter.seq, highest) WHERE highest IS NOT NULL;
+	END LOOP;
+
+	-- Of the Coordinator: what runs and waits, open flags, suppressions that are to be settled.
+	UPDATE kam.Cadence SET home = kam._home() WHERE home <> kam._home() AND state <> 'finished';
+	UPDATE kam.CadenceQueue SET home = kam._home() WHERE home <> kam._home() AND state = 'waiting';
+	GET DIAGNOSTICS went_on = ROW_COUNT;
+	total := total + went_on;
+	UPDATE kam.Suppression SET home = kam._home() WHERE home <> kam._home() AND settled_at IS NULL;
+	UPDATE kam.CadenceFlag SET home = kam._home() WHERE home <> kam._home() AND closed_at IS NULL;
+
 	-- Waits that are to run again are parked as well; finished rows keep the mark of where they ran.
 	UPDATE kam.request SET home = kam._home(), lease_owner = NULL, lease_until = NULL
 	 WHERE home <> kam._home() AND (finished_at IS NULL OR rerun_at IS NOT NULL);
-	GET DIAGNOSTICS runs = ROW_COUNT;
+	GET DIAGNOSTICS went_on = ROW_COUNT;
+	total := total + went_on;
 	UPDATE kam.notification SET home = kam._home(), status = CASE status WHEN 'parked' THEN 'pending' ELSE status END
 	 WHERE home <> kam._home() AND status IN ('pending', 'failed', 'parked')
 	    OR status = 'parked';
-	GET DIAGNOSTICS news = ROW_COUNT;
+	GET DIAGNOSTICS went_on = ROW_COUNT;
+	total := total + went_on;
 	PERFORM kam._wake_worker();
-	RETURN runs + news;
+	RETURN total;
 END
 $$;
-COMMENT ON FUNCTION kam_resume() IS 'Lets runs and notifications go on that came with a restore or a copy of the database; returns how many. Until then they are parked, so that a copy does not do again what the original is doing. Example: SELECT kam.kam_resume();';
+COMMENT ON FUNCTION kam_resume() IS 'Makes a restored database, a copy or a replica that is written to from now on the one that goes on: runs, held requests, sequences and notifications that came with it were parked, so that it does not do again what the original is doing; what the gates know of each lead is derived again, and numbers go on after the highest that came. Returns how many runs, held requests and notifications go on. Example: SELECT kam.kam_resume();';
 
 CREATE FUNCTION kam_validate(session_id uuid, type_of_validation text, user_slack_message text DEFAULT NULL, edited_message text DEFAULT NULL)
 	RETURNS bigint
@@ -138,10 +167,10 @@ BEGIN
 	       validated_by = session_user,
 	       validated_at = kam._now()
 	 WHERE d.session_id = kam_validate.session_id;
-	RETURN NULL;
+	RETURN kam._enact_decision(kam_validate.session_id);
 END
 $$;
-COMMENT ON FUNCTION kam_validate(uuid, text, text, text) IS 'Records what a person made of a decision: approved, edited (with edited_message) or rejected. user_slack_message: the message as shown to the person, by default the decision''s. The ten latest validated decisions are examples for later messages. Example: SELECT kam.kam_validate(''b7c9...'', ''approved'');';
+COMMENT ON FUNCTION kam_validate(uuid, text, text, text) IS 'Records what a person made of a decision: approved, edited (with edited_message) or rejected. user_slack_message: the message as shown to the person, by default the decision''s. The ten latest validated decisions are examples for later messages. An approved or edited send_message or break_up of a known lead asks the Coordinator for a sequence of type outbound, with the session_id as its key, the message (edited, as edited) as first step and the sequence_plan as further ones; returns the event_id of that activation, whatever the verdict (kam_explain shows it under gate), else NULL. Judged again, it is not asked twice: an edit changes the message that has not gone out yet, a rejection stops the sequence. Unknown session P0002, unknown type or edited message missing 22023. Example: SELECT kam.kam_validate(''b7c9...'', ''approved'');';
 
 CREATE FUNCTION kam_use_provider(provider text) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

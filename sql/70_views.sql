@@ -61,6 +61,9 @@ DECLARE
 	calls jsonb;
 	evidence jsonb;
 	judged_from timestamptz;
+	person text;
+	present jsonb;
+	verdicts record;
 BEGIN
 	SELECT r.* INTO run FROM kam.request r WHERE r.session_id = kam_explain.session_id;
 	IF NOT FOUND THEN
@@ -68,7 +71,11 @@ BEGIN
 	END IF;
 	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = run.session_id;
 	judged_from := coalesce(run.as_of, kam._now());
-	basis := kam._basis(run.contact, judged_from);
+	basis := kam._basis(run.contact, judged_from, saved.decision);
+	person := kam._lead_of(run.contact, run.lead_id);
+	SELECT CASE WHEN c.status IS NULL THEN '{"status": "clear"}' ELSE jsonb_strip_nulls(to_jsonb(c)) END INTO present
+	  FROM kam._contact_compliance(run.contact, run.lead_id) c;
+	SELECT v.* INTO verdicts FROM kam._gate_verdicts(run.session_id, person) v;
 
 	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
 	           'call_no', c.call_no, 'agent', c.agent, 'iteration', c.iteration, 'attempt', c.attempt, 'provider', c.provider,
@@ -108,7 +115,10 @@ BEGIN
 			'repairs', coalesce(saved.guard -> 'repairs', '[]'),
 			'replaced', coalesce(saved.guard -> 'replaced', 'false'),
 			'wave1_forced', coalesce(saved.guard -> 'forced', 'false')),
+		'compliance', coalesce(saved.guard -> 'compliance', present) || jsonb_build_object('now', present),
 		'decision', saved.decision,
+		'gate', verdicts.events,
+		'gate_now', verdicts.now,
 		'validation', CASE WHEN saved.type_of_validation IS NOT NULL THEN jsonb_build_object(
 			'type_of_validation', saved.type_of_validation, 'user_slack_message', saved.user_slack_message,
 			'edited_message', saved.edited_message, 'validated_by', saved.validated_by, 'validated_at', saved.validated_at) END,
@@ -120,7 +130,7 @@ BEGIN
 			FROM kam.notification n WHERE n.session_id = run.session_id), '[]'));
 END
 $$;
-COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, every call with its output, the verdict on every claim (evidence), findings of the guard, what it changed (overrides), the decision, its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
+COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, every call with its output, the verdict on every claim (evidence), findings of the guard, what it changed (overrides), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
 
 CREATE FUNCTION kam_health() RETURNS TABLE (item text, state text, detail text, hint text)
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER ROWS 10
@@ -179,6 +189,8 @@ BEGIN
 	IF stuck.n > 0 THEN
 		RETURN QUERY VALUES ('notifications', 'warning', format('%s could not be delivered: %s', stuck.n, stuck.latest), 'Set status to pending to try again.');
 	END IF;
+
+	RETURN QUERY SELECT h.* FROM kam._tick_health() h;
 
 	SELECT count(*) AS n, string_agg(a.agent, ', ' ORDER BY a.agent) AS latest INTO stuck
 	  FROM kam.agent a

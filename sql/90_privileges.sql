@@ -41,6 +41,48 @@ GRANT SELECT, INSERT, UPDATE ON agent_call, final_decision, decision_evaluation,
 GRANT USAGE ON SEQUENCE notification_notification_id_seq TO kam_worker;
 GRANT EXECUTE ON FUNCTION _now(), _home() TO kam_worker;
 
+-- The schedules: an administrator by hand, the worker by itself.
+GRANT EXECUTE ON FUNCTION kam_tick(timestamptz, integer) TO kam_admin;
+GRANT SELECT ON _tick_failure TO kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION _tick(timestamptz, integer, integer), _tick_next() TO kam_worker;
+
+-- Where decisions and the Coordinator meet.
+GRANT EXECUTE ON FUNCTION _run_compliance(uuid), _suppress_decided(uuid, text), _with_touches(jsonb, text, timestamptz) TO kam_worker;
+
+-- The Coordinator.  Programs and agents that contact people ask and tell; everybody who may look may look at why.
+GRANT SELECT, INSERT ON CadenceEventLog TO kam_submit, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_request(text, text, text, text, text, text, integer, jsonb, text), kam_request_batch(jsonb),
+	kam_enrol(text, text, jsonb, text, text, text) TO kam_submit, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_cancel_held(text, bigint), kam_unsubscribe(text, text) TO kam_submit, kam_review, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_gate(text, text, text, text), kam_why(text) TO kam_submit, kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_merge_leads(text, text), kam_unmerge_leads(text) TO kam_admin;
+
+-- What the views of the Coordinator call.
+GRANT EXECUTE ON FUNCTION _now(), _home(), _touch_cap(), _touch_window(), _canonical(text), _lead_ids(text),
+	_address(text), _address_kind(text), _address_domain(text) TO kam_submit, kam_review, kam_read, kam_admin, kam_restore, kam_worker;
+GRANT SELECT ON suppression_audit, touch_headroom, held_queue, cadence_intelligence TO kam_review, kam_read, kam_admin;
+GRANT SELECT ON Accounts, Leads, Reps, holiday, sequence_type, type_transition, SendRule, Suppression, BrainAnalysisLog, SalesPlayLibrary, Cadence,
+	CadenceEventLog, CadenceQueue, prospect_state, CadenceFlag, lead_alias, lead_merge, coordinator_state, ABMPlaybook, ExpansionLog, QBRLog,
+	OpportunityBriefLog, CommBriefLog, NurtureRecommendations, Opportunities TO kam_read, kam_admin;
+
+-- What a CRM sync and people who set the rules write.  Leads' cadence columns too: the Coordinator sets them again.
+GRANT INSERT, UPDATE, DELETE ON Accounts, Leads, Reps, holiday, sequence_type, type_transition, SendRule, Cadence, BrainAnalysisLog, SalesPlayLibrary,
+	ABMPlaybook, ExpansionLog, QBRLog, OpportunityBriefLog, CommBriefLog, NurtureRecommendations, Opportunities TO kam_admin;
+GRANT UPDATE (priority, release_at, expires_at) ON CadenceQueue TO kam_admin;
+GRANT UPDATE (closed_at) ON CadenceFlag TO kam_admin;
+
+-- The log's CHECK runs as whoever inserts.
+GRANT EXECUTE ON FUNCTION _log_row_is_sound(text, text, text, text, text, boolean, bigint, timestamptz, timestamptz) TO kam_submit, kam_admin, kam_restore;
+
+-- A restore that is not a superuser's: decided rows are let in as they are.
+GRANT SELECT, INSERT ON Accounts, Leads, Reps, holiday, sequence_type, type_transition, SendRule, Suppression, BrainAnalysisLog, SalesPlayLibrary,
+	Cadence, CadenceEventLog, CadenceQueue, CadenceFlag, lead_alias, lead_merge, ABMPlaybook, ExpansionLog, QBRLog, OpportunityBriefLog,
+	CommBriefLog, NurtureRecommendations, Opportunities TO kam_restore;
+GRANT SELECT, INSERT ON request, agent_call, final_decision, workflow_run, decision_evaluation, n8n_orchestrator_synthesis, notification,
+	resource, best_practice TO kam_restore;
+-- Who answers and where texts go (provider, model, agent, prompt, endpoint) is not for them to bring along.  Numbers go on where they were.
+GRANT UPDATE ON SEQUENCE CadenceEventLog_event_id_seq, CadenceFlag_flag_id_seq, lead_merge_merge_id_seq, notification_notification_id_seq TO kam_restore;
+
 -- What a dump carries.  Seed rows come with the extension.
 SELECT pg_extension_config_dump('provider', 'WHERE NOT builtin');
 SELECT pg_extension_config_dump('model', 'WHERE NOT builtin');
@@ -58,3 +100,29 @@ SELECT pg_extension_config_dump('n8n_orchestrator_synthesis', '');
 SELECT pg_extension_config_dump('Suppression', '');
 SELECT pg_extension_config_dump('notification', '');
 SELECT pg_extension_config_dump('notification_notification_id_seq', '');
+-- prospect_state and coordinator_state are derived again.
+SELECT pg_extension_config_dump('sequence_type', 'WHERE NOT builtin');
+SELECT pg_extension_config_dump('type_transition', 'WHERE NOT builtin');
+SELECT pg_extension_config_dump('Accounts', '');
+SELECT pg_extension_config_dump('Leads', '');
+SELECT pg_extension_config_dump('Reps', '');
+SELECT pg_extension_config_dump('holiday', '');
+SELECT pg_extension_config_dump('SendRule', '');
+SELECT pg_extension_config_dump('BrainAnalysisLog', '');
+SELECT pg_extension_config_dump('SalesPlayLibrary', '');
+SELECT pg_extension_config_dump('Cadence', '');
+SELECT pg_extension_config_dump('CadenceEventLog', '');
+SELECT pg_extension_config_dump('CadenceEventLog_event_id_seq', '');
+SELECT pg_extension_config_dump('CadenceQueue', '');
+SELECT pg_extension_config_dump('CadenceFlag', '');
+SELECT pg_extension_config_dump('CadenceFlag_flag_id_seq', '');
+SELECT pg_extension_config_dump('lead_alias', '');
+SELECT pg_extension_config_dump('lead_merge', '');
+SELECT pg_extension_config_dump('lead_merge_merge_id_seq', '');
+SELECT pg_extension_config_dump('ABMPlaybook', '');
+SELECT pg_extension_config_dump('ExpansionLog', '');
+SELECT pg_extension_config_dump('QBRLog', '');
+SELECT pg_extension_config_dump('OpportunityBriefLog', '');
+SELECT pg_extension_config_dump('CommBriefLog', '');
+SELECT pg_extension_config_dump('NurtureRecommendations', '');
+SELECT pg_extension_config_dump('Opportunities', '');

@@ -35,6 +35,9 @@ int			kam_poll_interval;
 int			kam_launch_backoff;
 int			kam_max_attempts;
 int			kam_retain_runs;
+int			kam_touch_cap;
+int			kam_touch_window;
+int			kam_hold_expiry;
 
 typedef struct BoolSetting
 {
@@ -74,10 +77,10 @@ typedef struct StringSetting
 
 static const BoolSetting bool_setting[] = {
 	{"kam.schedules", "Whether the worker runs again by itself what has become due.",
-		"Off, a wait does not run again at its time; requested runs still do. Reload is enough.",
+		"Off, a wait does not run again at its time, what is held is not released and no flag is raised (kam_tick() does both); requested runs still do. Reload is enough.",
 	&kam_schedules, true, PGC_SIGHUP},
-	{"kam.paused", "The kill switch: nothing is called, decided or sent; everything is kept.",
-		"Requests queue up and are worked off when it is switched off again. Reload is enough.",
+	{"kam.paused", "The kill switch: nothing is called, decided, released or sent; everything is kept.",
+		"Runs queue up and are worked off when it is switched off again; touches are still judged as they are asked for. Reload is enough.",
 	&kam_paused, false, PGC_SIGHUP},
 	{"kam.auto_suppress", "Whether an opt-out found in a contact's words suppresses the contact's address.",
 		"Off, the decision still is no_action, but nothing is written to Suppression. Reload is enough.",
@@ -103,6 +106,15 @@ static const IntSetting int_setting[] = {
 	{"kam.retain_runs", "How long finished runs are kept, with all their rows.",
 		"0 keeps them for ever. A decision goes with its run; runs whose decision a person validated are kept.",
 	&kam_retain_runs, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+	{"kam.touch_cap", "How many touches a lead may get within kam.touch_window.",
+		"Over all channels and agents; transactional touches do not count. -1: no cap, 0: none allowed. Reload is enough; the schedules judge what is held again.",
+	&kam_touch_cap, 3, -1, 1000, PGC_SIGHUP, 0},
+	{"kam.touch_window", "How long a touch counts toward kam.touch_cap.",
+		"A rolling window, to the microsecond, independent of time zones: 168 hours are seven days also when the clocks change. Reload is enough.",
+	&kam_touch_window, 168 * 3600, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_S},
+	{"kam.hold_expiry", "How long a held or deferred request waits before it is given up.",
+		"Earlier when its sequence ends before. Reload is enough.",
+	&kam_hold_expiry, 14 * 24 * 60, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
 };
 
 static const StringSetting string_setting[] = {

@@ -306,7 +306,8 @@ join_run(const pg_uuid_t *session_id, const Change *change)
 	values[3] = Int32GetDatum(change->priority);
 	values[4] = text_or_null(change->error, &nulls[4]);
 	values[5] = text_or_null(change->sqlstate, &nulls[5]);
-	return execute("UPDATE kam.request SET contact = $2, lead_id = $3, priority = $4, error = $5, sqlstate = $6,"
+	return execute("UPDATE kam.request SET contact = kam._with_touches($2, kam._lead_of($2, $3), kam._now()),"
+				   " lead_id = kam._lead_of($2, $3), priority = $4, error = $5, sqlstate = $6,"
 				   " status = CASE WHEN $5 IS NULL THEN 'queued' ELSE 'failed' END,"
 				   " finished_at = CASE WHEN $5 IS NULL THEN NULL ELSE kam._now() END"
 				   " WHERE session_id = $1 AND status IN ('queued', 'failed') AND started_at IS NULL AND lease_until IS NULL",
@@ -329,8 +330,10 @@ make_run(const pg_uuid_t *session_id, const Change *change)
 	values[6] = IntervalPGetDatum(change->debounce);
 	nulls[6] = change->debounce != NULL ? ' ' : 'n';
 	execute("INSERT INTO kam.request (session_id, contact, lead_id, priority, error, sqlstate, status, finished_at, next_attempt_at)"
-			" VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $5 IS NULL THEN 'queued' ELSE 'failed' END,"
-			" CASE WHEN $5 IS NULL THEN NULL ELSE kam._now() END, pg_catalog.clock_timestamp() + $7)",
+			" SELECT $1, kam._with_touches($2, l.lead_id, kam._now()), l.lead_id, $4, $5, $6,"
+			" CASE WHEN $5 IS NULL THEN 'queued' ELSE 'failed' END,"
+			" CASE WHEN $5 IS NULL THEN NULL ELSE kam._now() END, pg_catalog.clock_timestamp() + $7"
+			" FROM (SELECT kam._lead_of($2, $3) AS lead_id OFFSET 0) l",
 			7, types, values, nulls);
 }
 

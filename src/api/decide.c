@@ -46,7 +46,7 @@ close_run(void *arg)
 	kam_run_close(arg);
 }
 
-/* Opens a run that closes with the current memory context; raises what core/ refuses. */
+/* Opens a run; raises what core/ refuses. */
 static KamRun *
 open_run(const KamEnv *env, const json_t *json)
 {
@@ -58,7 +58,6 @@ open_run(const KamEnv *env, const json_t *json)
 		kam_read_contact(env, NULL, &unread);
 	if (!kam_run_open(run, env->arena, env, json, NULL, &error))
 		kam_raise(&error);
-	kam_on_reset(close_run, run);
 	return run;
 }
 
@@ -69,16 +68,27 @@ kam_api_decide(PG_FUNCTION_ARGS)
 	KamLibrary	library = kam_library();
 	KamCall		call = kam_call_begin();
 	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 1));
-	KamRun	   *run = open_run(&env, kam_arg_json(fcinfo, 0));
-	Datum		result;
+	Datum		result = (Datum) 0;
 
-	run->in.resources = library.resources;
-	run->in.practices = library.practices;
-	run->in.history = library.history;
-	kam_run_builtin(run, false);
-	if (run->decision == NULL)
-		elog(ERROR, "the workflow ended without a decision");
-	result = kam_result(&call, run->decision);
+	/* nothing of the run outlives it but the result, which is no jansson value */
+	kam_json_in_arena(env.arena);
+	PG_TRY();
+	{
+		KamRun	   *run = open_run(&env, kam_arg_json(fcinfo, 0));
+
+		run->in.resources = library.resources;
+		run->in.practices = library.practices;
+		run->in.history = library.history;
+		kam_run_builtin(run, false);
+		if (run->decision == NULL)
+			elog(ERROR, "the workflow ended without a decision");
+		result = kam_result(&call, run->decision);
+	}
+	PG_FINALLY();
+	{
+		kam_json_usual();
+	}
+	PG_END_TRY();
 	kam_call_end(&call);
 	PG_RETURN_DATUM(result);
 }
@@ -93,6 +103,7 @@ kam_api_check(PG_FUNCTION_ARGS)
 	json_t	   *decision;
 	KamContact	contact;
 	KamFacts	facts = {0};
+	KamForbidden forbidden;
 	KamPlan		plan = {0};
 	KamFindings findings = {0};
 
@@ -108,7 +119,8 @@ kam_api_check(PG_FUNCTION_ARGS)
 				  });
 	kam_read_contact(&env, kam_arg_json(fcinfo, 1), &contact);
 	kam_facts_find(&env, &contact, &facts);
-	kam_plan(&env, &contact, &facts, &plan);
+	/* Silence for a contact that must not be written to keeps the tree: the decision states the reason itself. */
+	kam_plan_forbidden(&env, &contact, &facts, kam_forbidden_read(&contact, decision, &forbidden) ? &forbidden : NULL, &plan);
 	kam_check(&env, &contact, &facts, &plan, decision, NULL, &findings);
 	for (int i = 0; i < findings.count; i++)
 	{
@@ -190,6 +202,7 @@ kam_api_agent(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("inputs must be an object")));
 	run = open_run(&env, kam_arg_json(fcinfo, 1));
+	kam_on_reset(close_run, run);
 	in = run->in;
 	take_inputs(&in, inputs);
 

@@ -64,7 +64,7 @@ score_json(const KamScore *score)
 	return out;
 }
 
-/* _basis(contact, as_of) */
+/* _basis(contact, as_of, decision) */
 Datum
 kam_api_basis(PG_FUNCTION_ARGS)
 {
@@ -75,17 +75,18 @@ kam_api_basis(PG_FUNCTION_ARGS)
 	KamFacts	facts = {0};
 	KamPlan		plan = {0};
 	KamScore	score = {0};
+	KamForbidden forbidden;
 	KamError	error = {0};
 	json_t	   *out;
 	Datum		result;
 
-	if (!kam_contact_parse(&env, json, &contact, &error))
+	if (json == NULL || !kam_contact_parse(&env, json, &contact, &error))
 	{
 		kam_call_end(&call);
 		PG_RETURN_NULL();
 	}
 	kam_facts_find(&env, &contact, &facts);
-	kam_plan(&env, &contact, &facts, &plan);
+	kam_plan_forbidden(&env, &contact, &facts, kam_forbidden_read(&contact, kam_arg_json(fcinfo, 2), &forbidden) ? &forbidden : NULL, &plan);
 	kam_score(&env, &contact, &facts, &score);
 	out = kam_pg_own(kam_object());
 	kam_put(out, "facts", kam_facts_json(&env, &contact, &facts));

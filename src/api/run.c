@@ -2,7 +2,8 @@
  * api/run.c: kam_run: a checked contact becomes a queued run.
  *
  * Runs in backends.  What cannot be decided is refused here, while somebody is
- * there to hear why; the stored contact is the caller's own jsonb.
+ * there to hear why; the stored contact is the caller's own jsonb, and what the
+ * log knows besides.
  */
 #include "postgres.h"
 
@@ -150,9 +151,11 @@ put_request(const pg_uuid_t *session_id, Datum contact, Datum options, const Opt
 
 	if (insert_plan == NULL)
 	{
+		/* OFFSET 0: the lead is looked up once. */
 		SPIPlanPtr	plan = SPI_prepare("INSERT INTO kam.request (session_id, contact, options, lead_id, priority, as_of)"
-									   " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (session_id) DO NOTHING"
-									   " RETURNING created_at", 6, types);
+									   " SELECT $1, kam._with_touches($2, l.lead_id, $6), $3, l.lead_id, $5, $6"
+									   " FROM (SELECT kam._lead_of($2, $4) AS lead_id OFFSET 0) l"
+									   " ON CONFLICT (session_id) DO NOTHING RETURNING created_at", 6, types);
 
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not prepare: %s", SPI_result_code_string(SPI_result));

@@ -56,6 +56,7 @@ typedef struct RunState
 	char		sqlstate[6];
 	bool		parked;
 	Jsonb	   *decision;		/* NULL until saved */
+	bool		unasked;		/* decided without any agent: nobody may write to the contact */
 } RunState;
 
 static int
@@ -79,7 +80,7 @@ look(const pg_uuid_t *session_id, MemoryContext context, RunState *out)
 	bool		found;
 
 	memset(out, 0, sizeof(*out));
-	if (SPI_execute_with_args("SELECT s.status, s.error, s.sqlstate, s.parked, s.decision FROM kam._run_state($1) s",
+	if (SPI_execute_with_args("SELECT s.status, s.error, s.sqlstate, s.parked, s.decision, s.unasked FROM kam._run_state($1) s",
 							  1, types, values, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look a run up");
 	found = SPI_processed == 1 && SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL;
@@ -101,6 +102,7 @@ look(const pg_uuid_t *session_id, MemoryContext context, RunState *out)
 		decision = SPI_getbinval(row, desc, 5, &isnull);
 		if (!isnull)
 			out->decision = (Jsonb *) PG_DETOAST_DATUM_COPY(decision);
+		out->unasked = DatumGetBool(SPI_getbinval(row, desc, 6, &isnull)) && !isnull;
 		MemoryContextSwitchTo(old);
 	}
 	SPI_commit();
@@ -230,6 +232,9 @@ kam_api_wait(PG_FUNCTION_ARGS)
 					 errmsg("there is no run %s", name),
 					 errhint("A run is seen once the transaction that asked for it has committed.")));
 		raise_outcome(name, &state);
+		/* Stages that were passed over are not told. */
+		if (state.unasked)
+			told = Max(told, stage_of("guard"));
 		tell(&told, state.status);
 		if (strcmp(state.status, "judged") == 0)
 			break;

@@ -161,9 +161,8 @@ add_chunk(KamArena *arena, size_t size)
 	return chunk;
 }
 
-/* Like kam_alloc, without the zeroes: for buffers that are filled at once. */
-static void *
-alloc_raw(KamArena *arena, size_t size)
+void *
+kam_alloc_raw(KamArena *arena, size_t size)
 {
 	Chunk	   *chunk = arena->chunk;
 	void	   *p;
@@ -184,13 +183,13 @@ alloc_raw(KamArena *arena, size_t size)
 void *
 kam_alloc(KamArena *arena, size_t size)
 {
-	return memset(alloc_raw(arena, size ? size : 1), 0, size);
+	return memset(kam_alloc_raw(arena, size ? size : 1), 0, size);
 }
 
 char *
 kam_strndup(KamArena *arena, const char *s, size_t len)
 {
-	char	   *copy = alloc_raw(arena, len + 1);
+	char	   *copy = kam_alloc_raw(arena, len + 1);
 
 	memcpy(copy, s, len);
 	copy[len] = '\0';
@@ -218,7 +217,7 @@ kam_printf(KamArena *arena, const char *fmt,...)
 		return kam_strdup(arena, "");
 	if ((size_t) len < sizeof local)
 		return kam_strndup(arena, local, (size_t) len);
-	text = alloc_raw(arena, (size_t) len + 1);
+	text = kam_alloc_raw(arena, (size_t) len + 1);
 	va_start(args, fmt);
 	vsnprintf(text, (size_t) len + 1, fmt, args);
 	va_end(args);

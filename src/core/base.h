@@ -30,12 +30,14 @@ extern void (*kam_interrupt) (void);
 extern KamArena *kam_arena_new(void);
 extern void kam_arena_free(KamArena *arena);
 extern void *kam_alloc(KamArena *arena, size_t size);	/* zeroed, 16-byte aligned */
+extern void *kam_alloc_raw(KamArena *arena, size_t size);	/* not zeroed: for what is filled at once */
 extern char *kam_strndup(KamArena *arena, const char *s, size_t len);
 extern char *kam_strdup(KamArena *arena, const char *s);
 extern char *kam_printf(KamArena *arena, const char *fmt,...) __attribute__((format(printf, 2, 3)));
 
 #define KAM_NEW(arena, type) ((type *) kam_alloc(arena, sizeof(type)))
 #define KAM_NEW_ARRAY(arena, type, n) ((type *) kam_alloc(arena, sizeof(type) * (size_t) (n)))
+#define KAM_NEW_RAW_ARRAY(arena, type, n) ((type *) kam_alloc_raw(arena, sizeof(type) * (size_t) (n)))
 #define KAM_LENGTHOF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- errors ---------------------------------------------------------- */

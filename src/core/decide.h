@@ -41,6 +41,29 @@ typedef struct KamPlan
 
 extern void kam_plan(const KamEnv *env, const KamContact *contact, const KamFacts *facts, KamPlan *out);
 
+/*
+ * What the governing side knows and the contact's own history need not show:
+ * nobody may write to this person.
+ */
+typedef struct KamForbidden
+{
+	const char *status;			/* unsubscribed, opted_out, suppressed */
+	const char *source;			/* who said so, as in Suppression; NULL when unknown */
+	const char *about;			/* email, domain, phone, linkedin; "lead" for a flag on the lead alone */
+	KamTime		since;			/* KAM_NO_TIME when unknown */
+} KamForbidden;
+
+/* The same, with that before all rules of the tree; NULL when nothing is known. */
+extern void kam_plan_forbidden(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamForbidden *forbidden,
+							   KamPlan *out);
+/* {status, source, about, since} */
+extern json_t *kam_forbidden_json(const KamEnv *env, const KamContact *contact, const KamForbidden *forbidden);
+/*
+ * Reads it back from the final_decision's "compliance", also of a
+ * {"final_decision": ...}; false when it states none.  Strings are borrowed.
+ */
+extern bool kam_forbidden_read(const KamContact *contact, const json_t *decision, KamForbidden *out);
+
 extern const char *kam_action_name(KamAction action);
 extern const char *kam_variant_name(KamVariant variant);
 extern const char *kam_wait_type_name(KamWaitType type);

@@ -16,14 +16,7 @@ typedef enum NodeKind
 
 struct Node;
 
-/* A way into a group: where it goes on when a token is that atom. */
-typedef struct Way
-{
-	uint16_t	atom;
-	struct Node *next;
-} Way;
-
-/* A sieve over atoms: a bit may be set for several, none is missed. */
+/* A sieve over atoms or pieces: a bit may be set for several, none is missed. */
 typedef struct Sieve
 {
 	uint64_t	bits[4];
@@ -34,7 +27,8 @@ typedef struct Choice
 {
 	Sieve		sieve;
 	uint64_t	classes;		/* whole classes that are ways of their own */
-	Way		   *way;			/* sorted by atom */
+	uint16_t   *atom;			/* that open ways; sorted */
+	struct Node **next;			/* where the way goes on behind its atom */
 	int			ways;
 	struct Node **other;		/* ways that begin with no atom */
 	int			others;
@@ -48,10 +42,20 @@ typedef struct Node
 	bool		over_not,		/* gap: passes over negations */
 				over_comma;
 	uint16_t	value;			/* atom or class */
-	struct Node *next,
-			   *other;			/* split: the second way; not: what must not follow */
-	Choice	   *choice;
+	struct Node *next;
+	union
+	{
+		struct Node *other;		/* split: the second way; not: what must not follow */
+		Choice	   *choice;
+	};
 } Node;
+
+/* A node while the lexicon is built, and what becomes of it. */
+typedef struct Draft
+{
+	Node		node;
+	Node	   *packed;
+} Draft;
 
 #define MAX_CLASSES 64
 #define TABLE_SIZE 32768		/* power of two, well above the number of atoms */
@@ -63,38 +67,74 @@ typedef struct Node
 #define ANYTHING UINT64_MAX
 #define ALWAYS (UINT64_C(1) << 63)
 
-/* A rule whose element at "before" tokens from its beginning is the atom. */
+/* A piece that a pattern cannot do without, and between which tokens its words stand, counted from the anchor's. */
+typedef struct Need
+{
+	uint16_t	piece;
+	int8_t		from,
+				to;
+} Need;
+
+#define MAX_NEEDS 3
+#define ANY_PIECE 0				/* stands everywhere: for patterns with fewer needs */
+
+/* A pattern that hangs on the atom. */
 typedef struct Anchor
 {
-	uint16_t	pattern,
-				who;			/* the pattern's */
-	int16_t		min_before,
-				max_before;
-	union
-	{
-		struct Anchor *next;	/* while the lexicon is built */
-		uint64_t	follows;	/* coarse sieve of what can stand behind the atom's token */
-	};
+	uint16_t	pattern;
+	uint8_t		who,			/* the pattern's */
+				offset;			/* tokens of the piece it hangs on in front of the atom's */
+	Need		need;			/* the pattern's first */
+	uint64_t	beside;			/* coarse sieve of what can stand behind the atom's token; before it, where it has an offset */
 } Anchor;
+
+/* An anchor while the lexicon is built. */
+typedef struct Hanging
+{
+	Anchor		anchor;
+	struct Hanging *next;
+} Hanging;
+
+#define MAX_ANCHORS 256			/* of an atom */
 
 typedef struct Atom
 {
 	const char *text;
+	uint64_t	classes;
+	union
+	{
+		Hanging    *hanging;	/* while the lexicon is built */
+		Anchor	   *anchors;	/* then an array */
+	};
+	Sieve		pieces;			/* that it can be part of, of those that patterns need */
+	uint16_t	nanchors,
+				weight;			/* how often it is met: patterns hang on what is rare */
 	uint8_t		length;
 	bool		stem;
-	uint16_t	weight;			/* how often it is met: patterns hang on what is rare */
-	uint64_t	classes;
-	Anchor	   *anchors;		/* an array once built */
-	int			nanchors;
 } Atom;
 
-#define MAX_NEEDS 3
+/* An atom that a way through a piece cannot do without, and its place in the way. */
+typedef struct Hook
+{
+	uint16_t	atom,
+				before,			/* the atom in front of it, NO_ATOM when that is not one */
+				offset;			/* tokens of the piece in front of it */
+} Hook;
+
+#define NO_ATOM UINT16_MAX
+
+/* A needed piece: the hooks of its ways. */
+typedef struct Hooks
+{
+	const Hook *hook;
+	int			count;
+} Hooks;
 
 typedef struct Pattern
 {
 	const KamRule *rule;
-	Sieve		need[MAX_NEEDS];	/* of each, some atom must stand in the sentence */
-	int			needs;
+	int			min_before,		/* tokens in front of the piece it hangs on */
+				max_before;
 	unsigned	who;			/* speakers it holds for */
 	Node	   *start,
 			   *unless,			/* NULL: none */
@@ -112,17 +152,28 @@ typedef struct ClassWords
 	int			nseveral;
 } ClassWords;
 
+/* The first letters of a spelling, zeroes behind them. */
+typedef struct Head
+{
+	uint64_t	part[2];
+} Head;
+
 typedef struct Lexicon
 {
-	KamArena   *arena;
+	KamArena   *arena,
+			   *scratch;		/* what only the building needs: apart, so that the rest lies close together */
 	Atom	   *atom;
+	Head	   *head;			/* of each atom */
 	int			natoms;
 	uint16_t	table[TABLE_SIZE];	/* atom + 1 */
 	uint8_t		seen[8192];		/* a bit per hash: may be an atom */
-	uint32_t	stems[4096];	/* lengths of the stems, by the hash of their first STEM_MIN letters */
+	uint32_t	stems[4096];	/* lengths of the stems, by their first STEM_MIN letters */
 	ClassWords	class_words[MAX_CLASSES];
 	Pattern    *pattern;
+	Need		(*needs)[MAX_NEEDS];	/* of each pattern; apart from them, so that most are turned away from few cache lines */
 	int			npatterns;
+	Hooks	   *piece;			/* that patterns need; the first is ANY_PIECE */
+	int			npieces;
 	const char *fault;			/* the first bad pattern */
 	int			faults;
 	/* atoms that tokens get by their form */
@@ -136,21 +187,52 @@ typedef struct Lexicon
 #define STEM_MIN 3				/* no token is looked up by fewer letters */
 #define LONGEST_MARKED 31		/* a stem this long or longer: the last bit of its mask */
 
-static inline uint32_t
-hash_step(uint32_t h, unsigned char c)
+#define STEM_HASH UINT32_C(0x9E3779B9)	/* tells a stem from the same letters as a word */
+
+#define HEAD KAM_TOKEN_ROOM		/* bytes of a spelling that are compared as two numbers */
+
+static inline uint64_t
+eight_bytes(const char *p)
 {
-	return (h ^ c) * UINT32_C(16777619);
+	uint64_t	bytes;
+
+	memcpy(&bytes, p, sizeof bytes);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	bytes = __builtin_bswap64(bytes);
+#endif
+	return bytes;
+}
+
+/* The first of eight bytes. */
+static inline uint64_t
+first_bytes(uint64_t bytes, size_t n)
+{
+	return n >= 8 ? bytes : bytes & ((UINT64_C(1) << 8 * n) - 1);
+}
+
+/* The head of a text of which HEAD bytes can be read, whatever stands behind its length. */
+static inline Head
+head_of(const char *text, size_t length)
+{
+	return (Head) {{first_bytes(eight_bytes(text), length), length > 8 ? first_bytes(eight_bytes(text + 8), length - 8) : 0}};
+}
+
+/* The head of its first letters. */
+static inline Head
+shorter_head(Head head, size_t length)
+{
+	return (Head) {{first_bytes(head.part[0], length), length > 8 ? first_bytes(head.part[1], length - 8) : 0}};
 }
 
 /* The hash of a spelling; stems have their own. */
 static inline uint32_t
-kam_atom_hash(const char *text, size_t length, bool stem)
+hash_of(Head head, const char *text, size_t length, bool stem)
 {
-	uint32_t	h = UINT32_C(2166136261);
+	uint64_t	h = (head.part[0] ^ head.part[1] * UINT64_C(0x9E3779B97F4A7C15)) * UINT64_C(0xD6E8FEB86659FD93);
 
-	for (size_t k = 0; k < length; k++)
-		h = hash_step(h, (unsigned char) text[k]);
-	return stem ? h ^ UINT32_C(0x9E3779B9) : h;
+	for (size_t k = HEAD; k < length; k++)
+		h = (h ^ (unsigned char) text[k]) * UINT64_C(0x9E3779B97F4A7C15);
+	return (uint32_t) (h >> 32) ^ (stem ? STEM_HASH : 0);
 }
 
 static inline uint32_t
@@ -167,27 +249,31 @@ bit_of(uint32_t h)
 
 /* The atom of a spelling, or -1. */
 static inline int
-find_atom(const Lexicon *lx, uint32_t h, const char *text, size_t length, bool stem)
+find_atom(const Lexicon *lx, Head head, const char *text, size_t length, bool stem)
 {
-	uint32_t	slot,
+	uint32_t	h = hash_of(head, text, length, stem),
+				slot,
 				bit = bit_of(h);
 
 	if (!(lx->seen[bit >> 3] >> (bit & 7) & 1))
 		return -1;
 	for (slot = slot_of(h); lx->table[slot] != 0; slot = (slot + 1) & (TABLE_SIZE - 1))
 	{
-		const Atom *a = &lx->atom[lx->table[slot] - 1];
+		int			atom = lx->table[slot] - 1;
+		const Atom *a = &lx->atom[atom];
 
-		if (a->length == length && a->stem == stem && memcmp(a->text, text, length) == 0)
-			return lx->table[slot] - 1;
+		if (lx->head[atom].part[0] == head.part[0] && lx->head[atom].part[1] == head.part[1] && a->length == length && a->stem == stem &&
+			(length <= HEAD || memcmp(a->text + HEAD, text + HEAD, length - HEAD) == 0))
+			return atom;
 	}
 	return -1;
 }
 
+/* Where the stems are noted that begin like this one. */
 static inline uint32_t
-stem_slot(uint32_t h)
+stem_slot(Head head)
 {
-	return (h ^ h >> 12) & 4095;
+	return (uint32_t) (first_bytes(head.part[0], STEM_MIN) * UINT64_C(0x9E3779B97F4A7C15) >> 52);
 }
 
 static inline uint64_t
@@ -198,31 +284,25 @@ coarse_bit(uint16_t atom)
 }
 
 static inline uint32_t
-sieve_bit(uint16_t atom)
+sieve_bit(uint16_t number)
 {
-	return (uint32_t) atom * UINT32_C(40503) >> 7 & 255;
+	return (uint32_t) number * UINT32_C(40503) >> 7 & 255;
 }
 
 static inline void
-set_bit(Sieve *sieve, uint16_t atom)
+set_bit(Sieve *sieve, uint16_t number)
 {
-	uint32_t	bit = sieve_bit(atom);
+	uint32_t	bit = sieve_bit(number);
 
 	sieve->bits[bit >> 6] |= UINT64_C(1) << (bit & 63);
 }
 
 static inline bool
-has_bit(const Sieve *sieve, uint16_t atom)
+has_bit(const Sieve *sieve, uint16_t number)
 {
-	uint32_t	bit = sieve_bit(atom);
+	uint32_t	bit = sieve_bit(number);
 
 	return (sieve->bits[bit >> 6] >> (bit & 63) & 1) != 0;
-}
-
-static inline bool
-share_bit(const Sieve *a, const Sieve *b)
-{
-	return ((a->bits[0] & b->bits[0]) | (a->bits[1] & b->bits[1]) | (a->bits[2] & b->bits[2]) | (a->bits[3] & b->bits[3])) != 0;
 }
 
 /* How heavy an ordinary word weighs; what weighs more is common. */
@@ -230,6 +310,9 @@ share_bit(const Sieve *a, const Sieve *b)
 
 /* The lexicon, built at the first call. */
 extern const Lexicon *kam_lexicon(void);
+
+/* Lay the patterns' nodes close together in the order in which they are followed (lexicon_pack.c). */
+extern void kam_lexicon_pack(Lexicon *lx);
 
 /* Make the anchors arrays, and give them and the patterns their sieves (lexicon_sift.c). */
 extern void kam_lexicon_sift(Lexicon *lx);

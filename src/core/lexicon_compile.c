@@ -10,32 +10,45 @@
 
 static Lexicon *lexicon;		/* built once, never changed afterwards */
 
-/* How often an atom is met, roughly: patterns hang on what is rare.  A product's name has 1. */
-#define COMMON_WEIGHT 200
-#define COMMONEST_WEIGHT 800	/* the words that stand first in the list of common ones ... */
-#define COMMONEST 75			/* ... in so many bytes */
-#define NUMBER_WEIGHT 800
-#define CAPITAL_WEIGHT 3000
+/* How often an atom is met in a hundred thousand words, roughly: patterns hang on what is rare.  A product's name has 1. */
+#define NUMBER_WEIGHT 6300
+#define CAPITAL_WEIGHT 15000
 
 /* ---- atoms ----------------------------------------------------------- */
+
+#define LONGEST_ATOM 60
+
+/* Notes why there is none; something must stand in its place. */
+static int
+no_atom(Lexicon *lx, const char *why, const char *text, size_t length)
+{
+	if (!lx->fault)
+		lx->fault = kam_printf(lx->arena, "%s: %.*s", why, (int) length, text);
+	return 0;
+}
 
 static int
 make_atom(Lexicon *lx, const char *text, size_t length, bool stem)
 {
-	uint32_t	h = kam_atom_hash(text, length, stem),
+	char		spelling[LONGEST_ATOM + 1 + KAM_TOKEN_ROOM] = {0};
+	Head		head;
+	uint32_t	h,
 				slot;
-	int			found = find_atom(lx, h, text, length, stem);
+	int			found;
 
+	if (length == 0 || length > LONGEST_ATOM)
+		return no_atom(lx, "a word that is empty or too long", text, length);
+	memcpy(spelling, text, length);
+	head = head_of(spelling, length);
+	found = find_atom(lx, head, spelling, length, stem);
 	if (found >= 0)
 		return found;
-	if (lx->natoms == MAX_ATOMS || length == 0 || length > 60)
-	{
-		if (!lx->fault)
-			lx->fault = kam_printf(lx->arena, "too many words, or one that is empty or too long: %.*s", (int) length, text);
-		return 0;
-	}
+	if (lx->natoms == MAX_ATOMS)
+		return no_atom(lx, "too many words", text, length);
+	h = hash_of(head, spelling, length, stem);
 	for (slot = slot_of(h); lx->table[slot] != 0;)
 		slot = (slot + 1) & (TABLE_SIZE - 1);
+	lx->head[lx->natoms] = head;
 	lx->atom[lx->natoms].text = kam_strndup(lx->arena, text, length);
 	lx->atom[lx->natoms].length = (uint8_t) length;
 	lx->atom[lx->natoms].stem = stem;
@@ -43,7 +56,7 @@ make_atom(Lexicon *lx, const char *text, size_t length, bool stem)
 	lx->table[slot] = (uint16_t) (lx->natoms + 1);
 	lx->seen[bit_of(h) >> 3] |= (uint8_t) (1 << (bit_of(h) & 7));
 	if (stem && length >= STEM_MIN)
-		lx->stems[stem_slot(kam_atom_hash(text, STEM_MIN, false))] |= UINT32_C(1) << (length < LONGEST_MARKED ? length : LONGEST_MARKED);
+		lx->stems[stem_slot(head)] |= UINT32_C(1) << (length < LONGEST_MARKED ? length : LONGEST_MARKED);
 	return lx->natoms++;
 }
 
@@ -58,6 +71,8 @@ typedef struct Piece
 				max;
 	int		   *atoms;			/* that it can begin with; NULL: unknown */
 	int			natoms;
+	Hook	   *hooks;			/* one for each way through it; NULL: unknown */
+	int			nhooks;
 } Piece;
 
 typedef struct Compiler
@@ -78,32 +93,75 @@ complain(Compiler *c, const char *what)
 static Node *
 new_node(Compiler *c, NodeKind kind, int value)
 {
-	Node	   *n = KAM_NEW(c->lx->arena, Node);
+	Node	   *n = &KAM_NEW(c->lx->scratch, Draft)->node;
 
 	n->kind = (uint8_t) kind;
 	n->value = (uint16_t) value;
 	return n;
 }
 
+/* It can begin with these atoms and with no others: they are its hooks, until something rarer is found behind them. */
+static void
+open_with(Compiler *c, Piece *piece, int *atoms, int natoms)
+{
+	piece->atoms = atoms;
+	piece->natoms = piece->nhooks = natoms;
+	piece->hooks = KAM_NEW_ARRAY(c->lx->scratch, Hook, natoms);
+	for (int k = 0; k < natoms; k++)
+		piece->hooks[k] = (Hook) {(uint16_t) atoms[k], NO_ATOM, 0};
+}
+
 static Piece
 single(Compiler *c, Node *node, int width)
 {
-	Piece		piece = {node, node, width, width, NULL, 0};
+	Piece		piece = {node, node, width, width, NULL, 0, NULL, 0};
 
 	if (node->kind == NODE_ATOM)
 	{
-		piece.atoms = KAM_NEW(c->lx->arena, int);
-		piece.atoms[0] = node->value;
-		piece.natoms = 1;
+		int		   *atom = KAM_NEW(c->lx->scratch, int);
+
+		*atom = node->value;
+		open_with(c, &piece, atom, 1);
 	}
 	return piece;
 }
 
+/* How often the words are met by which a piece hangs. */
+static int
+hooks_cost(const Lexicon *lx, const Piece *piece)
+{
+	int			cost = 0;
+
+	for (int k = 0; k < piece->nhooks; k++)
+		cost += lx->atom[piece->hooks[k].atom].weight;
+	return cost;
+}
+
+/* The joined piece hangs by the second of its parts, when that is rarer and always equally far from the beginning. */
+static void
+join_hooks(Compiler *c, Piece *piece, const Piece *a, const Piece *b)
+{
+	if (!a->hooks || !b->hooks || a->min != a->max || hooks_cost(c->lx, b) >= hooks_cost(c->lx, a))
+		return;
+	piece->nhooks = b->nhooks;
+	piece->hooks = KAM_NEW_ARRAY(c->lx->scratch, Hook, b->nhooks);
+	for (int k = 0; k < b->nhooks; k++)
+	{
+		Hook	   *hook = &piece->hooks[k];
+
+		*hook = b->hooks[k];
+		if (hook->offset == 0 && a->last->kind == NODE_ATOM)
+			hook->before = a->last->value;
+		hook->offset = (uint16_t) (hook->offset + a->max);
+	}
+}
+
 static Piece
-join(Piece a, Piece b)
+join(Compiler *c, Piece a, Piece b)
 {
 	Piece		piece = a;
 
+	join_hooks(c, &piece, &a, &b);
 	a.last->next = b.first;
 	piece.last = b.last;
 	piece.min = a.min + b.min;
@@ -112,11 +170,14 @@ join(Piece a, Piece b)
 	{
 		piece.atoms = b.atoms;
 		piece.natoms = b.natoms;
+		piece.hooks = b.hooks;
+		piece.nhooks = b.nhooks;
 	}
 	else if (a.min == 0)
 	{
 		piece.atoms = NULL;
-		piece.natoms = 0;
+		piece.hooks = NULL;
+		piece.natoms = piece.nhooks = 0;
 	}
 	return piece;
 }
@@ -127,20 +188,13 @@ either(Compiler *c, Piece a, Piece b)
 {
 	Node	   *split = new_node(c, NODE_SPLIT, 0),
 			   *out = new_node(c, NODE_GAP, 0); /* a gap of no words: nothing */
-	Piece		piece = {split, out, a.min < b.min ? a.min : b.min, a.max > b.max ? a.max : b.max, NULL, 0};
+	Piece		piece = {split, out, a.min < b.min ? a.min : b.min, a.max > b.max ? a.max : b.max, NULL, 0, NULL, 0};
 
 	split->next = a.first;
 	split->other = b.first ? b.first : out;
 	a.last->next = out;
 	if (b.first)
 		b.last->next = out;
-	if (b.first && a.atoms && b.atoms)
-	{
-		piece.natoms = a.natoms + b.natoms;
-		piece.atoms = KAM_NEW_ARRAY(c->lx->arena, int, piece.natoms);
-		memcpy(piece.atoms, a.atoms, sizeof(int) * (size_t) a.natoms);
-		memcpy(piece.atoms + a.natoms, b.atoms, sizeof(int) * (size_t) b.natoms);
-	}
 	return piece;
 }
 
@@ -197,8 +251,8 @@ class_words(Compiler *c, int which)
 		return cw;
 	for (const char *p = inner.p; *p; p++)
 		room += *p == ' ';
-	cw->atoms = KAM_NEW_ARRAY(c->lx->arena, int, room);
-	cw->several = KAM_NEW_ARRAY(c->lx->arena, const char *, room);
+	cw->atoms = KAM_NEW_ARRAY(c->lx->scratch, int, room);
+	cw->several = KAM_NEW_ARRAY(c->lx->scratch, const char *, room);
 	while (*inner.p)
 	{
 		const char *begin = inner.p;
@@ -224,13 +278,93 @@ class_words(Compiler *c, int which)
 	return cw;
 }
 
-/* A reference to a class: one node for its single words, a way for each of the others. */
+/* A way into a group: where it goes on when a token is that atom. */
+typedef struct Way
+{
+	uint16_t	atom;
+	Node	   *next;
+} Way;
+
+static int
+compare_ways(const void *a, const void *b)
+{
+	return (int) ((const Way *) a)->atom - (int) ((const Way *) b)->atom;
+}
+
+#define MAX_WAYS 256
+
+/* One of some ways: each is reached by its first atom where it has one. */
+static Piece
+one_of(Compiler *c, const Piece *way, int ways)
+{
+	Node	   *node = new_node(c, NODE_CHOICE, 0),
+			   *out = new_node(c, NODE_GAP, 0); /* a gap of no words: nothing */
+	Choice	   *choice = KAM_NEW(c->lx->scratch, Choice);
+	Piece		piece = {node, out, way[0].min, way[0].max, NULL, 0, NULL, 0};
+	Way			opened[MAX_WAYS];
+	Node	   *other[MAX_WAYS];
+	int			atoms = 0,
+				hooks = 0;
+	bool		all_known = true;
+
+	node->choice = choice;
+	choice->out = out;
+	for (int k = 0; k < ways; k++)
+	{
+		const Node *first = way[k].first;
+
+		way[k].last->next = out;
+		if (way[k].min < piece.min)
+			piece.min = way[k].min;
+		if (way[k].max > piece.max)
+			piece.max = way[k].max;
+		all_known &= way[k].atoms != NULL;
+		atoms += way[k].natoms;
+		hooks += way[k].nhooks;
+		if (first->kind == NODE_ATOM)
+		{
+			opened[choice->ways++] = (Way) {first->value, first->next};
+			set_bit(&choice->sieve, first->value);
+		}
+		else if (first->kind == NODE_CLASS && first == way[k].last)
+			choice->classes |= UINT64_C(1) << first->value;
+		else
+			other[choice->others++] = way[k].first;
+	}
+	qsort(opened, (size_t) choice->ways, sizeof(Way), compare_ways);
+	choice->atom = KAM_NEW_ARRAY(c->lx->scratch, uint16_t, choice->ways);
+	choice->next = KAM_NEW_ARRAY(c->lx->scratch, Node *, choice->ways);
+	for (int k = 0; k < choice->ways; k++)
+	{
+		choice->atom[k] = opened[k].atom;
+		choice->next[k] = opened[k].next;
+	}
+	choice->other = KAM_NEW_ARRAY(c->lx->scratch, Node *, choice->others);
+	memcpy(choice->other, other, sizeof(Node *) * (size_t) choice->others);
+	if (all_known)
+	{
+		piece.atoms = KAM_NEW_ARRAY(c->lx->scratch, int, atoms + 1);
+		piece.hooks = KAM_NEW_ARRAY(c->lx->scratch, Hook, hooks + 1);
+		for (int k = 0; k < ways; k++)
+		{
+			for (int i = 0; i < way[k].natoms; i++)
+				piece.atoms[piece.natoms++] = way[k].atoms[i];
+			for (int i = 0; i < way[k].nhooks; i++)
+				piece.hooks[piece.nhooks++] = way[k].hooks[i];
+		}
+	}
+	return piece;
+}
+
+/* A reference to a class: its single words are one way, each of the others is one. */
 static Piece
 parse_class(Compiler *c)
 {
 	const char *name = c->p + 1,
 			   *end = strchr(name, '}');
-	Piece		piece = {NULL, NULL, 0, 0, NULL, 0};
+	Piece		piece,
+				way[MAX_WAYS];
+	int			ways = 0;
 	const ClassWords *cw;
 	int			which = -1;
 
@@ -260,49 +394,36 @@ parse_class(Compiler *c)
 	c->p = end + 1;
 	cw = class_words(c, which);
 	if (cw->single)
-		piece = single(c, new_node(c, NODE_CLASS, which), 1);
-	for (int k = 0; k < cw->nseveral; k++)
+		way[ways++] = single(c, new_node(c, NODE_CLASS, which), 1);
+	for (int k = 0; k < cw->nseveral && ways < MAX_WAYS; k++)
 	{
 		Compiler	inner = {c->lx, c->pattern, cw->several[k]};
-		Piece		words = parse_word(&inner);
 
+		way[ways] = parse_word(&inner);
 		while (*inner.p == '_')
 		{
 			inner.p++;
-			words = join(words, parse_word(&inner));
+			way[ways] = join(c, way[ways], parse_word(&inner));
 		}
-		words.atoms = NULL;
-		piece = piece.first ? either(c, piece, words) : words;
+		ways++;
 	}
-	piece.atoms = cw->atoms;
-	piece.natoms = cw->natoms;
+	if (ways == 0)
+	{
+		complain(c, "a class of no words");
+		way[ways++] = single(c, new_node(c, NODE_ATOM, 0), 1);
+	}
+	piece = ways == 1 ? way[0] : one_of(c, way, ways);
+	open_with(c, &piece, cw->atoms, cw->natoms);
 	return piece;
 }
 
-static int
-compare_ways(const void *a, const void *b)
-{
-	return (int) ((const Way *) a)->atom - (int) ((const Way *) b)->atom;
-}
-
-#define MAX_WAYS 256
-
-/* "(a|b c|{d})": every way is reached by its first atom where it has one. */
+/* "(a|b c|{d})" */
 static Piece
 parse_group(Compiler *c)
 {
-	KamArena   *arena = c->lx->arena;
-	Node	   *node = new_node(c, NODE_CHOICE, 0),
-			   *out = new_node(c, NODE_GAP, 0); /* a gap of no words: nothing */
-	Choice	   *choice = KAM_NEW(arena, Choice);
-	Piece		piece = {node, out, 1000, 0, NULL, 0};
 	Piece		way[MAX_WAYS];
-	int			ways = 0,
-				atoms = 0;
-	bool		all_known = true;
+	int			ways = 0;
 
-	node->choice = choice;
-	choice->out = out;
 	c->p++;
 	for (;;)
 	{
@@ -311,15 +432,7 @@ parse_group(Compiler *c)
 			complain(c, "too many ways");
 			return single(c, new_node(c, NODE_ATOM, 0), 1);
 		}
-		way[ways] = parse_row(c, NULL, NULL, 0);
-		way[ways].last->next = out;
-		if (way[ways].min < piece.min)
-			piece.min = way[ways].min;
-		if (way[ways].max > piece.max)
-			piece.max = way[ways].max;
-		all_known &= way[ways].atoms != NULL;
-		atoms += way[ways].natoms;
-		ways++;
+		way[ways++] = parse_row(c, NULL, NULL, 0);
 		if (*c->p != '|')
 			break;
 		c->p++;
@@ -328,29 +441,7 @@ parse_group(Compiler *c)
 		c->p++;
 	else
 		complain(c, "an open bracket");
-	choice->way = KAM_NEW_ARRAY(arena, Way, ways);
-	choice->other = KAM_NEW_ARRAY(arena, Node *, ways);
-	piece.atoms = all_known ? KAM_NEW_ARRAY(arena, int, atoms + 1) : NULL;
-	for (int k = 0; k < ways; k++)
-	{
-		const Node *first = way[k].first;
-
-		if (first->kind == NODE_ATOM)
-		{
-			choice->way[choice->ways].atom = first->value;
-			choice->way[choice->ways++].next = first->next;
-			set_bit(&choice->sieve, first->value);
-		}
-		else if (first->kind == NODE_CLASS && first == way[k].last)
-			choice->classes |= UINT64_C(1) << first->value;
-		else
-			choice->other[choice->others++] = way[k].first;
-		if (all_known)
-			for (int i = 0; i < way[k].natoms; i++)
-				piece.atoms[piece.natoms++] = way[k].atoms[i];
-	}
-	qsort(choice->way, (size_t) choice->ways, sizeof(Way), compare_ways);
-	return piece;
+	return one_of(c, way, ways);
 }
 
 static int
@@ -367,7 +458,7 @@ static Piece
 parse_gap(Compiler *c)
 {
 	Node	   *gap = new_node(c, NODE_GAP, 0);
-	Piece		piece = {gap, gap, 0, 0, NULL, 0};
+	Piece		piece = {gap, gap, 0, 0, NULL, 0, NULL, 0};
 
 	gap->over_comma = *c->p == '.';
 	gap->over_not = strncmp(c->p, "...", 3) == 0;
@@ -427,7 +518,7 @@ parse_element(Compiler *c)
 							close = single(c, new_node(c, NODE_CLOSE, 0), 0);
 
 				c->p++;
-				piece = join(join(open, parse_row(c, NULL, NULL, 0)), close);
+				piece = join(c, join(c, open, parse_row(c, NULL, NULL, 0)), close);
 				if (*c->p == '>')
 					c->p++;
 				else
@@ -439,7 +530,7 @@ parse_element(Compiler *c)
 	}
 	if (*c->p == '?')
 	{
-		Piece		nothing = {NULL, NULL, 0, 0, NULL, 0};
+		Piece		nothing = {NULL, NULL, 0, 0, NULL, 0, NULL, 0};
 
 		c->p++;
 		piece = either(c, piece, nothing);
@@ -451,7 +542,7 @@ parse_element(Compiler *c)
 static Piece
 parse_row(Compiler *c, Piece *pieces, int *npieces, int room)
 {
-	Piece		row = {NULL, NULL, 0, 0, NULL, 0};
+	Piece		row = {NULL, NULL, 0, 0, NULL, 0, NULL, 0};
 
 	while (*c->p && *c->p != '|' && *c->p != ')' && *c->p != '>')
 	{
@@ -465,7 +556,7 @@ parse_row(Compiler *c, Piece *pieces, int *npieces, int room)
 		piece = parse_element(c);
 		if (pieces && *npieces < room)
 			pieces[(*npieces)++] = piece;
-		row = row.first ? join(row, piece) : piece;
+		row = row.first ? join(c, row, piece) : piece;
 	}
 	if (!row.first)
 	{
@@ -475,71 +566,144 @@ parse_row(Compiler *c, Piece *pieces, int *npieces, int room)
 	return row;
 }
 
+/* The needed piece of some hooks; patterns share those that hang alike. */
+static int
+needed_piece(Lexicon *lx, const Piece *piece)
+{
+	for (int k = ANY_PIECE + 1; k < lx->npieces; k++)
+		if (lx->piece[k].count == piece->nhooks &&
+			memcmp(lx->piece[k].hook, piece->hooks, sizeof(Hook) * (size_t) piece->nhooks) == 0)
+			return k;
+	lx->piece[lx->npieces] = (Hooks) {piece->hooks, piece->nhooks};
+	return lx->npieces++;
+}
+
+/* How often a piece's words are met. */
+static int
+piece_cost(const Lexicon *lx, const Piece *piece)
+{
+	int			cost = 0;
+
+	for (int i = 0; i < piece->natoms; i++)
+		cost += lx->atom[piece->atoms[i]].weight;
+	return cost;
+}
+
 #define MAX_PIECES 24
+
+/* The rarest of the other pieces that the pattern cannot do without. */
+static void
+note_needs(Lexicon *lx, int pattern, const Piece *pieces, int npieces, int anchor)
+{
+	bool		taken[MAX_PIECES] = {false};
+
+	taken[anchor] = true;
+	for (int n = 0; n < MAX_NEEDS; n++)
+	{
+		int			best = -1,
+					from = 0,
+					to = 0,
+					nearest = UINT8_MAX,
+					farthest = 0;
+
+		for (int k = 0; k < npieces; k++)
+			if (!taken[k] && pieces[k].min > 0 && pieces[k].hooks &&
+				(best < 0 || hooks_cost(lx, &pieces[k]) < hooks_cost(lx, &pieces[best])))
+				best = k;
+		if (best < 0)
+			return;
+		taken[best] = true;
+		for (int k = anchor; k < best; k++)
+		{
+			from += pieces[k].min;
+			to += pieces[k].max;
+		}
+		for (int k = best; k < anchor; k++)
+		{
+			from -= pieces[k].max;
+			to -= pieces[k].min;
+		}
+		for (int k = 0; k < pieces[best].nhooks; k++)
+		{
+			int			offset = pieces[best].hooks[k].offset;
+
+			nearest = offset < nearest ? offset : nearest;
+			farthest = offset > farthest ? offset : farthest;
+		}
+		from += nearest;
+		to += farthest;
+		if (from >= INT8_MIN && to <= INT8_MAX)
+			lx->needs[pattern][n] = (Need) {(uint16_t) needed_piece(lx, &pieces[best]), (int8_t) from, (int8_t) to};
+	}
+}
+
+/* The coarse sieve of the token in front of a hook. */
+static uint64_t
+what_stands_before(const Hook *hook)
+{
+	return hook->before == NO_ATOM ? ANYTHING : coarse_bit(hook->before);
+}
 
 /* Hang the pattern on the piece whose words are rarest. */
 static void
 anchor_pattern(Compiler *c, int pattern, const Piece *pieces, int npieces)
 {
-	Pattern    *needing = &c->lx->pattern[pattern];
+	Pattern    *hanging = &c->lx->pattern[pattern];
 	int			best = -1,
-				best_cost = 0,
-				min = 0,
-				max = 0,
-				best_min = 0,
-				best_max = 0;
+				best_cost = 0;
 
 	for (int k = 0; k < npieces; k++)
-	{
 		if (pieces[k].min > 0 && pieces[k].atoms)
 		{
-			int			cost = 0;
+			int			cost = piece_cost(c->lx, &pieces[k]);
 
-			for (int i = 0; i < pieces[k].natoms; i++)
-				cost += c->lx->atom[pieces[k].atoms[i]].weight;
 			if (best < 0 || cost < best_cost)
 			{
 				best = k;
 				best_cost = cost;
-				best_min = min;
-				best_max = max;
 			}
 		}
-		min += pieces[k].min;
-		max += pieces[k].max;
-	}
 	if (best < 0)
 	{
 		complain(c, "no word to hang it on");
 		return;
 	}
-	/* the other pieces that it cannot do without, those with few words first */
-	for (int most = 12; most <= 96; most *= 2)
-		for (int k = 0; k < npieces; k++)
-			if (k != best && pieces[k].min > 0 && pieces[k].natoms > most / 2 * (most > 12) && pieces[k].natoms <= most &&
-				needing->needs < MAX_NEEDS)
-			{
-				Sieve	   *need = &needing->need[needing->needs++];
-
-				for (int i = 0; i < pieces[k].natoms; i++)
-					set_bit(need, (uint16_t) pieces[k].atoms[i]);
-			}
-	needing->anchor = pieces[best].first;
-	for (int i = 0; i < pieces[best].natoms; i++)
+	for (int k = 0; k < best; k++)
 	{
-		Atom	   *atom = &c->lx->atom[pieces[best].atoms[i]];
-		Anchor	   *anchor;
+		hanging->min_before += pieces[k].min;
+		hanging->max_before += pieces[k].max;
+	}
+	note_needs(c->lx, pattern, pieces, npieces, best);
+	hanging->anchor = pieces[best].first;
+	for (int i = 0; i < pieces[best].nhooks; i++)
+	{
+		const Hook *hook = &pieces[best].hooks[i];
+		Atom	   *atom = &c->lx->atom[hook->atom];
+		Hanging    *same = atom->hanging,
+				   *other;
 
-		if (atom->anchors && atom->anchors->pattern == pattern)
+		while (same && same->anchor.pattern == pattern && same->anchor.offset != hook->offset)
+			same = same->next;
+		if (same && same->anchor.pattern == pattern)
+		{
+			/* two ways that differ elsewhere */
+			same->anchor.beside |= what_stands_before(hook);
 			continue;
-		anchor = KAM_NEW(c->lx->arena, Anchor);
-		anchor->pattern = (uint16_t) pattern;
-		anchor->who = (uint16_t) needing->who;
-		anchor->min_before = (int16_t) best_min;
-		anchor->max_before = (int16_t) best_max;
+		}
+		if (atom->nanchors == MAX_ANCHORS)
+		{
+			complain(c, "too many patterns hang on one word");
+			return;
+		}
+		other = KAM_NEW(c->lx->scratch, Hanging);
+		other->anchor = (Anchor)
+		{
+			.pattern = (uint16_t) pattern, .who = (uint8_t) hanging->who, .offset = (uint8_t) hook->offset,
+				.need = c->lx->needs[pattern][0], .beside = what_stands_before(hook)
+		};
 		atom->nanchors++;
-		anchor->next = atom->anchors;
-		atom->anchors = anchor;
+		other->next = atom->hanging;
+		atom->hanging = other;
 	}
 }
 
@@ -560,13 +724,22 @@ compile(Lexicon *lx, const char *text, int pattern, int faults)
 	return row.first;
 }
 
-/* Words so frequent that patterns should rather not hang on them. */
-static const char common_words[] =
-	"je nous on vous le la les l un une des du de d et est a i the we to not in en pas ne n tu il elle ils elles sont en que qui qu pour dans sur avec a au"
-	" aux ce cette ces c mon ma mes votre vos notre nos ne n pas plus mais ou par si bien merci me m te se s y i we you he"
-	" she it they the and is are to of for in that have has this our your be not do does did will would can could my at by"
-	" from was were been with so but if am an as no us me out up on all any avez avons suis etes ai ont etait sera tout"
-	" tous fait faire peut pouvez just please thanks thank bonjour hi hello";
+/* Words of both languages that patterns should rather not hang on, and how often they are met. */
+static const struct
+{
+	uint16_t	weight;
+	const char *words;
+}			common_words[] = {
+	{2400, "a de"},
+	{1400, "le the la l"},
+	{950, "vous pour bonjour est on"},
+	{600, "je to en du d i you sur un is"},
+	{350, "me votre for et not in les nous merci bien and we pas it your our que avec notre par of at this will"},
+	{230, "plus ce with n hi ne mon une il au c have my ai from be des tout please"},
+	{130, "that are am no m pouvez was us has do so up dans can thanks si could s would elle all avez nos"},
+	{70, "as vos suis by out qui avons qu mes if just mais se been but an faire sont ou they does any ma y thank hello"},
+	{30, "fait cette aux he did were sera peut ils etait tous tu ces she ont te elles etes"},
+};
 
 /* The first words of product names become a class. */
 static void
@@ -578,7 +751,7 @@ add_products(Lexicon *lx, const char *class, const char *const *names, int count
 
 		if (strcmp(kam_word_classes[which].name, class) != 0)
 			continue;
-		cw->atoms = KAM_NEW_ARRAY(lx->arena, int, count + 1);
+		cw->atoms = KAM_NEW_ARRAY(lx->scratch, int, count + 1);
 		cw->natoms = 0;
 		cw->single = true;
 		for (int k = 0; k < count; k++)
@@ -607,6 +780,7 @@ build(Lexicon *lx)
 	int			room = 0;
 
 	lx->atom = KAM_NEW_ARRAY(lx->arena, Atom, MAX_ATOMS);
+	lx->head = KAM_NEW_ARRAY(lx->arena, Head, MAX_ATOMS);
 	/* names no token can have */
 	lx->number = make_atom(lx, "#", 1, false);
 	lx->money = make_atom(lx, "#money", 6, false);
@@ -615,16 +789,15 @@ build(Lexicon *lx)
 	lx->atom[lx->number].weight = NUMBER_WEIGHT;
 	lx->atom[lx->capital].weight = CAPITAL_WEIGHT;
 	lx->atom[lx->contact].classes |= UINT64_C(1) << KAM_CLASS_CONTACT;
-	for (const char *p = common_words; *p;)
-	{
-		bool		leading = p < common_words + COMMONEST;
+	for (size_t k = 0; k < KAM_LENGTHOF(common_words); k++)
+		for (const char *p = common_words[k].words; *p;)
+		{
+			size_t		length = strcspn(p, " ");
 
-		size_t		length = strcspn(p, " ");
-
-		lx->atom[make_atom(lx, p, length, false)].weight = leading ? COMMONEST_WEIGHT : COMMON_WEIGHT;
-		p += length;
-		p += *p == ' ';
-	}
+			lx->atom[make_atom(lx, p, length, false)].weight = common_words[k].weight;
+			p += length;
+			p += *p == ' ';
+		}
 	if (kam_word_class_count > MAX_CLASSES)
 		lx->fault = "too many classes";
 	for (int k = 0; k < kam_word_class_count && !lx->fault; k++)
@@ -642,6 +815,9 @@ build(Lexicon *lx)
 	for (size_t t = 0; t < KAM_LENGTHOF(tables); t++)
 		room += tables[t]->count;
 	lx->pattern = KAM_NEW_ARRAY(lx->arena, Pattern, room + 1);
+	lx->needs = kam_alloc(lx->arena, sizeof(*lx->needs) * (size_t) (room + 1));
+	lx->piece = KAM_NEW_ARRAY(lx->scratch, Hooks, MAX_NEEDS * room + 1);
+	lx->npieces = ANY_PIECE + 1;
 	for (size_t t = 0; t < KAM_LENGTHOF(tables); t++)
 		for (int k = 0; k < tables[t]->count; k++)
 		{
@@ -656,6 +832,7 @@ build(Lexicon *lx)
 			pattern->start = compile(lx, rule->pattern, lx->npatterns, faults);
 			lx->npatterns++;
 		}
+	kam_lexicon_pack(lx);
 	kam_lexicon_sift(lx);
 }
 
@@ -668,7 +845,11 @@ kam_lexicon(void)
 		Lexicon    *lx = KAM_NEW(arena, Lexicon);
 
 		lx->arena = arena;
+		lx->scratch = kam_arena_new();
 		build(lx);
+		kam_arena_free(lx->scratch);
+		lx->scratch = NULL;
+		lx->piece = NULL;
 		lexicon = lx;
 	}
 	return lexicon;

@@ -2,7 +2,7 @@
  * core/lexicon_sift.c: what can stand next in a pattern.
  *
  * Once the lexicon is compiled, each anchor gets a coarse sieve of the tokens
- * that can follow its own, so that match.c starts few attempts in vain.  A
+ * that can stand beside its own, so that match.c starts few attempts in vain.  A
  * sieve may let too much pass, never too little.
  */
 #include "core/lexicon.h"
@@ -28,7 +28,7 @@ opening(const Lexicon *lx, const uint64_t *class_sieve, const Node *n)
 				return opening(lx, class_sieve, n->next) | opening(lx, class_sieve, n->other);
 			case NODE_CHOICE:
 				for (int k = 0; k < n->choice->ways; k++)
-					sieve |= coarse_bit(n->choice->way[k].atom);
+					sieve |= coarse_bit(n->choice->atom[k]);
 				for (int k = 0; k < MAX_CLASSES && n->choice->classes >> k != 0; k++)
 					if (n->choice->classes >> k & 1)
 						sieve |= class_sieve[k];
@@ -88,8 +88,8 @@ following(const Lexicon *lx, const uint64_t *class_sieve, const Node *n, int ato
 				return following(lx, class_sieve, n->next, atom, classes) | following(lx, class_sieve, n->other, atom, classes);
 			case NODE_CHOICE:
 				for (int k = 0; k < n->choice->ways && sieve != ANYTHING; k++)
-					if (share_token(lx, atom, n->choice->way[k].atom))
-						sieve |= opening(lx, class_sieve, n->choice->way[k].next);
+					if (share_token(lx, atom, n->choice->atom[k]))
+						sieve |= opening(lx, class_sieve, n->choice->next[k]);
 				if (classes & n->choice->classes)
 					sieve |= opening(lx, class_sieve, n->choice->out);
 				for (int k = 0; k < n->choice->others; k++)
@@ -119,7 +119,7 @@ classes_with(const Lexicon *lx, int atom)
 		return UINT64_MAX;
 	for (size_t length = 1; length <= a->length; length++)
 	{
-		int			stem = find_atom(lx, kam_atom_hash(a->text, length, true), a->text, length, true);
+		int			stem = find_atom(lx, shorter_head(lx->head[atom], length), a->text, length, true);
 
 		if (stem >= 0)
 			classes |= lx->atom[stem].classes;
@@ -127,7 +127,7 @@ classes_with(const Lexicon *lx, int atom)
 	return classes;
 }
 
-/* Make the anchors arrays, with what can follow each, and give the patterns their sieves. */
+/* Make the anchors arrays, with what can stand beside each, and give the patterns their sieves. */
 void
 kam_lexicon_sift(Lexicon *lx)
 {
@@ -154,14 +154,17 @@ kam_lexicon_sift(Lexicon *lx)
 		uint64_t	classes = atom->nanchors > 0 ? classes_with(lx, k) : 0;
 		int			n = 0;
 
-		for (const Anchor *a = atom->anchors; a; a = a->next)
+		for (const Hanging *h = atom->hanging; h; h = h->next)
 		{
-			array[n] = *a;
-			/* only at a fixed distance does the piece stand at this very token */
-			array[n].follows = a->min_before != a->max_before ? ANYTHING :
-				following(lx, class_sieve, lx->pattern[a->pattern].anchor, k, classes);
+			array[n] = h->anchor;
+			/* where the piece begins here, it says what comes next */
+			if (h->anchor.offset == 0)
+				array[n].beside = following(lx, class_sieve, lx->pattern[h->anchor.pattern].anchor, k, classes);
 			n++;
 		}
 		atom->anchors = array;
 	}
+	for (int k = ANY_PIECE + 1; k < lx->npieces; k++)
+		for (int i = 0; i < lx->piece[k].count; i++)
+			set_bit(&lx->atom[lx->piece[k].hook[i].atom].pieces, (uint16_t) k);
 }

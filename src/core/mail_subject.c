@@ -3,6 +3,8 @@
  */
 #include "core/mail_parts.h"
 
+#define LONGEST_PREFIX 6			/* bytes */
+
 const char *
 kam_bare_subject(const char *subject, bool *reply)
 {
@@ -16,8 +18,8 @@ kam_bare_subject(const char *subject, bool *reply)
 		found = false;
 		while (*subject == ' ' || *subject == '\t')
 			subject++;
-		/* all begin with one of these, and hold a colon */
-		if (*subject == '\0' || strchr("rRfFtTaAwW", *subject) == NULL)
+		/* all begin with one of these, and end with a colon */
+		if (*subject == '\0' || strchr("rRfFtTaAwW", *subject) == NULL || memchr(subject, ':', strnlen(subject, LONGEST_PREFIX)) == NULL)
 			break;
 		for (size_t k = 0; k < KAM_LENGTHOF(prefixes) && !found; k++)
 			if (strncasecmp(subject, prefixes[k], strlen(prefixes[k])) == 0)

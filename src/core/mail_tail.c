@@ -21,6 +21,8 @@ static const char sentence_words[] =
 	" je j nous on vous tu i we you is are was est sont sera ai avons avez merci que qui ne pas not have has will please si if"
 	" me my mes ce c this that ";
 
+#define LONGEST_SENTENCE_WORD 6	/* "please" */
+
 static bool
 has_sentence_word(const char *text)
 {
@@ -29,7 +31,7 @@ has_sentence_word(const char *text)
 		size_t		n = strcspn(text, " ");
 		char		key[12];
 
-		if (n < 9)
+		if (n <= LONGEST_SENTENCE_WORD)
 		{
 			key[0] = ' ';
 			memcpy(key + 1, text, n);
@@ -117,14 +119,12 @@ is_signature_line(const Mail *m, int line)
 
 	if (has_contact_details(m, line))
 		return true;
-	if (l->end - l->start > 80)
+	if (l->end - l->start > 80 || last == '?' || last == '!' || last == ':')
 		return false;
 	mail_fold_line(m, line, text, sizeof text);
 	if (kam_begins(text, "ps") || kam_begins(text, "nb") || kam_begins(text, "p s"))
 		return false;
 	if (has_sentence_word(text))
-		return false;
-	if (last == '?' || last == '!' || last == ':')
 		return false;
 	if (last == '.' && count_words(text) > 3)
 		return false;
@@ -149,29 +149,32 @@ is_closing(const char *text, size_t length)
 	return false;
 }
 
+static const char *const devices[] = {"envoye de mon", "envoye depuis", "envoye a partir", "envoye avec", "sent from my", "sent from",
+	"sent via", "get outlook for", "obtenir outlook", "telecharger outlook", "telechargez outlook", "provenance"};
+
 static bool
 is_device_line(const char *text)
 {
-	static const char *const devices[] = {"envoye de mon", "envoye depuis", "envoye a partir", "envoye avec", "sent from my", "sent from",
-		"sent via", "get outlook for", "obtenir outlook", "telecharger outlook", "telechargez outlook", "provenance"};
-
 	return BEGINS_ANY(text, devices);
 }
+
+static const char *const disclaimers[] = {"pensez a l environnement", "avant d imprimer", "please consider the environment",
+	"think before you print", "n imprimez ce", "confidentiality notice", "avis de confidentialite", "disclaimer", "if you are not the intended",
+	"if you have received this", "si vous avez recu ce", "si vous n etes pas le destinataire", "this communication is intended"};
+
+/* Disclaimers only with one of the signs below. */
+static const char *const disclaimer_subjects[] = {"ce message", "ce courriel", "ce mail", "cet e mail", "cet email", "le present message",
+	"the information", "les informations contenues", "this e mail", "this email", "this message", "the contents of this", "l information contenue",
+	"le contenu de ce"};
 
 static bool
 is_disclaimer(const char *text)
 {
-	static const char *const plain[] = {"pensez a l environnement", "avant d imprimer", "please consider the environment",
-		"think before you print", "n imprimez ce", "confidentiality notice", "avis de confidentialite", "disclaimer", "if you are not the intended",
-		"if you have received this", "si vous avez recu ce", "si vous n etes pas le destinataire", "this communication is intended"};
-	static const char *const subjects[] = {"ce message", "ce courriel", "ce mail", "cet e mail", "cet email", "le present message",
-		"the information", "les informations contenues", "this e mail", "this email", "this message", "the contents of this", "l information contenue",
-		"le contenu de ce"};
 	static const char *const signs[] = {"confiden", "destine", "intended", "privileged", "pieces jointes", "attachments", "destinataire"};
 
-	if (BEGINS_ANY(text, plain))
+	if (BEGINS_ANY(text, disclaimers))
 		return true;
-	if (!BEGINS_ANY(text, subjects))
+	if (!BEGINS_ANY(text, disclaimer_subjects))
 		return false;
 	for (size_t k = 0; k < KAM_LENGTHOF(signs); k++)
 		if (strstr(text, signs[k]))
@@ -253,39 +256,53 @@ is_signature_mark(const char *s, size_t n)
 		(n >= 3 && n < 80 && (*s == '_' || *s == '-' || *s == '*') && (strspn(s, "_") >= n || strspn(s, "-") >= n || strspn(s, "*") >= n));
 }
 
-/* The lines of which one might be cut begin with letters that these tables know. */
+#define LETTERS 27				/* the last two of three may be none */
+
+/* The place of a text's first three characters in a table; -1 when it begins with no letter. */
+static int
+opening_of(const char *text)
+{
+	int			second = text[0] && text[1] >= 'a' && text[1] <= 'z' ? text[1] - 'a' + 1 : 0,
+				third = text[0] && text[1] && text[2] >= 'a' && text[2] <= 'z' ? text[2] - 'a' + 1 : 0;
+
+	if (text[0] < 'a' || text[0] > 'z')
+		return -1;
+	return ((text[0] - 'a' + 1) * LETTERS + second) * LETTERS + third;
+}
+
+/* Could the line begin with one of the phrases above?  Spares comparing most lines with each of them. */
 static bool
 may_be_cut(const char *raw, size_t length)
 {
-	static uint32_t known[26];	/* built once: second letters by the first */
-	char		text[8] = "";
-
-	if (!known['z' - 'a'])
+	static const struct
 	{
-		static const char *const others[] = {"en", "se", "ge", "ob", "te", "pr", "pe", "av", "pl", "th", "n ", "co", "di", "if", "si", "ce", "le", "l ", "cd", "cr"};
+		const char *const *phrase;
+		size_t		count;
+	}			tables[] = {
+		{closings, KAM_LENGTHOF(closings)}, {devices, KAM_LENGTHOF(devices)}, {disclaimers, KAM_LENGTHOF(disclaimers)},
+		{disclaimer_subjects, KAM_LENGTHOF(disclaimer_subjects)}, {footer_openers, KAM_LENGTHOF(footer_openers)},
+		{footer_words, KAM_LENGTHOF(footer_words)}
+	};
+	static uint8_t known[LETTERS * LETTERS * LETTERS];	/* built once */
+	static bool built = false;
+	char		text[16] = "";
+	int			opening;
 
-		for (size_t k = 0; k < KAM_LENGTHOF(closings) + KAM_LENGTHOF(footer_openers) + KAM_LENGTHOF(footer_words) + KAM_LENGTHOF(others); k++)
-		{
-			size_t		i = k;
-			const char *phrase = i < KAM_LENGTHOF(closings) ? closings[i] :
-				(i -= KAM_LENGTHOF(closings)) < KAM_LENGTHOF(footer_openers) ? footer_openers[i] :
-				(i -= KAM_LENGTHOF(footer_openers)) < KAM_LENGTHOF(footer_words) ? footer_words[i] : others[i - KAM_LENGTHOF(footer_words)];
-
-			known[phrase[0] - 'a'] |= UINT32_C(1) << (phrase[1] >= 'a' && phrase[1] <= 'z' ? phrase[1] - 'a' : 26);
-		}
-		known['z' - 'a'] |= UINT32_C(1) << 31;
-	}
-	/* two plain characters need no folding */
-	if (length >= 2 && kam_ascii_word[(unsigned char) raw[0]] && (unsigned char) raw[1] < 128)
+	if (!built)
 	{
-		text[0] = kam_ascii_word[(unsigned char) raw[0]];
-		text[1] = kam_ascii_word[(unsigned char) raw[1]];
+		for (size_t k = 0; k < KAM_LENGTHOF(tables); k++)
+			for (size_t i = 0; i < tables[k].count; i++)
+				known[opening_of(tables[k].phrase[i])] = 1;
+		built = true;
 	}
+	/* plain letters need no folding */
+	if (length >= 3 && kam_ascii_word[(unsigned char) raw[0]] && kam_ascii_word[(unsigned char) raw[1]] && (unsigned char) raw[2] < 128)
+		for (int k = 0; k < 3; k++)
+			text[k] = kam_ascii_word[(unsigned char) raw[k]];
 	else
-		kam_fold_into(text, sizeof text, raw, length < 12 ? length : 12);
-	if (text[0] < 'a' || text[0] > 'z')
-		return false;
-	return (known[text[0] - 'a'] >> (text[1] >= 'a' && text[1] <= 'z' ? text[1] - 'a' : 26) & 1) != 0;
+		kam_fold_into(text, sizeof text, raw, length < 24 ? length : 24);
+	opening = opening_of(text);
+	return opening >= 0 && known[opening];
 }
 
 void

@@ -13,6 +13,7 @@ typedef struct TokenAtoms
 	uint16_t	atom[MAX_TOKEN_ATOMS];
 	uint16_t	count;
 	uint64_t	coarse;			/* their coarse sieve */
+	Sieve		pieces;			/* that they can open */
 } TokenAtoms;
 
 typedef struct Scan
@@ -22,7 +23,6 @@ typedef struct Scan
 	const uint64_t *classes;
 	int			begin,			/* the sentence: tokens [begin, end) */
 				end;
-	Sieve		present;		/* its atoms */
 	int			name_first,
 				name_last;
 } Scan;
@@ -61,6 +61,22 @@ misses(const Scan *s, const Node *n, int pos)
 	return true;
 }
 
+/* The first way that begins with an atom, or with a later one.  Halves without a branch, whose outcome nothing foretells. */
+static inline int
+first_way(const Choice *choice, uint16_t atom)
+{
+	int			low = 0;
+
+	for (int left = choice->ways; left > 0;)
+	{
+		int			half = (left + 1) / 2;
+
+		low += half & -(int) (choice->atom[low + half - 1] < atom);
+		left -= half;
+	}
+	return low;
+}
+
 /* A group: only the ways that the token at pos can open are tried. */
 static int
 follow_choice(Scan *s, const Choice *choice, int pos)
@@ -78,27 +94,15 @@ follow_choice(Scan *s, const Choice *choice, int pos)
 		}
 		for (int k = 0; k < t->count; k++)
 		{
-			int			low = 0,
-						high = choice->ways;
-
 			if (!has_bit(&choice->sieve, t->atom[k]))
 				continue;
-			while (low < high)
-			{
-				int			middle = (low + high) / 2;
-
-				if (choice->way[middle].atom < t->atom[k])
-					low = middle + 1;
-				else
-					high = middle;
-			}
-			for (; low < choice->ways && choice->way[low].atom == t->atom[k]; low++)
+			for (int way = first_way(choice, t->atom[k]); way < choice->ways && choice->atom[way] == t->atom[k]; way++)
 			{
 				int			found;
 
-				if (misses(s, choice->way[low].next, pos + 1))
+				if (misses(s, choice->next[way], pos + 1))
 					continue;
-				found = follow(s, choice->way[low].next, pos + 1);
+				found = follow(s, choice->next[way], pos + 1);
 				if (found >= 0)
 					return found;
 			}
@@ -200,6 +204,8 @@ note_atom(const Lexicon *lx, TokenAtoms *t, uint64_t *classes, int atom)
 	{
 		t->atom[t->count++] = (uint16_t) atom;
 		t->coarse |= coarse_bit((uint16_t) atom);
+		for (size_t k = 0; k < KAM_LENGTHOF(t->pieces.bits); k++)
+			t->pieces.bits[k] |= lx->atom[atom].pieces.bits[k];
 		*classes |= lx->atom[atom].classes;
 	}
 }
@@ -241,23 +247,27 @@ folded_names(KamArena *arena, const KamContact *contact)
 static void
 find_atoms(const Lexicon *lx, const KamToken *token, const char *names, bool shouting, TokenAtoms *t, uint64_t *classes)
 {
-	uint32_t	h = UINT32_C(2166136261),
-				stems = 0;
-	size_t		length = 0;
+	size_t		length = token->length;
+	Head		head = head_of(token->word, length);
+	uint32_t	stems;
 	int			exact;
 
 	t->count = 0;
 	t->coarse = ALWAYS;
+	t->pieces = (Sieve) {0};
+	set_bit(&t->pieces, ANY_PIECE);
 	*classes = 0;
-	while (length < token->length)
+	/* the lengths of the stems that begin alike, none longer than the word */
+	stems = length < STEM_MIN ? 0 : lx->stems[stem_slot(head)];
+	stems &= length < LONGEST_MARKED ? (UINT32_C(2) << length) - 1 : UINT32_MAX;
+	for (; stems != 0; stems &= stems - 1)
 	{
-		h = hash_step(h, (unsigned char) token->word[length++]);
-		if (length == STEM_MIN)
-			stems = lx->stems[stem_slot(h)];
-		if (stems >> (length < LONGEST_MARKED ? length : LONGEST_MARKED) & 1)
-			note_atom(lx, t, classes, find_atom(lx, h ^ UINT32_C(0x9E3779B9), token->word, length, true));
+		size_t		least = (size_t) __builtin_ctz(stems);
+
+		for (size_t k = least; k <= (least < LONGEST_MARKED ? least : length); k++)
+			note_atom(lx, t, classes, find_atom(lx, shorter_head(head, k), token->word, k, true));
 	}
-	exact = find_atom(lx, h, token->word, token->length, false);
+	exact = find_atom(lx, head, token->word, length, false);
 	note_atom(lx, t, classes, exact);
 	if (token->flags & KAM_TOKEN_NUMBER)
 	{
@@ -279,6 +289,8 @@ find_atoms(const Lexicon *lx, const KamToken *token, const char *names, bool sho
 static void
 add_hit(KamArena *arena, KamHits *hits, int *room, KamHit hit)
 {
+	int			k;
+
 	if (hits->count == *room)
 	{
 		KamHit	   *bigger;
@@ -289,21 +301,20 @@ add_hit(KamArena *arena, KamHits *hits, int *room, KamHit hit)
 			memcpy(bigger, hits->hit, sizeof(KamHit) * (size_t) hits->count);
 		hits->hit = bigger;
 	}
-	hits->hit[hits->count++] = hit;
+	for (k = hits->count++; k > 0 && hits->hit[k - 1].hung > hit.hung; k--)
+		hits->hit[k] = hits->hit[k - 1];
+	hits->hit[k] = hit;
 }
 
-/* The pattern from the possible beginnings around an anchor; true when it stands there. */
+/* The pattern from the possible beginnings around its anchor; true when it stands there. */
 static bool
-try_anchor(Scan *s, const Pattern *pattern, const Anchor *anchor, int at, KamHit *hit)
+try_pattern(Scan *s, const Pattern *pattern, int at, KamHit *hit)
 {
-	int			from = at - anchor->max_before;
+	int			from = at - pattern->max_before;
 
-	for (int k = 0; k < pattern->needs; k++)
-		if (!share_bit(&s->present, &pattern->need[k]))
-			return false;
 	if (from < s->begin)
 		from = s->begin;
-	for (int pos = at - anchor->min_before; pos >= from; pos--)
+	for (int pos = at - pattern->min_before; pos >= from; pos--)
 	{
 		int			behind;
 
@@ -314,6 +325,7 @@ try_anchor(Scan *s, const Pattern *pattern, const Anchor *anchor, int at, KamHit
 		if (behind <= at)
 			continue;
 		hit->rule = pattern->rule;
+		hit->hung = at;
 		hit->first = pos;
 		hit->last = behind - 1;
 		hit->name_first = s->name_first;
@@ -327,18 +339,81 @@ try_anchor(Scan *s, const Pattern *pattern, const Anchor *anchor, int at, KamHit
 	return false;
 }
 
+/* Can the words of a piece stand where a pattern whose own begins at pos needs them? */
+static inline bool
+is_met(const Scan *s, Need need, int pos)
+{
+	int			from = pos + need.from,
+				to = pos + need.to;
+
+	if (from < s->begin)
+		from = s->begin;
+	if (to >= s->end)
+		to = s->end - 1;
+	for (; from <= to; from++)
+		if (has_bit(&s->atoms[from].pieces, need.piece))
+			return true;
+	return false;
+}
+
+/* Is none of a pattern's further needs missing? */
+static inline bool
+are_met(const Scan *s, const Need *needs, int pos)
+{
+	for (int k = 1; k < MAX_NEEDS && needs[k].piece != ANY_PIECE; k++)
+		if (!is_met(s, needs[k], pos))
+			return false;
+	return true;
+}
+
+/* All patterns that hang on the atoms of a token. */
+static void
+try_token(const Lexicon *lx, Scan *s, unsigned who, int at, KamArena *arena, KamHits *hits, int *room)
+{
+	/* behind the token and in front of it; nothing stands there at the sentence's ends */
+	uint64_t	beside[2] = {
+		at + 1 < s->end ? s->atoms[at + 1].coarse : ALWAYS,
+		at > s->begin ? s->atoms[at - 1].coarse : ALWAYS
+	};
+	const Anchor *likely[MAX_ANCHORS];
+
+	for (int i = 0; i < s->atoms[at].count; i++)
+	{
+		const Atom *atom = &lx->atom[s->atoms[at].atom[i]];
+		int			count = 0;
+
+		/* first the cheap tests of all, without a branch, since nothing foretells their outcome */
+		for (int k = 0; k < atom->nanchors; k++)
+		{
+			const Anchor *a = &atom->anchors[k];
+
+			likely[count] = a;
+			count += ((a->beside & beside[a->offset > 0]) != 0) & ((a->who & who) != 0);
+		}
+		for (int k = 0; k < count; k++)
+		{
+			int			begin = at - likely[k]->offset;
+			KamHit		hit;
+
+			if (begin >= s->begin && is_met(s, likely[k]->need, begin) && are_met(s, lx->needs[likely[k]->pattern], begin) &&
+				try_pattern(s, &lx->pattern[likely[k]->pattern], begin, &hit))
+				add_hit(arena, hits, room, hit);
+		}
+	}
+}
+
 KamHits
 kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact, unsigned who)
 {
 	const Lexicon *lx = kam_lexicon();
 	KamHits		hits = {NULL, 0, NULL};
-	TokenAtoms *atoms = KAM_NEW_ARRAY(arena, TokenAtoms, tokens->count + 1);
+	TokenAtoms *atoms = KAM_NEW_RAW_ARRAY(arena, TokenAtoms, tokens->count + 1);
 	Scan		scan = {.tokens = tokens, .atoms = atoms, .name_first = -1, .name_last = -1};
 	const char *names = NULL;
 	int			room = 0,
 				capitals = 0;
 
-	hits.classes = KAM_NEW_ARRAY(arena, uint64_t, tokens->count + 1);
+	hits.classes = KAM_NEW_RAW_ARRAY(arena, uint64_t, tokens->count + 1);
 	scan.classes = hits.classes;
 	for (int k = 0; k < tokens->count; k++)
 		capitals += (tokens->token[k].flags & KAM_TOKEN_CAPITAL) != 0;
@@ -347,35 +422,13 @@ kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact, u
 	/* a text in capitals names nobody */
 	for (int k = 0; k < tokens->count; k++)
 		find_atoms(lx, &tokens->token[k], names, 2 * capitals > tokens->count + 4, &atoms[k], &hits.classes[k]);
-	for (int k = 0; k < tokens->count; k++)
+	for (scan.begin = 0; scan.begin < tokens->count; scan.begin = scan.end)
 	{
-		uint64_t	next;
-
-		if (k == 0 || tokens->token[k].sentence != tokens->token[k - 1].sentence)
-		{
-			scan.begin = k;
-			scan.end = k + 1;
-			while (scan.end < tokens->count && tokens->token[scan.end].sentence == tokens->token[k].sentence)
-				scan.end++;
-			memset(&scan.present, 0, sizeof scan.present);
-			for (int i = scan.begin; i < scan.end; i++)
-				for (int j = 0; j < atoms[i].count; j++)
-					set_bit(&scan.present, atoms[i].atom[j]);
-		}
-		/* nothing follows a sentence's last word */
-		next = k + 1 < scan.end ? atoms[k + 1].coarse : ALWAYS;
-		for (int i = 0; i < atoms[k].count; i++)
-		{
-			const Atom *atom = &lx->atom[atoms[k].atom[i]];
-
-			for (const Anchor *a = atom->anchors; a < atom->anchors + atom->nanchors; a++)
-			{
-				KamHit		hit;
-
-				if (a->follows & next && a->who & who && try_anchor(&scan, &lx->pattern[a->pattern], a, k, &hit))
-					add_hit(arena, &hits, &room, hit);
-			}
-		}
+		scan.end = scan.begin + 1;
+		while (scan.end < tokens->count && tokens->token[scan.end].sentence == tokens->token[scan.begin].sentence)
+			scan.end++;
+		for (int k = scan.begin; k < scan.end; k++)
+			try_token(lx, &scan, who, k, arena, &hits, &room);
 	}
 	return hits;
 }

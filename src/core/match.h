@@ -94,7 +94,8 @@ typedef struct KamHit
 	int			first,
 				last,
 				name_first,
-				name_last;
+				name_last,
+				hung;			/* where what the rule hangs on begins: hits come in this order */
 } KamHit;
 
 typedef struct KamHits
@@ -104,7 +105,7 @@ typedef struct KamHits
 	uint64_t   *classes;		/* per token: what kam_token_is asks */
 } KamHits;
 
-/* Every rule that stands in the text and holds for a speaker (KAM_RULE_THEM ...), in no particular order. */
+/* Every rule that stands in the text and holds for a speaker (KAM_RULE_THEM ...). */
 extern KamHits kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact, unsigned who);
 
 /* A rule's speakers: its own flags within what its kind allows, or only the machine (signals.c). */

@@ -202,6 +202,21 @@ decide_anew(KamRun *run, json_t *decision)
 	run->decision = decision;
 }
 
+/* Whether a contact may be written to is ours to state as well: what a model says of it is left out. */
+static void
+drop_stated_compliance(KamRun *run)
+{
+	json_t	   *given = json_object_get(run->decision, "final_decision");
+	json_t	   *kept;
+
+	json_object_del(run->decision, "compliance");
+	if (!json_is_object(given) || json_object_get(given, "compliance") == NULL)
+		return;
+	kept = copied(json_copy(given));
+	json_object_del(kept, "compliance");
+	kam_put(run->decision, "final_decision", kept);
+}
+
 /*
  * Check, repair what has one right value, check again; what is still wrong is
  * replaced by the built-in decision from the same analyses.
@@ -214,6 +229,7 @@ guard(KamRun *run)
 
 	/* Its parts are the output's own, which stays as it came: whoever changes more than the top copies them first. */
 	run->decision = copied(json_copy(run->output[KAM_SYNTHESIS_ORCHESTRATOR]));
+	drop_stated_compliance(run);
 	kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content, &found);
 	run->findings = findings_json(&found);
 	if (found.count == 0)
@@ -221,6 +237,7 @@ guard(KamRun *run)
 	else
 	{
 		decide_anew(run, copied(json_deep_copy(run->output[KAM_SYNTHESIS_ORCHESTRATOR])));
+		drop_stated_compliance(run);
 		run->repairs = kam_repair(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content);
 		kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content, &found);
 	}
@@ -234,6 +251,40 @@ guard(KamRun *run)
 		json_decref(generated);
 		run->replaced = true;
 	}
+	stamp_metadata(run);
+	run->in.decision = run->decision;
+	enter(run, KAM_RUN_GUARD);
+}
+
+void
+kam_run_forbid(KamRun *run, const KamForbidden *forbidden)
+{
+	KamInputs	own = run->in;
+	KamFindings found;
+	json_t	   *decision;
+
+	run->forbidden = forbidden;
+	kam_plan_forbidden(&run->env, &run->contact, &run->facts, forbidden, &run->plan);
+	if (run->decision != NULL)
+	{
+		run->overruled = kam_get_string(kam_get_object(run->decision, "final_decision"), "action");
+		run->overruled = run->overruled != NULL ? kam_strdup(run->env.arena, run->overruled) : NULL;
+		run->replaced = true;
+	}
+	/* From the tree alone: what agents may have said meanwhile has no part in it. */
+	memset(own.output, 0, sizeof own.output);
+	own.history = NULL;
+	own.decision = NULL;
+	decision = kam_builtin_run(&run->env, KAM_SYNTHESIS_ORCHESTRATOR, &own);
+	kam_put(json_object_get(decision, "final_decision"), "compliance", kam_forbidden_json(&run->env, &run->contact, forbidden));
+	decide_anew(run, decision);
+	if (run->findings == NULL)
+	{
+		kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->decision, NULL, &found);
+		run->findings = findings_json(&found);
+	}
+	if (run->repairs == NULL)
+		run->repairs = kam_array();
 	stamp_metadata(run);
 	run->in.decision = run->decision;
 	enter(run, KAM_RUN_GUARD);
@@ -274,7 +325,7 @@ kam_run_accept(KamRun *run, KamAgent agent, json_t *output)
 void
 kam_run_saved(KamRun *run)
 {
-	enter(run, KAM_RUN_SAVED);
+	enter(run, run->forbidden != NULL ? KAM_RUN_JUDGED : KAM_RUN_SAVED);
 }
 
 void

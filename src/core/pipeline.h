@@ -3,6 +3,7 @@
  *
  *   queued -> wave1 -> evaluation -> wave2 -> synthesis -> guard -> saved -> judged
  *               ^__________|  (at most 3 iterations, only the agents with an instruction)
+ *   any of them -> guard -> judged, when the contact must not be written to (kam_run_forbid)
  *
  * The shell (worker or kam_decide) asks which calls are due, makes them,
  * records each, and hands the outputs back.  The same recorded outputs always
@@ -38,6 +39,8 @@ typedef struct KamRun
 	json_t	   *repairs;		/* owned: array */
 	bool		replaced;		/* the built-in decision took the place of the synthesis */
 	bool		forced;			/* wave 1 forced on after the third iteration */
+	const KamForbidden *forbidden;	/* NULL: the contact may be written to, as far as is known */
+	const char *overruled;		/* action of the decision that gave way to that, or NULL */
 } KamRun;
 
 /*
@@ -58,7 +61,15 @@ extern const KamInputs *kam_run_inputs(KamRun *run, KamAgent agent);
 /* Takes an output (steals the reference) of a due call and advances as far as it goes. */
 extern void kam_run_accept(KamRun *run, KamAgent agent, json_t *output);
 
-/* The shell has saved the guarded decision: the judge is due. */
+/*
+ * Nobody may write to this contact: ends the run in the guard with no_action,
+ * from the tree alone.  No call is due any more, the judge's neither.  A
+ * decision made already gives way.  What "forbidden" points to must outlive
+ * the run.
+ */
+extern void kam_run_forbid(KamRun *run, const KamForbidden *forbidden);
+
+/* The shell has saved the guarded decision: the judge is due, unless nobody was asked for it. */
 extern void kam_run_saved(KamRun *run);
 
 /* The whole run with the built-in agents, up to the judge when "judge"; for kam_decide. */

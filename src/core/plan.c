@@ -23,6 +23,7 @@ typedef struct Case
 	const KamEnv *env;
 	const KamContact *contact;
 	const KamFacts *facts;
+	const KamForbidden *forbidden;	/* NULL: nothing is known */
 } Case;
 
 /* ---- helpers ------------------------------------------------------------- */
@@ -72,6 +73,56 @@ quoted(const Case *c, const KamSignal *signal)
 
 /* ---- conditions and explanations, one pair per row ------------------------- */
 
+/* What a status says, and what an address is called. */
+static const struct
+{
+	const char *name,
+			   *words;
+}			forbidden_words[] = {
+	{"unsubscribed", "The contact has unsubscribed"},
+	{"opted_out", "The contact has opted out of being contacted"},
+	{"suppressed", "The contact is suppressed"},
+	{"email", "their e-mail address"},
+	{"domain", "the domain of their e-mail address"},
+	{"phone", "their phone number"},
+	{"linkedin", "their LinkedIn profile"},
+};
+
+static const char *
+words_for(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < KAM_LENGTHOF(forbidden_words); i++)
+		if (strcmp(forbidden_words[i].name, name) == 0)
+			return forbidden_words[i].words;
+	return NULL;
+}
+
+static bool
+is_forbidden(const Case *c)
+{
+	return c->forbidden != NULL;
+}
+
+static const char *
+opt_out_words(const Case *c)
+{
+	return kam_printf(c->env->arena, "The contact asked on %s not to be contacted again%s.",
+					  on(c, c->facts->opt_out->activity->at), quoted(c, c->facts->opt_out));
+}
+
+static void
+explain_forbidden(const Case *c, KamPlan *plan)
+{
+	KamArena   *arena = c->env->arena;
+	const char *about = words_for(c->forbidden->about);
+
+	plan->reason = kam_printf(arena, "%s%s%s%s: nothing may be sent on any channel, whatever the history suggests.%s",
+							  words_for(c->forbidden->status),
+							  about ? ", recorded for " : "", about ? about : "",
+							  c->forbidden->since != KAM_NO_TIME ? kam_printf(arena, " on %s", on(c, c->forbidden->since)) : "",
+							  c->facts->opt_out ? kam_printf(arena, " %s", opt_out_words(c)) : "");
+}
+
 static bool
 opted_out(const Case *c)
 {
@@ -81,8 +132,7 @@ opted_out(const Case *c)
 static void
 explain_opted_out(const Case *c, KamPlan *plan)
 {
-	plan->reason = kam_printf(c->env->arena, "The contact asked on %s not to be contacted again%s.",
-							  on(c, c->facts->opt_out->activity->at), quoted(c, c->facts->opt_out));
+	plan->reason = opt_out_words(c);
 }
 
 static bool
@@ -385,6 +435,7 @@ typedef struct Row
 } Row;
 
 static const Row tree[] = {
+	{"suppressed", is_forbidden, explain_forbidden, KAM_NO_ACTION, KAM_NO_VARIANT, KAM_NO_WAIT, true, false, KAM_FACT_OPTED_OUT},
 	{"opted_out", opted_out, explain_opted_out, KAM_NO_ACTION, KAM_NO_VARIANT, KAM_NO_WAIT, true, false, KAM_FACT_OPTED_OUT},
 	{"left_company", left_company, explain_left_company, KAM_NO_ACTION, KAM_NO_VARIANT, KAM_NO_WAIT, true, false, KAM_FACT_LEFT_COMPANY},
 	{"unreachable", unreachable, explain_unreachable, KAM_NO_ACTION, KAM_NO_VARIANT, KAM_NO_WAIT, true, false, KAM_FACT_UNREACHABLE},
@@ -406,9 +457,9 @@ static const Row tree[] = {
 };
 
 void
-kam_plan(const KamEnv *env, const KamContact *contact, const KamFacts *facts, KamPlan *out)
+kam_plan_forbidden(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamForbidden *forbidden, KamPlan *out)
 {
-	Case		c = {env, contact, facts};
+	Case		c = {env, contact, facts, forbidden};
 	const Row  *row = tree;
 
 	while (!row->applies(&c))
@@ -423,6 +474,48 @@ kam_plan(const KamEnv *env, const KamContact *contact, const KamFacts *facts, Ka
 	out->reevaluate_at = KAM_NO_TIME;
 	out->evidence = facts->evidence[row->proof];
 	row->explain(&c, out);
+}
+
+void
+kam_plan(const KamEnv *env, const KamContact *contact, const KamFacts *facts, KamPlan *out)
+{
+	kam_plan_forbidden(env, contact, facts, NULL, out);
+}
+
+/* ---- what is forbidden, in a decision -------------------------------------------- */
+
+json_t *
+kam_forbidden_json(const KamEnv *env, const KamContact *contact, const KamForbidden *forbidden)
+{
+	json_t	   *out = kam_object();
+
+	kam_put(out, "status", kam_string(forbidden->status));
+	kam_put(out, "source", kam_string(forbidden->source));
+	kam_put(out, "about", kam_string(forbidden->about));
+	kam_put(out, "since", forbidden->since == KAM_NO_TIME ? json_null() :
+			kam_string(kam_time_format(env->arena, &contact->zone, forbidden->since)));
+	return out;
+}
+
+bool
+kam_forbidden_read(const KamContact *contact, const json_t *decision, KamForbidden *out)
+{
+	static const char *const statuses[] = {"unsubscribed", "opted_out", "suppressed"};
+	const json_t *inner = kam_get_object(decision, "final_decision");
+	const json_t *stated = kam_get_object(inner != NULL ? inner : decision, "compliance");
+	const char *status = kam_get_string(stated, "status");
+	const char *since = kam_get_string(stated, "since");
+
+	for (size_t i = 0; status != NULL && i < KAM_LENGTHOF(statuses); i++)
+	{
+		if (strcmp(status, statuses[i]) != 0)
+			continue;
+		*out = (KamForbidden) {statuses[i], kam_get_string(stated, "source"), kam_get_string(stated, "about"), KAM_NO_TIME};
+		if (since == NULL || !kam_time_parse(since, &contact->zone, &out->since))
+			out->since = KAM_NO_TIME;
+		return true;
+	}
+	return false;
 }
 
 /* ---- names --------------------------------------------------------------------- */

@@ -108,14 +108,15 @@ type_name(const json_t *value)
 static const char *
 shown(KamArena *arena, const json_t *value)
 {
-	char	   *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
-	char	   *out;
+	const size_t flags = JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII;
+	size_t		length = json_dumpb(value, NULL, 0, flags);
+	char	   *text;
 
-	if (text == NULL)
+	if (length == 0)
 		return type_name(value);
-	out = strlen(text) > 80 ? kam_printf(arena, "%.77s...", text) : kam_strdup(arena, text);
-	free(text);
-	return out;
+	text = kam_alloc(arena, length + 1);
+	json_dumpb(value, text, length, flags);
+	return length > 80 ? kam_printf(arena, "%.77s...", text) : text;
 }
 
 /* ---- comparisons ------------------------------------------------------- */

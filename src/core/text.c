@@ -51,7 +51,7 @@ add_token(Scanner *sc, const char *word, size_t length, size_t start, size_t end
 		end_sentence(sc, false);
 	if (sc->count == sc->room)
 	{
-		KamToken   *bigger = KAM_NEW_ARRAY(sc->arena, KamToken, sc->room * 2);
+		KamToken   *bigger = KAM_NEW_RAW_ARRAY(sc->arena, KamToken, sc->room * 2);
 
 		memcpy(bigger, sc->token, sizeof(KamToken) * (size_t) sc->count);
 		sc->token = bigger;
@@ -99,7 +99,7 @@ close_word(Scanner *sc, char *word)
 static const struct
 {
 	const char *suffix;
-	const char *word;
+	char		word[KAM_TOKEN_ROOM];
 }			contractions[] = {
 	{"m", "am"}, {"re", "are"}, {"ve", "have"}, {"ll", "will"}, {"d", "would"}, {"s", "s"}, {"t", "t"}
 };
@@ -107,12 +107,17 @@ static const struct
 /* Hosts whose 's is "is". */
 static const char *const is_hosts[] = {"it", "that", "he", "she", "there", "what", "who", "where", "here", "how", "this", "everything"};
 
+/* What contractions stand for besides. */
+static const char negation[KAM_TOKEN_ROOM] = "not",
+			is[KAM_TOKEN_ROOM] = "is",
+			us[KAM_TOKEN_ROOM] = "us";
+
 /* Words that stand for two. */
 static const struct
 {
-	const char *word,
-			   *first,
-			   *second;
+	const char *word;
+	char		first[KAM_TOKEN_ROOM],
+				second[KAM_TOKEN_ROOM];
 }			doubles[] = {
 	{"cannot", "can", "not"}, {"cant", "can", "not"}, {"wont", "will", "not"}, {"didnt", "did", "not"},
 	{"doesnt", "does", "not"}, {"isnt", "is", "not"}, {"wasnt", "was", "not"}, {"arent", "are", "not"},
@@ -132,8 +137,9 @@ may_be_double(const char *word, size_t length)
 		return false;
 	last = word[length - 1];
 	before = word[length - 2];
-	return (last == 't' && (before == 'n' || before == 'o')) || (last == 'e' && (before == 'v' || before == 'r')) ||
-		(last == 'm' && before == 'i');
+	/* no shortcuts: their outcome cannot be foretold */
+	return ((last == 't') & ((before == 'n') | (before == 'o'))) | ((last == 'e') & ((before == 'v') | (before == 'r'))) |
+		((last == 'm') & (before == 'i'));
 }
 
 static bool
@@ -183,7 +189,7 @@ open_contraction(Scanner *sc, char *word, size_t start, size_t apostrophe, size_
 	{
 		if (length < 3 || word[length - 1] != 'n')
 			return false;
-		second = "not";
+		second = negation;
 		length--;
 		stem_end--;
 		if (equals(word, length, "wo"))
@@ -199,9 +205,9 @@ open_contraction(Scanner *sc, char *word, size_t start, size_t apostrophe, size_
 	{
 		for (size_t k = 0; k < KAM_LENGTHOF(is_hosts); k++)
 			if (equals(word, length, is_hosts[k]))
-				second = "is";
+				second = is;
 		if (equals(word, length, "let"))
-			second = "us";
+			second = us;
 	}
 	sc->out = word + length;
 	length = close_word(sc, word);
@@ -218,16 +224,16 @@ mark_money(Scanner *sc, const char *word)
 	static const char *const units[] = {"eur", "euro", "euros", "usd", "dollar", "dollars", "gbp", "chf", "cad", "keur",
 		"ke", "pounds", "balles"};
 
-	/* their second letters */
-	switch (word[1])
-	{
-		case 'u': case 's': case 'o': case 'b': case 'h': case 'a': case 'e':
-			break;
-		default:
-			return;
-	}
+	/* their second letters, by the first */
+	static const char seconds[128][3] = {
+		['e'] = "u", ['u'] = "s", ['d'] = "o", ['g'] = "b", ['c'] = "ha", ['k'] = "e", ['p'] = "o", ['b'] = "a"
+	};
+	const char *second = seconds[word[0] & 127];
+
+	if (word[1] != second[0] && word[1] != second[1])
+		return;
 	for (size_t k = 0; k < KAM_LENGTHOF(units); k++)
-		if (units[k][0] == word[0] && units[k][1] == word[1] && strcmp(units[k], word) == 0)
+		if (units[k][0] == word[0] && strcmp(units[k], word) == 0)
 		{
 			if (sc->count >= 2 && sc->token[sc->count - 2].flags & KAM_TOKEN_NUMBER)
 				sc->token[sc->count - 2].flags |= KAM_TOKEN_MONEY;
@@ -288,15 +294,16 @@ join_initials(Scanner *sc)
 	}
 }
 
-/* A word that begins with the character at hand. */
+/* A word that begins here. */
 static void
-scan_word(Scanner *sc, Char ch)
+scan_word(Scanner *sc, bool capital)
 {
 	size_t		start = sc->i,
 				length;
 	char	   *word = sc->out;
-	unsigned	flags = ch.capital ? KAM_TOKEN_CAPITAL : 0;
+	unsigned	flags = capital ? KAM_TOKEN_CAPITAL : 0;
 	int			letters = 0;
+	Char		ch = {CHAR_SPACE, 0, 0, false, {0, 0}};
 
 	for (;;)
 	{
@@ -317,10 +324,7 @@ scan_word(Scanner *sc, Char ch)
 		if (sc->i >= sc->len)
 			break;
 		if (*p == ' ')
-		{
-			ch.kind = CHAR_SPACE;
-			break;
-		}
+			goto whole;			/* so most words end, and none of what follows concerns them */
 		ch = read_char(sc->s + sc->i, sc->len - sc->i);
 		if (ch.kind == CHAR_LETTER || ch.kind == CHAR_DIGIT)
 		{
@@ -349,6 +353,7 @@ scan_word(Scanner *sc, Char ch)
 				 open_contraction(sc, word, start, sc->i, sc->i + ch.bytes, flags))
 			return;
 	}
+whole:
 	length = close_word(sc, word);
 	if (may_be_double(word, length))
 		for (size_t k = 0; k < KAM_LENGTHOF(doubles); k++)
@@ -644,9 +649,9 @@ kam_tokenize(KamArena *arena, const char *text, size_t len)
 	KamTokens	result;
 
 	sc.room = (int) (len / 4) + 16;
-	sc.token = KAM_NEW_ARRAY(arena, KamToken, sc.room);
+	sc.token = KAM_NEW_RAW_ARRAY(arena, KamToken, sc.room);
 	/* an address is spelled twice, its parts first; a word needs its NUL */
-	sc.out = kam_alloc(arena, 3 * len + 16);
+	sc.out = kam_alloc_raw(arena, 3 * len + KAM_TOKEN_ROOM);
 	while (sc.i < len)
 	{
 		Char		ch;
@@ -659,11 +664,16 @@ kam_tokenize(KamArena *arena, const char *text, size_t len)
 			sc.run_start = sc.i;
 			continue;
 		}
+		if (kam_ascii_word[sc.s[sc.i]] > '9')
+		{
+			scan_word(&sc, sc.s[sc.i] < 'a');
+			continue;
+		}
 		ch = read_char(sc.s + sc.i, len - sc.i);
 		switch (ch.kind)
 		{
 			case CHAR_LETTER:
-				scan_word(&sc, ch);
+				scan_word(&sc, ch.capital);
 				break;
 			case CHAR_DIGIT:
 				scan_number(&sc);

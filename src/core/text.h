@@ -19,9 +19,11 @@
 
 #include "core/base.h"
 
+#define KAM_TOKEN_ROOM 16
+
 typedef struct KamToken
 {
-	const char *word;			/* folded, NUL-terminated */
+	const char *word;			/* folded, NUL-terminated; KAM_TOKEN_ROOM bytes can be read whatever its length */
 	uint32_t	start,			/* bytes in the source text, [start, end) */
 				end;
 	int32_t		sentence;		/* tokens of one sentence share a number; line breaks that end a paragraph end a sentence too, and so does length */

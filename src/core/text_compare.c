@@ -18,7 +18,7 @@ kam_fold(KamArena *arena, const char *text)
 
 	for (int k = 0; k < tokens.count; k++)
 		size += tokens.token[k].length + 1u;
-	result = p = kam_alloc(arena, size);
+	result = p = kam_alloc_raw(arena, size);
 	for (int k = 0; k < tokens.count; k++)
 	{
 		if (k > 0)
@@ -83,7 +83,7 @@ squash(KamArena *arena, const char *text, bool fold)
 {
 	const unsigned char *s = (const unsigned char *) text;
 	size_t		len = strlen(text);
-	char	   *result = kam_alloc(arena, len * 2 + 1),
+	char	   *result = kam_alloc_raw(arena, len * 2 + 1),
 			   *p = result;
 	bool		space = false;
 
@@ -134,24 +134,65 @@ squash(KamArena *arena, const char *text, bool fold)
 	return result;
 }
 
+#define LONG_WORD 7				/* longer than what a contraction stands for, and than initials */
+#define LONGEST_WORD 64
+
+static bool
+is_plain(const char *word, size_t n)
+{
+	for (size_t k = 0; k < n; k++)
+		if (word[k] < 'a' || word[k] > 'z')
+			return false;
+	return true;
+}
+
 char *
 kam_squash(KamArena *arena, const char *text)
 {
 	return squash(arena, text, false);
 }
 
+/*
+ * Do the long words of a folded needle stand in a squashed text?  Tokens are spelled there as they are here, but
+ * for the short ones that contractions and initials make and the numbers: where one is missing, tokens need not be
+ * compared.
+ */
+static bool
+holds_long_words(const char *squashed, const char *words)
+{
+	while (*words)
+	{
+		size_t		n = strcspn(words, " ");
+
+		if (n >= LONG_WORD && n < LONGEST_WORD && is_plain(words, n))
+		{
+			char		word[LONGEST_WORD];
+
+			memcpy(word, words, n);
+			word[n] = '\0';
+			if (strstr(squashed, word) == NULL)
+				return false;
+		}
+		words += n;
+		words += *words == ' ';
+	}
+	return true;
+}
+
 bool
 kam_text_contains(KamArena *arena, const char *haystack, const char *needle)
 {
 	const char *folded = squash(arena, needle, true);
-	const char *words;
+	const char *squashed,
+			   *words;
 
 	if (folded[0] == '\0')
 		return false;
-	if (strstr(squash(arena, haystack, true), folded) != NULL)
+	squashed = squash(arena, haystack, true);
+	if (strstr(squashed, folded) != NULL)
 		return true;
 	words = kam_fold(arena, needle);
-	return words[0] != '\0' && strstr(kam_fold(arena, haystack), words) != NULL;
+	return words[0] != '\0' && holds_long_words(squashed, words) && strstr(kam_fold(arena, haystack), words) != NULL;
 }
 
 /* Skips a URL at s; returns the bytes to pass over, 0 when there is none. */

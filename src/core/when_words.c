@@ -255,7 +255,8 @@ find_word(const char *word, size_t length)
 	{
 		const Entry *entry = &by_letter[letter].entry[i];
 
-		if (entry->length == length && memcmp(entry->word, word, length) == 0)
+		/* the last letter tells most apart */
+		if (entry->length == length && entry->word[length - 1] == word[length - 1] && memcmp(entry->word, word, length) == 0)
 			return entry;
 	}
 	return NULL;

@@ -19,6 +19,10 @@
 static bool clock_held = false;
 static TimestampTz clock_value;
 
+/* What kam_tick was told, for its transaction. */
+static bool overridden = false;
+static TimestampTz override_value;
+
 /* A reading without offset is UTC: the session's zone must not change what a test means. */
 bool
 kam_clock_check(char **newval, void **extra, GucSource source)
@@ -55,15 +59,51 @@ kam_clock_assign(const char *newval, void *extra)
 		clock_value = *(TimestampTz *) extra;
 }
 
+static void
+forget_override(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE ||
+		event == XACT_EVENT_PARALLEL_COMMIT || event == XACT_EVENT_PARALLEL_ABORT)
+		overridden = false;
+}
+
+void
+kam_clock_override(TimestampTz at)
+{
+	static bool registered = false;
+
+	if (TIMESTAMP_NOT_FINITE(at))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("a moment must be finite")));
+	if (!registered)
+	{
+		RegisterXactCallback(forget_override, NULL);
+		registered = true;
+	}
+	overridden = true;
+	override_value = at;
+}
+
+void
+kam_clock_override_end(void)
+{
+	overridden = false;
+}
+
 TimestampTz
 kam_now(void)
 {
+	if (overridden)
+		return override_value;
 	return clock_held ? clock_value : GetCurrentTimestamp();
 }
 
 TimestampTz
 kam_statement_now(void)
 {
+	if (overridden)
+		return override_value;
 	return clock_held ? clock_value : GetCurrentStatementStartTimestamp();
 }
 

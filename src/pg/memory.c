@@ -35,6 +35,8 @@ kam_memory_init(void)
 {
 	kam_out_of_memory = raise_out_of_memory;
 	kam_interrupt = let_interrupts_through;
+	/* what core/ makes once and keeps must not be made in an arena */
+	json_decref(kam_object());
 }
 
 void
@@ -65,6 +67,39 @@ kam_pg_arena(void)
 	return arena;
 }
 
+/* ---- jansson's own memory -------------------------------------------------- */
+
+static KamArena *json_arena = NULL; /* where jansson's values lie; NULL: malloc */
+static json_malloc_t usual_malloc;
+static json_free_t usual_free;
+
+static void *
+json_from_arena(size_t size)
+{
+	return kam_alloc_raw(json_arena, size);
+}
+
+/* The arena goes as a whole. */
+static void
+json_stays(void *p)
+{
+}
+
+void
+kam_json_in_arena(KamArena *arena)
+{
+	json_get_alloc_funcs(&usual_malloc, &usual_free);
+	json_arena = arena;
+	json_set_alloc_funcs(json_from_arena, json_stays);
+}
+
+void
+kam_json_usual(void)
+{
+	json_set_alloc_funcs(usual_malloc, usual_free);
+	json_arena = NULL;
+}
+
 static void
 release_json(void *arg)
 {
@@ -74,8 +109,11 @@ release_json(void *arg)
 json_t *
 kam_pg_own(json_t *value)
 {
-	MemoryContextCallback *callback = MemoryContextAllocExtended(CurrentMemoryContext, sizeof(MemoryContextCallback), MCXT_ALLOC_NO_OOM);
+	MemoryContextCallback *callback;
 
+	if (json_arena != NULL)
+		return value;
+	callback = MemoryContextAllocExtended(CurrentMemoryContext, sizeof(MemoryContextCallback), MCXT_ALLOC_NO_OOM);
 	if (callback == NULL)
 	{
 		json_decref(value);

@@ -23,6 +23,14 @@ extern void kam_on_reset(void (*function) (void *arg), void *arg);
 /* Takes the reference over: released with the current memory context.  Returns it, now borrowed. */
 extern json_t *kam_pg_own(json_t *value);
 
+/*
+ * From here on, until kam_json_usual, all that jansson makes lies in the arena and goes with it: making a value costs
+ * no malloc, and none is freed singly.  For a stretch that leaves no value behind and keeps none from before it; the
+ * caller sees to it that kam_json_usual is called however the stretch ends (PG_FINALLY).
+ */
+extern void kam_json_in_arena(KamArena *arena);
+extern void kam_json_usual(void);
+
 /* An environment for core/: an arena of the current context, the server's zones, kam.default_timezone. */
 extern KamEnv kam_pg_env(KamTime as_of);
 

@@ -41,6 +41,12 @@ static KamStatement claim = {
 	4, {UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID}
 };
 
+static KamStatement compliance = {
+	"compliance",
+	"SELECT status, source, about, since FROM kam._run_compliance($1) WHERE status IS NOT NULL",
+	1, {UUIDOID}
+};
+
 static KamStatement hold = {
 	"hold",
 	"SELECT 1 FROM kam.request WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL FOR NO KEY UPDATE",
@@ -131,6 +137,26 @@ kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, Times
 	out->error = kam_column_text(context, 0, 7);
 	out->as_of = DatumGetTimestampTz(kam_column(0, 8, &isnull));
 	return true;
+}
+
+void
+kam_store_compliance(const pg_uuid_t *session_id, MemoryContext context, KamComplianceRow *out)
+{
+	KamValues	values;
+	Datum		since;
+	bool		isnull;
+
+	memset(out, 0, sizeof(*out));
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	if (kam_statement_run(&compliance, &values) == 0)
+		return;
+	out->status = kam_column_text(context, 0, 1);
+	out->source = kam_column_text(context, 0, 2);
+	out->about = kam_column_text(context, 0, 3);
+	since = kam_column(0, 4, &isnull);
+	out->dated = !isnull;
+	out->since = isnull ? 0 : DatumGetTimestampTz(since);
 }
 
 bool

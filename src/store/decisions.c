@@ -38,12 +38,10 @@ static KamStatement plan_rerun = {
 	2, {UUIDOID, TIMESTAMPTZOID}
 };
 
-/* Known already is as good: who asked first, and how, stays. */
-static KamStatement suppress_address = {
-	"suppress address",
-	"INSERT INTO kam.suppression (address, kind, source, reason, created_by)"
-	" VALUES (pg_catalog.lower(pg_catalog.btrim($1)), 'email', 'decision', $2, 'kam') ON CONFLICT (address) DO NOTHING",
-	2, {TEXTOID, TEXTOID}
+static KamStatement suppress_contact = {
+	"suppress contact",
+	"SELECT kam._suppress_decided($1, $2)",
+	2, {UUIDOID, TEXTOID}
 };
 
 /* Slack and Zapier hear of every decision unless an endpoint row of that name is off; other endpoints ask for it. */
@@ -154,12 +152,12 @@ kam_store_decision(const pg_uuid_t *session_id, const KamDecisionRow *row)
 	kam_values_add_jsonb(&values, row->notice);
 	kam_statement_run(&notify_decision, &values);
 
-	if (row->suppress != NULL)
+	if (row->suppress)
 	{
 		kam_values_init(&values);
-		kam_values_add_text(&values, row->suppress);
+		kam_values_add_uuid(&values, session_id);
 		kam_values_add_text(&values, row->suppress_reason);
-		kam_statement_run(&suppress_address, &values);
+		kam_statement_run(&suppress_contact, &values);
 	}
 	if (row->rerun)
 	{

@@ -9,6 +9,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "store/statement.h"
 
@@ -44,6 +45,15 @@ kam_values_add_text(KamValues *values, const char *string)
 }
 
 void
+kam_values_add_time(KamValues *values, TimestampTz at)
+{
+	if (at == KAM_NO_STAMP)
+		kam_values_add_null(values);
+	else
+		kam_values_add(values, TimestampTzGetDatum(at));
+}
+
+void
 kam_values_add_uuid(KamValues *values, const pg_uuid_t *uuid)
 {
 	kam_values_add(values, UUIDPGetDatum(uuid));
@@ -61,7 +71,8 @@ kam_values_add_jsonb(KamValues *values, const Jsonb *jsonb)
 static void
 prepare(KamStatement *statement)
 {
-	SPIPlanPtr	plan = SPI_prepare(statement->sql, statement->nargs, statement->type);
+	SPIPlanPtr	plan = SPI_prepare_cursor(statement->sql, statement->nargs, statement->type,
+											  statement->generic ? CURSOR_OPT_GENERIC_PLAN : 0);
 
 	if (plan == NULL)
 		elog(ERROR, "could not prepare statement \"%s\": %s", statement->name, SPI_result_code_string(SPI_result));
@@ -70,23 +81,39 @@ prepare(KamStatement *statement)
 	statement->plan = plan;
 }
 
-uint64
-kam_statement_run(KamStatement *statement, const KamValues *values)
+static uint64
+run(KamStatement *statement, const KamValues *values, Snapshot snapshot)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	Datum	   *value = values ? (Datum *) values->value : NULL;
+	const char *null = values ? values->null : NULL;
 	int			result;
 
 	if (statement->plan == NULL)
 		prepare(statement);
 	if ((values ? values->count : 0) != statement->nargs)
 		elog(ERROR, "statement \"%s\" takes %d arguments", statement->name, statement->nargs);
-	result = SPI_execute_plan(statement->plan, values ? (Datum *) values->value : NULL,
-							  values ? values->null : NULL, statement->read_only, 0);
+	if (snapshot == InvalidSnapshot)
+		result = SPI_execute_plan(statement->plan, value, null, statement->read_only, 0);
+	else
+		result = SPI_execute_snapshot(statement->plan, value, null, snapshot, InvalidSnapshot, statement->read_only, true, 0);
 	/* SPI leaves its own context current: what the caller allocates next would be gone with SPI_finish. */
 	MemoryContextSwitchTo(caller);
 	if (result < 0)
 		elog(ERROR, "statement \"%s\": %s", statement->name, SPI_result_code_string(result));
 	return SPI_processed;
+}
+
+uint64
+kam_statement_run(KamStatement *statement, const KamValues *values)
+{
+	return run(statement, values, InvalidSnapshot);
+}
+
+uint64
+kam_statement_run_latest(KamStatement *statement, const KamValues *values)
+{
+	return run(statement, values, GetLatestSnapshot());
 }
 
 Datum

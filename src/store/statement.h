@@ -1,7 +1,7 @@
 /*
  * store/statement.h: named statements, prepared once per process.
  *
- * For the files of store/ only.  Each declares its statements as a table and
+ * For the files of store/ and cadence/ only.  Each declares its statements and
  * runs them through kam_statement_run inside an open SPI connection.
  */
 #pragma once
@@ -10,9 +10,12 @@
 
 #include "executor/spi.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#define KAM_STATEMENT_ARGS 12
+#include "pg/clock.h"
+
+#define KAM_STATEMENT_ARGS 24
 
 typedef struct KamStatement
 {
@@ -22,6 +25,7 @@ typedef struct KamStatement
 	Oid			type[KAM_STATEMENT_ARGS];
 	SPIPlanPtr	plan;			/* kept for the life of the process */
 	bool		read_only;		/* only looks, with the snapshot of whoever asks: callable from STABLE functions */
+	bool		generic;		/* one plan for all values, from the first call on */
 } KamStatement;
 
 /* Arguments in the making; a value not set stays NULL. */
@@ -36,11 +40,14 @@ extern void kam_values_init(KamValues *values);
 extern void kam_values_add(KamValues *values, Datum value);
 extern void kam_values_add_null(KamValues *values);
 extern void kam_values_add_text(KamValues *values, const char *string);	/* NULL gives NULL */
+extern void kam_values_add_time(KamValues *values, TimestampTz at);	/* KAM_NO_STAMP gives NULL */
 extern void kam_values_add_uuid(KamValues *values, const pg_uuid_t *uuid);
 extern void kam_values_add_jsonb(KamValues *values, const Jsonb *jsonb);	/* NULL gives NULL */
 
 /* Runs it and returns the number of rows; they stand in SPI_tuptable. */
 extern uint64 kam_statement_run(KamStatement *statement, const KamValues *values);
+/* The same under the latest snapshot, whatever the transaction's: sees everything committed by now. */
+extern uint64 kam_statement_run_latest(KamStatement *statement, const KamValues *values);
 
 /* Columns of row "row" of SPI_tuptable, copied into the context given. */
 extern Datum kam_column(uint64 row, int column, bool *isnull);

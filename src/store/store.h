@@ -54,6 +54,18 @@ extern bool kam_store_postpone(const pg_uuid_t *session_id, int owner, int delay
 							   const char *error);
 /* Gives back all runs of a slot: what a process before this one held.  Returns how many. */
 extern uint64 kam_store_take_back(int owner);
+/* What says that this run's contact must not be written to; all NULL when nothing does. */
+typedef struct KamComplianceRow
+{
+	char	   *status;			/* unsubscribed, opted_out, suppressed; NULL: clear */
+	char	   *source;			/* NULL when unknown */
+	char	   *about;
+	bool		dated;
+	TimestampTz since;			/* when "dated" */
+} KamComplianceRow;
+
+/* Looks its addresses and its lead up, as they are now. */
+extern void kam_store_compliance(const pg_uuid_t *session_id, MemoryContext context, KamComplianceRow *out);
 /* Real time at which the next postponed or leased run is due, of others too; 0 for none. */
 extern TimestampTz kam_store_next_attempt(int owner);
 
@@ -117,8 +129,8 @@ typedef struct KamDecisionRow
 	const char *owner;
 	const char *linkedin_url;
 	const char *lead_id;
-	const char *suppress;		/* address to suppress, or NULL */
-	const char *suppress_reason;
+	bool		suppress;		/* the contact opted out in their own words ... */
+	const char *suppress_reason;	/* ... these */
 	bool		rerun;
 	TimestampTz rerun_at;		/* when "rerun" */
 } KamDecisionRow;
@@ -141,5 +153,13 @@ extern void kam_store_failure_notice(const pg_uuid_t *session_id, const char *le
 extern int	kam_store_reruns(TimestampTz now, int limit);
 /* When the next wait ends (kam's clock); 0 for none. */
 extern TimestampTz kam_store_next_rerun(void);
+/*
+ * One turn of the Coordinator's schedules at "now" (kam's clock): at most so
+ * many items of each duty, so many flags of each kind.  Returns whether there
+ * is more; *error is what an item failed with, or NULL.
+ */
+extern bool kam_store_tick(TimestampTz now, int items, int flags, MemoryContext context, char **error);
+/* When the next item of the schedules is due (kam's clock); 0 for none. */
+extern TimestampTz kam_store_next_tick(void);
 /* Deletes at most limit runs that finished before "before", with all that hangs on them. */
 extern int	kam_store_delete_finished(TimestampTz before, int limit);

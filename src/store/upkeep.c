@@ -1,6 +1,7 @@
 /*
  * store/upkeep.c: what the worker does besides runs: waits that are over run
- * again, runs that finished long ago are deleted.  Both in bounded batches.
+ * again, runs that finished long ago are deleted, the Coordinator's schedules
+ * turn.  All in bounded batches.
  */
 #include "postgres.h"
 
@@ -27,7 +28,7 @@ static KamStatement rerun = {
 	"WITH old AS (UPDATE kam.request SET rerun_at = NULL WHERE session_id = $1 AND rerun_at IS NOT NULL"
 	"  RETURNING session_id, contact, options, lead_id, priority, status)"
 	" INSERT INTO kam.request (session_id, contact, options, lead_id, priority, as_of, rerun_of)"
-	" SELECT pg_catalog.md5('kam rerun of ' || session_id::text)::uuid, contact,"
+	" SELECT pg_catalog.md5('kam rerun of ' || session_id::text)::uuid, kam._with_touches(contact, lead_id, $2),"
 	" options - 'idempotency_key' - 'as_of', lead_id, priority, $2, session_id FROM old WHERE status <> 'cancelled'"
 	" ON CONFLICT (session_id) DO NOTHING",
 	2, {UUIDOID, TIMESTAMPTZOID}
@@ -58,6 +59,19 @@ static KamStatement delete_run = {
 	"delete run",
 	"DELETE FROM kam.request r WHERE r.session_id = $2 AND" DISPOSABLE,
 	2, {TIMESTAMPTZOID, UUIDOID}
+};
+
+/* The Coordinator's schedules are one function, the same that kam_tick() calls (sql/66_tick.sql). */
+static KamStatement tick = {
+	"tick",
+	"SELECT (t ->> 'more')::boolean, t -> 'errors' -> 0 ->> 'message' FROM kam._tick($1, $2, $3) t",
+	3, {TIMESTAMPTZOID, INT4OID, INT4OID}
+};
+
+static KamStatement next_tick = {
+	"next tick",
+	"SELECT kam._tick_next()",
+	0, {0}
 };
 
 /* The session ids in SPI_tuptable, before the next statement takes its place. */
@@ -106,6 +120,33 @@ kam_store_next_rerun(void)
 	if (kam_statement_run(&next_rerun, NULL) == 0)
 		return 0;
 	return DatumGetTimestampTz(kam_column(0, 1, &isnull));
+}
+
+bool
+kam_store_tick(TimestampTz now, int items, int flags, MemoryContext context, char **error)
+{
+	KamValues	values;
+	bool		isnull;
+
+	kam_values_init(&values);
+	kam_values_add(&values, TimestampTzGetDatum(now));
+	kam_values_add(&values, Int32GetDatum(items));
+	kam_values_add(&values, Int32GetDatum(flags));
+	if (kam_statement_run(&tick, &values) != 1)
+		elog(ERROR, "the tick returned no report");
+	*error = kam_column_text(context, 0, 2);
+	return DatumGetBool(kam_column(0, 1, &isnull));
+}
+
+TimestampTz
+kam_store_next_tick(void)
+{
+	bool		isnull;
+	Datum		at;
+
+	kam_statement_run(&next_tick, NULL);
+	at = kam_column(0, 1, &isnull);
+	return isnull ? 0 : DatumGetTimestampTz(at);
 }
 
 int

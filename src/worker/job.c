@@ -115,6 +115,20 @@ began_wave2(const KamJob *job)
 	return false;
 }
 
+/* Inside a unit: looks up, as of now, whether anybody may write to this contact. */
+static void
+look_up_compliance(KamJob *job)
+{
+	KamComplianceRow found;
+
+	kam_store_compliance(&job->claim.session_id, job->context, &found);
+	job->is_forbidden = found.status != NULL;
+	job->forbidden = (KamForbidden)
+	{
+		found.status, found.source, found.about, found.dated ? kam_time_from_timestamptz(found.since) : KAM_NO_TIME
+	};
+}
+
 void
 kam_job_load(KamJob *job)
 {
@@ -123,8 +137,11 @@ kam_job_load(KamJob *job)
 	job->session = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->claim.session_id)));
 	MemoryContextSwitchTo(old);
 	job->nrecorded = kam_store_calls(&job->claim.session_id, job->context, &job->recorded);
-	if (job->nrecorded > 0)
+	if (job->nrecorded > 0 || strcmp(job->claim.status, kam_run_stage_name(KAM_RUN_SAVED)) == 0)
 		job->saved = kam_store_saved_decision(&job->claim.session_id, job->context);
+	/* A decision that people have seen stands. */
+	if (job->saved == NULL)
+		look_up_compliance(job);
 	if (began_wave2(job))
 		job->replayed_history = kam_store_history(job->context);
 	job->next_call_no = job->nrecorded > 0 ? job->recorded[job->nrecorded - 1].call_no + 1 : 1;
@@ -211,7 +228,17 @@ resume_saved(KamJob *job)
 	json_decref(run->decision);
 	run->decision = json_incref(kam_json_from_jsonb(job->saved));
 	run->in.decision = run->decision;
+	run->forbidden = job->is_forbidden ? &job->forbidden : NULL;
 	kam_run_saved(run);
+}
+
+/* Whether the run needs no call: nobody may write to this contact, or that was decided before a crash. */
+static bool
+forbidden_from_the_start(KamJob *job)
+{
+	if (job->saved != NULL)
+		job->is_forbidden = kam_forbidden_read(&job->run->contact, kam_json_from_jsonb(job->saved), &job->forbidden);
+	return job->is_forbidden;
 }
 
 static void
@@ -236,6 +263,15 @@ open_run(KamJob *job)
 	run->in.resources = job->config->resources;
 	run->in.practices = job->config->practices;
 	job->run = run;
+	if (forbidden_from_the_start(job))
+	{
+		if (job->saved != NULL)
+			resume_saved(job);
+		else
+			kam_run_forbid(run, &job->forbidden);
+		MemoryContextSwitchTo(old);
+		return;
+	}
 	if (job->replayed_history != NULL)
 		run->in.history = job->history = kam_json_from_jsonb(job->replayed_history);
 
@@ -396,6 +432,8 @@ decision_notice(const KamJob *job, const json_t *decision)
 	put_copy(notice, "variant", decision, "selected_content.variant");
 	put_copy(notice, "subject", decision, "selected_content.subject");
 	put_copy(notice, "message", decision, "selected_content.message");
+	if (job->run->forbidden != NULL)
+		put_copy(notice, "compliance", decision, "compliance");
 	put_copy(notice, "execute_at", decision, "execution_timing.execute_at");
 	put_copy(notice, "reevaluate_at", decision, "execution_timing.reevaluate_at");
 	put_copy(notice, "wait_type", decision, "wait_type");
@@ -452,6 +490,26 @@ json_text(const json_t *value)
 	return text;
 }
 
+/* What the guard did, for people to read. */
+static Jsonb *
+guard_notes(const KamRun *run)
+{
+	json_t	   *guard = kam_pg_own(kam_object());
+	json_t	   *compliance = run->forbidden != NULL
+		? kam_forbidden_json(&run->env, &run->contact, run->forbidden) : kam_object();
+
+	kam_put(guard, "findings", run->findings ? json_incref(run->findings) : kam_array());
+	kam_put(guard, "repairs", run->repairs ? json_incref(run->repairs) : kam_array());
+	kam_put(guard, "replaced", json_boolean(run->replaced));
+	kam_put(guard, "forced", json_boolean(run->forced));
+	kam_put(guard, "compliance", compliance);
+	if (run->forbidden == NULL)
+		kam_put(compliance, "status", kam_string("clear"));
+	if (run->overruled != NULL)
+		kam_put(compliance, "instead_of", kam_string(run->overruled));
+	return kam_jsonb_from_json(guard);
+}
+
 static void
 prepare_save(KamJob *job)
 {
@@ -460,20 +518,14 @@ prepare_save(KamJob *job)
 	KamDecisionRow *row = &step->decision;
 	const json_t *decision = kam_get_object(run->decision, "final_decision");
 	const char *action = decision != NULL ? kam_get_string(decision, "action") : NULL;
-	json_t	   *guard = kam_pg_own(kam_object());
 
 	if (action == NULL)
 	{
 		set_failure(job, "XX000", "the guarded decision has no action");
 		return;
 	}
-	kam_put(guard, "findings", run->findings ? json_incref(run->findings) : kam_array());
-	kam_put(guard, "repairs", run->repairs ? json_incref(run->repairs) : kam_array());
-	kam_put(guard, "replaced", json_boolean(run->replaced));
-	kam_put(guard, "forced", json_boolean(run->forced));
-
 	row->decision = kam_jsonb_from_json(run->decision);
-	row->guard = kam_jsonb_from_json(guard);
+	row->guard = guard_notes(run);
 	row->notice = decision_notice(job, decision);
 	row->synthesis = run->output[KAM_SYNTHESIS_ORCHESTRATOR]
 		? json_text(run->output[KAM_SYNTHESIS_ORCHESTRATOR]) : NULL;
@@ -483,12 +535,10 @@ prepare_save(KamJob *job)
 	row->owner = run->contact.owner;
 	row->linkedin_url = kam_get_string(kam_get_object(run->contact.json, "contact_info"), "linkedin_url");
 	row->lead_id = job->claim.lead_id;
-	if (kam_auto_suppress && run->facts.opt_out != NULL && run->contact.email != NULL)
-	{
-		row->suppress = run->contact.email;
-		row->suppress_reason = run->facts.opt_out->quote;
-	}
+	row->suppress = kam_auto_suppress && run->facts.opt_out != NULL;
+	row->suppress_reason = row->suppress ? run->facts.opt_out->quote : NULL;
 	plan_rerun(job, decision, row);
+	step->contacts = strcmp(action, kam_action_name(KAM_SEND_MESSAGE)) == 0 || strcmp(action, kam_action_name(KAM_BREAK_UP)) == 0;
 	step->kind = KAM_STEP_SAVE;
 	step->status = kam_run_stage_name(KAM_RUN_SAVED);
 	step->iteration = run->iteration;
@@ -501,6 +551,12 @@ prepare_finish(KamJob *job)
 	const json_t *judgement = job->run->output[KAM_DECISION_EVALUATOR];
 	const json_t *criteria = kam_get_array(judgement, "criteria");
 
+	step->kind = KAM_STEP_FINISH;
+	step->status = kam_run_stage_name(KAM_RUN_JUDGED);
+	step->iteration = job->run->iteration;
+	/* Nothing was left to judgement where nobody may write. */
+	if (job->run->forbidden != NULL)
+		return;
 	step->verdict = kam_get_string(judgement, "verdict");
 	step->overall_score = kam_get_number(judgement, "overall_score", -1);
 	if (step->verdict == NULL || step->overall_score < 0)
@@ -509,9 +565,16 @@ prepare_finish(KamJob *job)
 		return;
 	}
 	step->criteria = kam_jsonb_from_json(criteria ? criteria : kam_pg_own(kam_array()));
-	step->kind = KAM_STEP_FINISH;
-	step->status = kam_run_stage_name(KAM_RUN_JUDGED);
-	step->iteration = job->run->iteration;
+}
+
+/* The decision in hand gives way; it lives as long as the run. */
+static void
+forbid_late(KamJob *job)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->context);
+
+	kam_run_forbid(job->run, &job->forbidden);
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -531,6 +594,9 @@ prepare_step(KamJob *job)
 		open_run(job);
 		return;					/* the first call may need history, which a unit reads */
 	}
+	/* An opt-out that came while the decision was being made. */
+	if (job->run->stage == KAM_RUN_GUARD && job->is_forbidden && job->run->forbidden == NULL)
+		forbid_late(job);
 	if (job->run->stage == KAM_RUN_GUARD)
 		prepare_save(job);
 	else if (job->run->stage == KAM_RUN_JUDGED)
@@ -609,8 +675,33 @@ write_finish(KamJob *job, int owner)
 	job->lost = !kam_store_end(id, owner, step->status, NULL, NULL, now);
 	if (job->lost)
 		return;
-	kam_store_evaluation(id, step->overall_score, step->criteria, step->verdict);
+	if (step->verdict != NULL)
+		kam_store_evaluation(id, step->overall_score, step->criteria, step->verdict);
 	kam_store_workflow_run(id, step->status, now);
+}
+
+/*
+ * The last look before somebody is written to: what was recorded while the
+ * agents worked wins.  Nothing is written then; the step is made anew.
+ */
+static void
+write_save(KamJob *job, int owner)
+{
+	KamStep    *step = &job->step;
+	const pg_uuid_t *id = &job->claim.session_id;
+
+	if (step->contacts)
+	{
+		look_up_compliance(job);
+		if (job->is_forbidden)
+		{
+			step->kind = KAM_STEP_NONE;
+			return;
+		}
+	}
+	job->lost = !kam_store_advance(id, owner, kam_lease, step->status, step->iteration);
+	if (!job->lost)
+		kam_store_decision(id, &step->decision);
 }
 
 void
@@ -630,9 +721,7 @@ kam_job_write(KamJob *job, int owner)
 				kam_store_call(id, &step->call);
 			break;
 		case KAM_STEP_SAVE:
-			job->lost = !kam_store_advance(id, owner, kam_lease, step->status, step->iteration);
-			if (!job->lost)
-				kam_store_decision(id, &step->decision);
+			write_save(job, owner);
 			break;
 		case KAM_STEP_FINISH:
 			write_finish(job, owner);

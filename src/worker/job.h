@@ -53,9 +53,10 @@ typedef struct KamStep
 	const char *status;			/* where the run stands after it */
 	int			iteration;
 	KamDecisionRow decision;
+	bool		contacts;		/* KAM_STEP_SAVE: the decision writes to somebody */
 	double		overall_score;
 	Jsonb	   *criteria;
-	const char *verdict;
+	const char *verdict;		/* NULL: nobody judged */
 	char	   *error;
 	char		sqlstate[6];
 	bool		counted;		/* KAM_STEP_POSTPONE: counts as an attempt */
@@ -71,6 +72,8 @@ typedef struct KamJob
 	int			nrecorded;
 	Jsonb	   *saved;			/* decision saved before a crash, or NULL */
 	Jsonb	   *replayed_history;	/* for a run taken up again in wave 2 or later, or NULL */
+	bool		is_forbidden;	/* nobody may write to this contact ... */
+	KamForbidden forbidden;		/* ... for this reason */
 	KamConfig  *config;
 	KamRun	   *run;			/* NULL until opened */
 	json_t	   *history;		/* NULL until wave 2 asks */

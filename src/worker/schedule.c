@@ -1,9 +1,10 @@
 /*
  * worker/schedule.c: the worker's duties by the clock: waits that are over run
- * again (kam.schedules), finished runs are deleted (kam.retain_runs).
+ * again, the Coordinator's schedules turn (both with kam.schedules), finished
+ * runs are deleted (kam.retain_runs).
  *
- * Both in short transactions of a bounded number of rows, between rounds of
- * runs, so that neither keeps a run waiting.
+ * All in short transactions of a bounded number of rows, between rounds of
+ * runs, so that none keeps a run waiting.
  */
 #include "postgres.h"
 
@@ -20,14 +21,38 @@
 #define RETENTION_BATCH 200
 #define RETENTION_PAUSE_MS 60000
 
+#define TICK_BATCH 50			/* leads whose locks one transaction holds */
+#define TICK_PAUSE_MS 1000		/* the longest that something due waits */
+#define FLAG_BATCH 5000			/* flags hold no lead's lock */
+#define FLAG_PAUSE_MS 60000
+#define TROUBLE_PAUSE_MS 5000	/* after a turn that failed as a whole */
+
+/* One slot does what two would only get into each other's way with. */
+#define CARETAKER 1
+
+/* Real time, 0 for at once. */
 static TimestampTz next_rerun_look = 0;
 static TimestampTz next_retention = 0;
+static TimestampTz next_tick = 0;
+static TimestampTz next_flags = 0;
+/* kam's clock: when the next item of the Coordinator is due, 0 for unknown or none. */
+static TimestampTz tick_due = 0;
 
 void
 kam_schedule_reset(void)
 {
-	next_rerun_look = next_retention = 0;
+	next_rerun_look = next_retention = next_tick = next_flags = tick_due = 0;
 }
+
+static void
+log_trouble(KamWorkerSlot *entry, ErrorData *error)
+{
+	ereport(LOG, (errcode(error->sqlerrcode), errmsg("kam worker: schedules: %s", error->message)));
+	kam_slot_set_error(entry, error->message);
+	FreeErrorData(error);
+}
+
+/* ---- runs --------------------------------------------------------------------- */
 
 typedef struct Turn
 {
@@ -37,7 +62,8 @@ typedef struct Turn
 	int			made,
 				deleted;
 	TimestampTz attempt_at,
-				rerun_at;
+				rerun_at,
+				tick_at;
 } Turn;
 
 static void
@@ -52,30 +78,24 @@ turn_work(void *arg)
 												  RETENTION_BATCH);
 }
 
-KamUnitResult
-kam_schedule_turn(int owner, KamWorkerSlot *entry, bool *again)
+static KamUnitResult
+turn_runs(int owner, KamWorkerSlot *entry, bool *again)
 {
 	Turn		turn = {0};
 	TimestampTz now = GetCurrentTimestamp();
 	KamUnitResult result;
 	ErrorData  *error;
 
-	*again = false;
 	turn.reruns = kam_schedules && now >= next_rerun_look;
 	turn.retention = kam_retain_runs > 0 && now >= next_retention;
 	if (!turn.reruns && !turn.retention)
 		return KAM_UNIT_DONE;
 
-	/* One slot does the deleting: two would only fetch the same rows. */
-	if (owner != 1)
+	if (owner != CARETAKER)
 		turn.retention = false;
 	result = kam_unit_run("schedules", turn_work, &turn, CurrentMemoryContext, &error);
 	if (result == KAM_UNIT_FAILED)
-	{
-		ereport(LOG, (errcode(error->sqlerrcode), errmsg("kam worker: schedules: %s", error->message)));
-		kam_slot_set_error(entry, error->message);
-		FreeErrorData(error);
-	}
+		log_trouble(entry, error);
 	else if (entry != NULL)
 		pg_atomic_fetch_add_u64(&entry->counters.reruns, turn.made);
 
@@ -88,14 +108,93 @@ kam_schedule_turn(int owner, KamWorkerSlot *entry, bool *again)
 	return result;
 }
 
+/* ---- the Coordinator ------------------------------------------------------------ */
+
+typedef struct Tick
+{
+	int			items,
+				flags;
+	MemoryContext context;
+	bool		more;
+	char	   *trouble;		/* of one item, or NULL */
+} Tick;
+
+static void
+tick_work(void *arg)
+{
+	Tick	   *tick = arg;
+
+	tick->more = kam_store_tick(kam_now(), tick->items, tick->flags, tick->context, &tick->trouble);
+}
+
+/* One turn of one half of the schedules; *next: not before then, unless there is more. */
+static KamUnitResult
+turn_half(Tick tick, long pause, KamWorkerSlot *entry, TimestampTz *next, bool *again)
+{
+	ErrorData  *error;
+	KamUnitResult result;
+
+	tick.context = CurrentMemoryContext;
+	result = kam_unit_run("coordinator's schedules", tick_work, &tick, CurrentMemoryContext, &error);
+	if (result == KAM_UNIT_FAILED)
+		log_trouble(entry, error);
+	else if (tick.trouble != NULL)
+		kam_slot_set_error(entry, tick.trouble);
+
+	if (result == KAM_UNIT_DONE && tick.more)
+	{
+		*again = true;
+		*next = 0;
+	}
+	else
+		*next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											result == KAM_UNIT_FAILED ? Max(TROUBLE_PAUSE_MS, pause) : pause);
+	return result;
+}
+
+static KamUnitResult
+turn_coordinator(int owner, KamWorkerSlot *entry, bool *again)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	KamUnitResult result = KAM_UNIT_DONE;
+
+	if (!kam_schedules || owner != CARETAKER)
+		return result;
+	if (now >= next_tick || (tick_due != 0 && kam_now() >= tick_due))
+	{
+		tick_due = 0;
+		result = turn_half((Tick) {.items = TICK_BATCH}, TICK_PAUSE_MS, entry, &next_tick, again);
+	}
+	if (now >= next_flags && (result == KAM_UNIT_DONE || result == KAM_UNIT_FAILED))
+		result = turn_half((Tick) {.flags = FLAG_BATCH}, FLAG_PAUSE_MS, entry, &next_flags, again);
+	return result;
+}
+
+KamUnitResult
+kam_schedule_turn(int owner, KamWorkerSlot *entry, bool *again)
+{
+	KamUnitResult result;
+
+	*again = false;
+	result = turn_runs(owner, entry, again);
+	if (result == KAM_UNIT_DONE || result == KAM_UNIT_FAILED)
+		result = turn_coordinator(owner, entry, again);
+	return result;
+}
+
+/* ---- when to wake up ---------------------------------------------------------------- */
+
 static void
 wait_work(void *arg)
 {
 	Turn	   *turn = arg;
 
 	turn->attempt_at = kam_store_next_attempt(turn->owner);
-	if (kam_schedules)
-		turn->rerun_at = kam_store_next_rerun();
+	if (!kam_schedules)
+		return;
+	turn->rerun_at = kam_store_next_rerun();
+	if (turn->owner == CARETAKER)
+		turn->tick_at = kam_store_next_tick();
 }
 
 static long
@@ -111,6 +210,7 @@ long
 kam_schedule_wait(int owner, long most)
 {
 	Turn		turn = {0};
+	TimestampTz real = GetCurrentTimestamp();
 	ErrorData  *error;
 
 	turn.owner = owner;
@@ -124,7 +224,17 @@ kam_schedule_wait(int owner, long most)
 		default:
 			return most;
 	}
-	most = until(GetCurrentTimestamp(), turn.attempt_at, most);
+	most = until(real, turn.attempt_at, most);
 	most = until(kam_now(), turn.rerun_at, most);
-	return most;
+	if (!kam_schedules || owner != CARETAKER)
+		return most;
+
+	most = until(real, next_flags, most);
+	if (turn.tick_at == 0)
+		return most;
+	/* What is due already was locked, or came just now: it has its turn at the usual pace. */
+	if (turn.tick_at <= kam_now())
+		return until(real, next_tick, most);
+	tick_due = turn.tick_at;
+	return until(kam_now(), tick_due, most);
 }

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(kam_node contact kam_run wait_until judged_calls hold_calls blocked_worker wait_for_restart reload AS_OF);
+our @EXPORT = qw(kam_node contact kam_run wait_until judged_calls hold_calls blocked_worker wait_for_restart reload cadence_week cadence_troubles AS_OF);
 
 use constant AS_OF => '2026-03-11T10:00:00+01:00';
 
@@ -133,6 +133,58 @@ sub reload
     $node->safe_psql('postgres', "ALTER SYSTEM SET $_") for @setting;
     $node->reload;
     return;
+}
+
+# examples/cadence.sql in a database; returns what it prints.
+sub cadence_week
+{
+    my ($node, $database) = @_;
+    my ($out, $err) = ('', '');
+
+    run_log([ 'psql', '-X', '-q', '-f', "$root/examples/cadence.sql", $node->connstr($database // 'postgres') ], '>', \$out, '2>', \$err)
+        or diag($err);
+    return $out;
+}
+
+# Where the Coordinator's tables contradict each other, one line each; nothing in a sound database.
+sub cadence_troubles
+{
+    my ($node, $database) = @_;
+
+    return $node->safe_psql($database // 'postgres', <<'SQL');
+SET search_path = kam, pg_catalog;
+-- What the gates know is what the tables say.
+SELECT 'state of ' || s.lead_id || ': ' || s || ', derived ' || d
+  FROM prospect_state s CROSS JOIN LATERAL _derive_state(s.lead_id) d
+ WHERE NOT s.stale AND (to_jsonb(s) - 'last_at' IS DISTINCT FROM to_jsonb(d) - 'last_at' OR s.last_at < d.last_at)
+UNION ALL
+-- A lead that has a log has its queue: each request that was put off waits, or ended in a way that the log knows of.
+SELECT 'event ' || e.event_id || ' (' || e.event_type || ') of ' || e.lead_id || ': ' || coalesce(q.state, 'not queued')
+  FROM CadenceEventLog e LEFT JOIN CadenceQueue q USING (lead_id, event_id)
+ WHERE e.event_type IN ('held', 'deferred')
+   AND CASE q.state WHEN 'waiting' THEN false
+            WHEN 'released' THEN NOT EXISTS (SELECT FROM CadenceEventLog r WHERE r.parent_event_id = e.event_id AND r.coordinator_action = 'executed')
+            ELSE NOT coalesce(q.state IN ('cancelled', 'expired') AND EXISTS (
+                SELECT FROM CadenceEventLog r WHERE r.parent_event_id = e.event_id AND (r.event_type = q.state OR r.coordinator_action = 'blocked')), false) END
+UNION ALL
+SELECT 'queued ' || q.event_id || ' of ' || q.lead_id || ': not in the log'
+  FROM CadenceQueue q WHERE NOT EXISTS (SELECT FROM CadenceEventLog e WHERE e.lead_id = q.lead_id AND e.event_id = q.event_id)
+UNION ALL
+-- Leads' columns are a fold over the rest.
+SELECT 'lead ' || l.lead_id || ': ' || l.cadence_state || ' ' || coalesce(l.active_sequence_id, '-') || ' ' || coalesce(l.last_touch_at::text, '-')
+  FROM Leads l
+ WHERE l.merged_into IS NULL
+   AND (l.last_touch_at IS DISTINCT FROM (SELECT max(e.touch_at) FROM CadenceEventLog e WHERE e.lead_id = ANY (_lead_ids(l.lead_id)) AND e.counted)
+        OR l.active_sequence_id IS DISTINCT FROM (SELECT c.sequence_id FROM Cadence c WHERE c.lead_id = l.lead_id AND c.state = 'active' AND c.family <> 'transactional'
+                                                   ORDER BY c.family DESC LIMIT 1))
+UNION ALL
+-- Every touch has its news, and nothing else has.
+SELECT 'notification ' || n.notification_id || ' of event ' || n.event_id || ' of ' || n.lead_id
+  FROM notification n WHERE n.event_id IS NOT NULL AND NOT EXISTS (SELECT FROM CadenceEventLog e WHERE e.lead_id = n.lead_id AND e.event_id = n.event_id)
+UNION ALL
+SELECT 'touch ' || e.event_id || ' of ' || e.lead_id || ' told nobody'
+  FROM CadenceEventLog e WHERE e.event_type = 'touch' AND NOT EXISTS (SELECT FROM notification n WHERE n.lead_id = e.lead_id AND n.event_id = e.event_id)
+SQL
 }
 
 1;

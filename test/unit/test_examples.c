@@ -64,6 +64,27 @@ check_example(const char *path)
 	json_decref(expect);
 }
 
+/* Whatever the history, silence for a suppressed contact is a valid decision, and says so by itself. */
+static void
+check_forbidden(const char *path)
+{
+	static const KamForbidden suppressed = {"suppressed", "decision", "email", KAM_NO_TIME};
+	TestRun    *t = open_json(load(path), "2026-03-11T10:00:00+01:00");
+	KamForbidden read;
+	KamFindings found;
+	KamPlan		plan;
+
+	kam_run_forbid(&t->run, &suppressed);
+	CHECK_INT(json_array_size(t->run.findings), 0);
+	compare(path, "action", "no_action", kam_get_string(kam_get_object(t->run.decision, "final_decision"), "action"));
+	CHECK(kam_forbidden_read(&t->run.contact, t->run.decision, &read), "%s: the decision does not say why", path);
+	kam_plan_forbidden(&t->env, &t->run.contact, &t->run.facts, &read, &plan);
+	kam_check(&t->env, &t->run.contact, &t->run.facts, &plan, t->run.decision, NULL, &found);
+	for (int i = 0; i < found.count; i++)
+		CHECK(false, "%s: %s at %s: %s", path, found.finding[i].rule, found.finding[i].path, found.finding[i].message);
+	close_run(t);
+}
+
 TEST(samples_get_the_decision_they_should)
 {
 	char		path[200];
@@ -74,6 +95,7 @@ TEST(samples_get_the_decision_they_should)
 	{
 		path[strcspn(path, "\n")] = '\0';
 		check_example(path);
+		check_forbidden(path);
 		files++;
 	}
 	if (list)

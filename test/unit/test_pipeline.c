@@ -167,4 +167,97 @@ TEST(recorded_outputs_lead_to_the_same_state)
 	close_run(first);
 }
 
+/* ---- contacts that must not be written to ------------------------------------------- */
+
+static const KamForbidden unsubscribed = {"unsubscribed", "list-unsubscribe", "email", 1772524800 * KAM_SECOND};
+
+static const char *
+decided(const TestRun *t, const char *path)
+{
+	return json_string_value(kam_dig(t->run.decision, path));
+}
+
+TEST(a_forbidden_contact_needs_no_call_at_all)
+{
+	TestRun    *t = open_run(CONTACT, AS_OF);
+
+	kam_run_forbid(&t->run, &unsubscribed);
+	CHECK_INT(t->run.stage, KAM_RUN_GUARD);
+	CHECK_INT(kam_run_next_call(&t->run), -1);
+	CHECK_STR(decided(t, "final_decision.action"), "no_action");
+	CHECK_STR(decided(t, "final_decision.rationale.decision_rule"), "suppressed");
+	CHECK_STR(decided(t, "final_decision.rationale.action_reasoning"),
+			  "The contact has unsubscribed, recorded for their e-mail address on 2026-03-03: nothing may be sent on any channel, whatever the history suggests.");
+	CHECK_STR(decided(t, "final_decision.compliance.status"), "unsubscribed");
+	CHECK_STR(decided(t, "final_decision.compliance.source"), "list-unsubscribe");
+	CHECK(json_is_null(kam_dig(t->run.decision, "final_decision.selected_content")));
+	CHECK_INT(json_array_size(t->run.findings), 0);
+	CHECK(!t->run.replaced && t->run.overruled == NULL);
+	kam_run_saved(&t->run);
+	CHECK_INT(t->run.stage, KAM_RUN_JUDGED);
+	CHECK_INT(kam_run_next_call(&t->run), -1);
+	close_run(t);
+}
+
+TEST(a_decision_made_already_gives_way)
+{
+	TestRun    *t = open_run(CONTACT, AS_OF);
+
+	advance_to(t, KAM_RUN_GUARD);
+	CHECK_STR(decided(t, "final_decision.action"), "send_message");
+	kam_run_forbid(&t->run, &unsubscribed);
+	CHECK_STR(decided(t, "final_decision.action"), "no_action");
+	CHECK_STR(t->run.overruled, "send_message");
+	CHECK(t->run.replaced);
+	CHECK(json_is_true(kam_dig(t->run.decision, "metadata.repaired")));
+	kam_run_saved(&t->run);
+	CHECK_INT(t->run.stage, KAM_RUN_JUDGED);
+	close_run(t);
+}
+
+TEST(no_answer_of_a_model_makes_a_contact_forbidden)
+{
+	TestRun    *t = open_run(CONTACT, AS_OF);
+	json_t	   *output;
+	KamForbidden read;
+
+	advance_to(t, KAM_RUN_SYNTHESIS);
+	output = answer(t, KAM_SYNTHESIS_ORCHESTRATOR);
+	kam_put(json_object_get(output, "final_decision"), "compliance", test_json("{'status': 'unsubscribed'}"));
+	CHECK(kam_forbidden_read(&t->run.contact, output, &read));
+	kam_run_accept(&t->run, KAM_SYNTHESIS_ORCHESTRATOR, output);
+	CHECK(kam_dig(t->run.decision, "final_decision.compliance") == NULL);
+	CHECK(kam_dig(t->run.output[KAM_SYNTHESIS_ORCHESTRATOR], "final_decision.compliance") != NULL);
+	CHECK_STR(decided(t, "final_decision.action"), "send_message");
+	close_run(t);
+}
+
+TEST(what_is_forbidden_is_read_back_from_any_decision)
+{
+	static const struct
+	{
+		const char *json;
+		bool		forbidden;
+	}			rows[] = {
+		{"{'final_decision': {'action': 'no_action', 'compliance': {'status': 'opted_out', 'since': '2026-03-03T09:00:00+01:00'}}}", true},
+		{"{'action': 'no_action', 'compliance': {'status': 'suppressed', 'since': 7, 'source': [], 'about': {}}}", true},
+		{"{'action': 'no_action', 'compliance': {'status': 'clear'}}", false},
+		{"{'action': 'no_action', 'compliance': 'suppressed'}", false},
+		{"{'final_decision': [], 'compliance': null}", false},
+		{"[]", false},
+		{"null", false},
+	};
+	TestRun    *t = open_run(CONTACT, AS_OF);
+
+	for (size_t i = 0; i < KAM_LENGTHOF(rows); i++)
+	{
+		json_t	   *decision = test_json(rows[i].json);
+		KamForbidden read;
+
+		CHECK_INT(kam_forbidden_read(&t->run.contact, decision, &read), rows[i].forbidden);
+		json_decref(decision);
+	}
+	close_run(t);
+}
+
 RUN_TESTS()

@@ -74,6 +74,40 @@ static const Row rows[] = {
 		"open_deal", NULL, NULL},
 };
 
+TEST(what_is_forbidden_comes_before_every_row)
+{
+	static const struct
+	{
+		KamForbidden forbidden;
+		const char *reason;
+	}			cases[] = {
+		{{"unsubscribed", NULL, "lead", KAM_NO_TIME}, "The contact has unsubscribed: nothing may be sent on any channel, whatever the history suggests."},
+		{{"opted_out", NULL, NULL, KAM_NO_TIME}, "The contact has opted out of being contacted: nothing may be sent on any channel, whatever the history suggests."},
+		{{"suppressed", "legal", "domain", KAM_NO_TIME},
+		"The contact is suppressed, recorded for the domain of their e-mail address: nothing may be sent on any channel, whatever the history suggests."},
+	};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(rows); i++)
+	{
+		TestRun    *t = open_run(rows[i].json, AS_OF);
+		KamPlan		plan;
+
+		for (size_t k = 0; k < KAM_LENGTHOF(cases); k++)
+		{
+			kam_plan_forbidden(&t->run.env, &t->run.contact, &t->run.facts, &cases[k].forbidden, &plan);
+			CHECK_STR(plan.rule, "suppressed");
+			CHECK_INT(plan.action, KAM_NO_ACTION);
+			CHECK(plan.hard);
+			if (t->run.facts.opt_out == NULL)
+				CHECK_STR(plan.reason, cases[k].reason);
+			else
+				CHECK(strncmp(plan.reason, cases[k].reason, strlen(cases[k].reason)) == 0 &&
+					  strstr(plan.reason, "asked on 2026-03-01 not to be contacted again (\"") != NULL, "their own words are left out: %s", plan.reason);
+		}
+		close_run(t);
+	}
+}
+
 TEST(first_matching_row_decides)
 {
 	for (size_t i = 0; i < KAM_LENGTHOF(rows); i++)

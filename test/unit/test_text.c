@@ -219,6 +219,9 @@ TEST(containing_looks_over_case_accents_and_space)
 	CHECK(kam_text_contains(arena, "Nous  avons\ndécidé de l’arrêter.", "nous avons decide de l'arreter"), "folded");
 	CHECK(kam_text_contains(arena, "I don't want it", "don’t want"), "apostrophe");
 	CHECK(!kam_text_contains(arena, "Nous avons décidé", "nous n'avons"), "other words");
+	CHECK(kam_text_contains(arena, "Objet : Froid industriel, où part votre électricité", "froid industriel : ou part"), "other marks");
+	CHECK(kam_text_contains(arena, "They couldn't: reorganisation first", "could not reorganisation"), "a contraction opened");
+	CHECK(!kam_text_contains(arena, "Froid commercial, où part votre électricité", "froid industriel : ou part"), "another long word");
 	CHECK(!kam_text_contains(arena, "Nous avons décidé", ""), "nothing is contained nowhere");
 	CHECK(!kam_text_contains(arena, "Nous avons décidé", " \n "), "space");
 	kam_arena_free(arena);

@@ -1,0 +1,392 @@
+/*
+ * cadence/prospect.c: a lead under its lock: its row in Leads and the row of
+ * prospect_state, read fresh and written back.
+ *
+ * Runs in whatever process inserts into the log.  Nothing here decides.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "cadence/mutant.h"
+#include "cadence/prospect.h"
+#include "cadence/sql.h"
+#include "pg/compat.h"
+#include "store/statement.h"
+
+enum
+{
+	P_MERGED_INTO, P_ACCOUNT, P_TIER, P_EMAIL, P_PHONE, P_LINKEDIN, P_UNSUBSCRIBE, P_OPT_OUT, P_SALES_SIGNAL, P_MARKETING_SIGNAL,
+	P_STATE, P_LAST_AT, P_TOUCH_NO, P_TOUCHES, P_UNSUBSCRIBED, P_OPTED_OUT, P_HOLDING, P_STALE,
+	P_ACTIVE,					/* first of KAM_COMPETING times: */
+	P_ACTIVE_COLUMNS = 7,
+	P_COLUMNS = P_ACTIVE + KAM_COMPETING * P_ACTIVE_COLUMNS
+};
+
+#define COLUMNS \
+	"SELECT l.merged_into, l.account_id, l.icp_tier, l.email, l.phone, l.linkedin_url, l.unsubscribe_flag, l.opt_out_flag," \
+	" l.sales_signal_at, l.marketing_signal_at, s.lead_id, s.last_at, s.touch_no, s.touches, s.unsubscribed, s.opted_out, s.holding, s.stale," \
+	" s.sales_sequence, s.sales_type, s.sales_enrolment, s.sales_step, s.sales_play, s.sales_proposal, s.sales_until," \
+	" s.marketing_sequence, s.marketing_type, s.marketing_enrolment, s.marketing_step, s.marketing_play, s.marketing_proposal, s.marketing_until"
+
+/*
+ * The lock is the read: after a wait, the columns of both rows are those just
+ * committed, and no others could be trusted.
+ */
+static KamStatement lock_lead = {
+	"lock lead",
+	COLUMNS " FROM kam.leads l JOIN kam.prospect_state s ON s.lead_id" EQ "l.lead_id WHERE l.lead_id" EQ "$1"
+	KAM_MUTATE(5, " FOR NO KEY UPDATE OF l, s", ""),
+	1, {TEXTOID}, .generic = true
+};
+
+static KamStatement look_at_lead = {
+	"look at lead",
+	COLUMNS " FROM kam.leads l LEFT JOIN kam.prospect_state s ON s.lead_id" EQ "l.lead_id WHERE l.lead_id" EQ "$1",
+	1, {TEXTOID}, .read_only = true, .generic = true
+};
+
+static KamStatement derive_lead = {
+	"derive lead",
+	COLUMNS " FROM kam.leads l CROSS JOIN LATERAL kam._derive_state(l.lead_id) s WHERE l.lead_id" EQ "$1",
+	1, {TEXTOID}, .read_only = true, .generic = true
+};
+
+static KamStatement lock_lead_alone = {
+	"lock lead without state",
+	"SELECT l.merged_into FROM kam.leads l WHERE l.lead_id" EQ "$1 FOR NO KEY UPDATE",
+	1, {TEXTOID}, .generic = true
+};
+
+static KamStatement rebuild_state = {
+	"rebuild state",
+	"SELECT kam._rebuild_state($1)",
+	1, {TEXTOID}, .generic = true
+};
+
+static KamStatement find_alias = {
+	"find alias",
+	"SELECT a.canonical_id FROM kam.lead_alias a WHERE a.lead_id" EQ "$1",
+	1, {TEXTOID}, .generic = true
+};
+
+static KamStatement look_for_alias = {
+	"look for alias",
+	"SELECT a.canonical_id FROM kam.lead_alias a WHERE a.lead_id" EQ "$1",
+	1, {TEXTOID}, .read_only = true, .generic = true
+};
+
+static KamStatement store_state = {
+	"store state",
+	"UPDATE kam.prospect_state SET last_at = $2, touch_no = $3, touches = $4, unsubscribed = $5, opted_out = $6, holding = $7,"
+	" sales_sequence = $8, sales_type = $9, sales_enrolment = $10, sales_step = $11, sales_play = $12, sales_proposal = $13, sales_until = $14,"
+	" marketing_sequence = $15, marketing_type = $16, marketing_enrolment = $17, marketing_step = $18, marketing_play = $19,"
+	" marketing_proposal = $20, marketing_until = $21 WHERE lead_id" EQ "$1",
+	21, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZARRAYOID, BOOLOID, BOOLOID, BOOLOID,
+		TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID,
+	TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, TIMESTAMPTZOID}, .generic = true
+};
+
+static KamStatement store_touch = {
+	"store touch",
+	"UPDATE kam.prospect_state SET last_at = $2, touch_no = $3, touches = $4, sales_step = $5, marketing_step = $6"
+	" WHERE lead_id" EQ "$1",
+	6, {TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZARRAYOID, INT4OID, INT4OID}, .generic = true
+};
+
+static KamStatement store_holding = {
+	"store holding",
+	"UPDATE kam.prospect_state SET holding = $2, last_at = $3 WHERE lead_id" EQ "$1",
+	3, {TEXTOID, BOOLOID, TIMESTAMPTZOID}, .generic = true
+};
+
+static const char *
+text_of(const Datum *value, const bool *null, int column)
+{
+	return null[column] ? NULL : TextDatumGetCString(value[column]);
+}
+
+static TimestampTz
+time_of(const Datum *value, const bool *null, int column)
+{
+	return null[column] ? KAM_NO_STAMP : DatumGetTimestampTz(value[column]);
+}
+
+static void
+read_touches(Datum value, KamProspect *out)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	int			count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	const TimestampTz *stamp = (const TimestampTz *) ARR_DATA_PTR(array);
+
+	out->ntouches = Min(count, KAM_RING);
+	/* The newest stand last. */
+	for (int i = 0; i < out->ntouches; i++)
+		out->touches[i] = stamp[count - out->ntouches + i];
+}
+
+static void
+read_active(const Datum *value, const bool *null, KamActive *out)
+{
+	out->sequence = text_of(value, null, 0);
+	out->type = text_of(value, null, 1);
+	out->enrolment = null[2] ? 0 : DatumGetInt32(value[2]);
+	out->step = null[3] ? -1 : DatumGetInt32(value[3]);
+	out->play = text_of(value, null, 4);
+	out->proposal = text_of(value, null, 5);
+	out->until = time_of(value, null, 6);
+}
+
+/*
+ * Reads the row in SPI_tuptable.  False when its state is missing or stale;
+ * *merged_into tells whose lead this is now.
+ */
+static bool
+read_row(const char *lead_id, KamProspect *out, const char **merged_into)
+{
+	Datum		value[P_COLUMNS];
+	bool		null[P_COLUMNS];
+	const char *tier;
+
+	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, value, null);
+	*merged_into = text_of(value, null, P_MERGED_INTO);
+	if (null[P_STATE] || DatumGetBool(value[P_STALE]))
+		return false;
+
+	memset(out, 0, sizeof(*out));
+	out->lead_id = lead_id;
+	out->account_id = text_of(value, null, P_ACCOUNT);
+	tier = text_of(value, null, P_TIER);
+	out->tier = kam_tier_find(tier);
+	out->email = text_of(value, null, P_EMAIL);
+	out->phone = text_of(value, null, P_PHONE);
+	out->linkedin_url = text_of(value, null, P_LINKEDIN);
+	out->unsubscribed = DatumGetBool(value[P_UNSUBSCRIBE]) || DatumGetBool(value[P_UNSUBSCRIBED]);
+	out->opted_out = DatumGetBool(value[P_OPT_OUT]) || DatumGetBool(value[P_OPTED_OUT]);
+	out->sales_signal = time_of(value, null, P_SALES_SIGNAL);
+	out->marketing_signal = time_of(value, null, P_MARKETING_SIGNAL);
+	out->last_at = time_of(value, null, P_LAST_AT);
+	out->touch_no = DatumGetInt64(value[P_TOUCH_NO]);
+	read_touches(value[P_TOUCHES], out);
+	out->holding = DatumGetBool(value[P_HOLDING]);
+	for (int i = 0; i < KAM_COMPETING; i++)
+	{
+		int			first = P_ACTIVE + i * P_ACTIVE_COLUMNS;
+
+		read_active(value + first, null + first, &out->active[i]);
+	}
+	return true;
+}
+
+static uint64
+run_for(KamStatement *statement, const char *lead_id)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, lead_id);
+	return kam_statement_run(statement, &values);
+}
+
+KAM_NORETURN static void raise_unknown(const char *lead_id);
+
+static void
+raise_unknown(const char *lead_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+			 errmsg("there is no lead \"%s\"", lead_id),
+			 errdetail("Key (lead_id)=(%s) is not present in table \"leads\".", lead_id),
+			 errhint("Insert it into kam.Leads first.")));
+}
+
+/* Whose lead this is since a merge; raises when nobody has heard of it. */
+static const char *
+canonical_of(KamStatement *look_up, const char *lead_id)
+{
+	if (run_for(look_up, lead_id) == 0)
+		raise_unknown(lead_id);
+	return kam_column_text(CurrentMemoryContext, 0, 1);
+}
+
+/* Merges never make chains, so a second step means a merge just committed. */
+#define MOST_STEPS 8
+
+void
+kam_prospect_lock(const char *lead_id, KamProspect *out)
+{
+	for (int i = 0; i < MOST_STEPS; i++)
+	{
+		const char *merged_into = NULL;
+
+		if (run_for(&lock_lead, lead_id) > 0)
+		{
+			bool		known = read_row(lead_id, out, &merged_into);
+
+			if (merged_into != NULL)
+				lead_id = merged_into;
+			else if (known)
+				return;
+			else
+				run_for(&rebuild_state, lead_id);
+		}
+		else if (run_for(&lock_lead_alone, lead_id) > 0)
+		{
+			merged_into = kam_column_text(CurrentMemoryContext, 0, 1);
+			if (merged_into != NULL)
+				lead_id = merged_into;
+			else
+				run_for(&rebuild_state, lead_id);
+		}
+		else
+			lead_id = canonical_of(&find_alias, lead_id);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("lead \"%s\" is being merged", lead_id),
+			 errhint("Retry.")));
+}
+
+void
+kam_prospect_look(const char *lead_id, KamProspect *out)
+{
+	for (int i = 0; i < MOST_STEPS; i++)
+	{
+		const char *merged_into = NULL;
+
+		if (run_for(&look_at_lead, lead_id) == 0)
+			lead_id = canonical_of(&look_for_alias, lead_id);
+		else if (read_row(lead_id, out, &merged_into))
+		{
+			if (merged_into == NULL)
+				return;
+			lead_id = merged_into;
+		}
+		else if (merged_into != NULL)
+			lead_id = merged_into;
+		else if (run_for(&derive_lead, lead_id) > 0 && read_row(lead_id, out, &merged_into))
+			return;
+		else
+			elog(ERROR, "the state of lead \"%s\" cannot be derived", lead_id);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("lead \"%s\" is being merged", lead_id),
+			 errhint("Retry.")));
+}
+
+void
+kam_prospect_rebuild(KamProspect *prospect)
+{
+	run_for(&rebuild_state, prospect->lead_id);
+	kam_prospect_lock(prospect->lead_id, prospect);
+}
+
+/* ---- writing back ------------------------------------------------------------- */
+
+static void
+add_touches(KamValues *values, const KamProspect *prospect)
+{
+	Datum		stamp[KAM_RING];
+
+	for (int i = 0; i < prospect->ntouches; i++)
+		stamp[i] = TimestampTzGetDatum(prospect->touches[i]);
+	kam_values_add(values, PointerGetDatum(construct_array(stamp, prospect->ntouches, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+}
+
+static void
+add_int_from(KamValues *values, int value, int least)
+{
+	if (value < least)
+		kam_values_add_null(values);
+	else
+		kam_values_add(values, Int32GetDatum(value));
+}
+
+static void
+run_update(KamStatement *statement, const KamValues *values, const KamProspect *prospect)
+{
+	if (kam_statement_run(statement, values) != 1)
+		elog(ERROR, "the state of lead \"%s\" is gone", prospect->lead_id);
+}
+
+void
+kam_prospect_store(const KamProspect *prospect)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, prospect->lead_id);
+	kam_values_add_time(&values, prospect->last_at);
+	kam_values_add(&values, Int64GetDatum(prospect->touch_no));
+	add_touches(&values, prospect);
+	kam_values_add(&values, BoolGetDatum(prospect->unsubscribed));
+	kam_values_add(&values, BoolGetDatum(prospect->opted_out));
+	kam_values_add(&values, BoolGetDatum(prospect->holding));
+	for (int i = 0; i < KAM_COMPETING; i++)
+	{
+		const KamActive *active = &prospect->active[i];
+
+		kam_values_add_text(&values, active->sequence);
+		kam_values_add_text(&values, active->type);
+		add_int_from(&values, active->enrolment, 1);
+		add_int_from(&values, active->sequence ? active->step : -1, 0);
+		kam_values_add_text(&values, active->play);
+		kam_values_add_text(&values, active->proposal);
+		kam_values_add_time(&values, active->sequence ? active->until : KAM_NO_STAMP);
+	}
+	run_update(&store_state, &values, prospect);
+}
+
+void
+kam_prospect_store_touch(const KamProspect *prospect)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, prospect->lead_id);
+	kam_values_add_time(&values, prospect->last_at);
+	kam_values_add(&values, Int64GetDatum(prospect->touch_no));
+	add_touches(&values, prospect);
+	for (int i = 0; i < KAM_COMPETING; i++)
+		add_int_from(&values, prospect->active[i].sequence ? prospect->active[i].step : -1, 0);
+	run_update(&store_touch, &values, prospect);
+}
+
+void
+kam_prospect_store_holding(const KamProspect *prospect)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, prospect->lead_id);
+	kam_values_add(&values, BoolGetDatum(prospect->holding));
+	kam_values_add_time(&values, prospect->last_at);
+	run_update(&store_holding, &values, prospect);
+}
+
+void
+kam_prospect_count(KamProspect *prospect, TimestampTz touch_at)
+{
+	int			place = prospect->ntouches;
+
+	prospect->touch_no++;
+	while (place > 0 && prospect->touches[place - 1] > touch_at)
+		place--;
+	if (prospect->ntouches == KAM_RING)
+	{
+		/* Older than all that are kept: it changes nothing that they answer. */
+		if (place == 0)
+			return;
+		memmove(prospect->touches, prospect->touches + 1, (place - 1) * sizeof(TimestampTz));
+		prospect->touches[place - 1] = touch_at;
+		return;
+	}
+	memmove(prospect->touches + place + 1, prospect->touches + place, (prospect->ntouches - place) * sizeof(TimestampTz));
+	prospect->touches[place] = touch_at;
+	prospect->ntouches++;
+}

@@ -1,0 +1,397 @@
+/*
+ * cadence/reads.c: account, suppression, idempotency key, enrolment, holds; and
+ * the rules that are the same for every lead, cached per process.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "cadence/mutant.h"
+#include "cadence/reads.h"
+#include "cadence/sql.h"
+#include "store/statement.h"
+
+PG_FUNCTION_INFO_V1(kam_cadence_rules_changed);
+
+static uint64
+run(KamStatement *statement, const KamValues *values, bool latest)
+{
+	/* Under the caller's snapshot nothing may be written: the command counter must stand still. */
+	statement->read_only = !latest;
+	return KAM_MUTATE(6, latest, false) ? kam_statement_run_latest(statement, values) : kam_statement_run(statement, values);
+}
+
+static bool
+bool_column(int column)
+{
+	bool		isnull;
+	Datum		value = kam_column(0, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+static TimestampTz
+time_column(int column)
+{
+	bool		isnull;
+	Datum		value = kam_column(0, column, &isnull);
+
+	return isnull ? KAM_NO_STAMP : DatumGetTimestampTz(value);
+}
+
+static const char *
+text_column(int column)
+{
+	return kam_column_text(CurrentMemoryContext, 0, column);
+}
+
+/* ---- surroundings ------------------------------------------------------------- */
+
+#define SURROUNDINGS \
+	"SELECT a.icp_tier, a.abm_active, EXISTS (SELECT FROM kam.suppression s WHERE s.address OPERATOR(pg_catalog.=) ANY" \
+	" (ARRAY[kam._address($2), " KAM_MUTATE(7, "kam._address_domain($2)", "NULL") ", kam._address($3), kam._address($4)]))"
+#define OF_ACCOUNT " FROM (SELECT 1) one LEFT JOIN kam.accounts a ON a.account_id" EQ "$1"
+
+static KamStatement surroundings = {
+	"surroundings",
+	SURROUNDINGS OF_ACCOUNT,
+	4, {TEXTOID, TEXTOID, TEXTOID, TEXTOID}, .generic = true
+};
+
+static KamStatement surroundings_and_key = {
+	"surroundings and key",
+	SURROUNDINGS ", EXISTS (SELECT FROM kam.cadenceeventlog e WHERE e.lead_id" EQ "$5 AND e.idempotency_key" EQ "$6)" OF_ACCOUNT,
+	6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}, .generic = true
+};
+
+void
+kam_read_surroundings(const KamProspect *prospect, const char *key, bool latest, KamSurroundings *out)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, prospect->account_id);
+	kam_values_add_text(&values, prospect->email);
+	kam_values_add_text(&values, prospect->phone);
+	kam_values_add_text(&values, prospect->linkedin_url);
+	if (key != NULL)
+	{
+		kam_values_add_text(&values, prospect->lead_id);
+		kam_values_add_text(&values, key);
+	}
+	run(key != NULL ? &surroundings_and_key : &surroundings, &values, latest);
+	out->account_tier = kam_tier_find(text_column(1));
+	out->abm_active = bool_column(2);
+	out->address_suppressed = bool_column(3);
+	out->key_used = KAM_MUTATE(12, key != NULL && bool_column(4), false);
+}
+
+/* ---- enrolments ---------------------------------------------------------------- */
+
+static KamStatement find_enrolment = {
+	"enrolment",
+	"SELECT c.enrolment_no, c.state, c.sequence_type, c.current_step, c.active_until, c.play_id, c.originating_proposal_id,"
+	" (SELECT t.reason FROM kam.cadence o JOIN kam.type_transition t ON t.from_type" EQ "o.sequence_type AND t.to_type" EQ "$3"
+	"  WHERE o.lead_id" EQ "$1 AND o.state" NE "'finished' AND o.sequence_id" NE "$2 ORDER BY t.from_type LIMIT 1)"
+	" FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT k.* FROM kam.cadence k WHERE k.lead_id" EQ "$1 AND k.sequence_id" EQ "$2"
+	"  ORDER BY k.enrolment_no DESC LIMIT 1) c ON true",
+	3, {TEXTOID, TEXTOID, TEXTOID}, .generic = true
+};
+
+static KamStatement find_paused = {
+	"paused sequence",
+	"SELECT c.sequence_id FROM kam.cadence c WHERE c.lead_id" EQ "$1 AND c.state" EQ "'paused' AND c.sequence_type" EQ "$2"
+	" ORDER BY c.paused_at DESC, c.sequence_id LIMIT 1",
+	2, {TEXTOID, TEXTOID}, .generic = true
+};
+
+/* A merged lead's steps were executed for the person too, whatever the enrolment. */
+static KamStatement find_step = {
+	"step done",
+	"SELECT FROM kam.cadenceeventlog e WHERE e.lead_id" EQ "$1 AND e.sequence_id" EQ "$2 AND e.step" EQ "$4 AND e.event_type" EQ "'touch'"
+	" AND (e.enrolment_no" EQ "$3 OR (e.enrolment_no IS NULL AND $3 IS NULL))"
+	" UNION ALL SELECT FROM kam.lead_alias a JOIN kam.cadenceeventlog e ON e.lead_id" EQ "a.lead_id AND e.sequence_id" EQ "$2 AND e.step" EQ "$4"
+	" AND e.event_type" EQ "'touch' WHERE a.canonical_id" EQ "$1 LIMIT 1",
+	4, {TEXTOID, TEXTOID, INT4OID, INT4OID}, .generic = true
+};
+
+void
+kam_read_enrolment(const char *lead_id, const char *sequence, const char *type, bool latest,
+				   KamEnrolment *out, const char **illegal)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, lead_id);
+	kam_values_add_text(&values, sequence);
+	kam_values_add_text(&values, type);
+	run(&find_enrolment, &values, latest);
+	out->no = (int) kam_column_int(0, 1, 0);
+	out->state = kam_enrolment_state_find(text_column(2));
+	out->type = text_column(3);
+	out->step = (int) kam_column_int(0, 4, -1);
+	out->until = time_column(5);
+	out->play = text_column(6);
+	out->proposal = text_column(7);
+	*illegal = text_column(8);
+}
+
+const char *
+kam_read_paused(const char *lead_id, const char *type, bool latest)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, lead_id);
+	kam_values_add_text(&values, type);
+	return run(&find_paused, &values, latest) == 0 ? NULL : text_column(1);
+}
+
+bool
+kam_read_step_done(const char *lead_id, const char *sequence, int enrolment, int step, bool latest)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, lead_id);
+	kam_values_add_text(&values, sequence);
+	if (enrolment > 0)
+		kam_values_add(&values, Int32GetDatum(enrolment));
+	else
+		kam_values_add_null(&values);
+	kam_values_add(&values, Int32GetDatum(step));
+	return run(&find_step, &values, latest) > 0;
+}
+
+/* ---- holds and touches ----------------------------------------------------------- */
+
+/* What came with a restore waits for kam_resume() and stands in nobody's way. */
+static KamStatement find_due_hold = {
+	"due hold",
+	"SELECT FROM kam.cadencequeue q WHERE q.lead_id" EQ "$1 AND q.state" EQ "'waiting' AND q.kind" EQ "'held' AND q.release_at" LE "$2"
+	" AND (q.priority" GT "$3 OR (q.priority" EQ "$3 AND q.event_id" LT "$4)) AND q.home" EQ "kam._home() LIMIT 1",
+	4, {TEXTOID, TIMESTAMPTZOID, INT4OID, INT8OID}, .generic = true
+};
+
+static KamStatement count_touches = {
+	"count touches",
+	"SELECT pg_catalog.count(*) FILTER (WHERE e.touch_at" GT "$2),"
+	" (pg_catalog.array_agg(e.touch_at ORDER BY e.touch_at USING OPERATOR(pg_catalog.>)))[$3]"
+	" FROM kam.cadenceeventlog e WHERE e.counted AND e.touch_no IS NOT NULL AND (e.lead_id" EQ "$1"
+	" OR e.lead_id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT a.lead_id FROM kam.lead_alias a WHERE a.canonical_id" EQ "$1)))",
+	3, {TEXTOID, TIMESTAMPTZOID, INT4OID}, .generic = true
+};
+
+bool
+kam_read_due_hold(const char *lead_id, TimestampTz at, int priority, int64 event_id, bool latest)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, lead_id);
+	kam_values_add(&values, TimestampTzGetDatum(at));
+	kam_values_add(&values, Int32GetDatum(priority));
+	kam_values_add(&values, Int64GetDatum(event_id));
+	return run(&find_due_hold, &values, latest) > 0;
+}
+
+int
+kam_read_touches(const char *lead_id, TimestampTz since, int n, bool latest, TimestampTz *nth)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, lead_id);
+	kam_values_add(&values, TimestampTzGetDatum(since));
+	kam_values_add(&values, Int32GetDatum(n));
+	run(&count_touches, &values, latest);
+	*nth = time_column(2);
+	return (int) kam_column_int(0, 1, 0);
+}
+
+static KamStatement find_play = {
+	"play",
+	"SELECT p.originating_proposal_id, p.active_period_end FROM kam.salesplaylibrary p WHERE p.play_id" EQ "$1",
+	1, {TEXTOID}, .generic = true
+};
+
+void
+kam_read_play(const char *play_id, const char **proposal, TimestampTz *until)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, play_id);
+	if (run(&find_play, &values, true) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("there is no play \"%s\"", play_id),
+				 errdetail("Key (play_id)=(%s) is not present in table \"salesplaylibrary\".", play_id)));
+	*proposal = text_column(1);
+	*until = time_column(2);
+}
+
+/* ---- rules that are the same for every lead ----------------------------------------- */
+
+typedef struct TypeRow
+{
+	char		name[NAMEDATALEN];
+	KamFamily	family;
+} TypeRow;
+
+typedef struct RuleRow
+{
+	char		type[NAMEDATALEN],
+				channel[NAMEDATALEN];
+	KamSendRule rule;
+} RuleRow;
+
+static struct
+{
+	bool		loaded;
+	uint64		changes;		/* seen so far */
+	Oid			types_oid,
+				rules_oid;
+	MemoryContext context;
+	TypeRow    *type;
+	int			ntypes;
+	RuleRow    *rule;
+	int			nrules;
+}			cache;
+
+static KamStatement all_types = {
+	"sequence types",
+	"SELECT t.sequence_type, t.family FROM kam.sequence_type t",
+	0, {0}
+};
+
+static KamStatement all_rules = {
+	"send rules",
+	"SELECT r.sequence_type, r.channel, r.mode FROM kam.sendrule r",
+	0, {0}
+};
+
+static void
+forget_rules(Datum arg, Oid relation)
+{
+	if (relation == InvalidOid || relation == cache.types_oid || relation == cache.rules_oid)
+	{
+		cache.loaded = false;
+		cache.changes++;
+	}
+}
+
+/* Names longer than NAMEDATALEN are cut on both sides of a comparison alike. */
+static void
+copy_name(char *to, const char *from)
+{
+	strlcpy(to, from, NAMEDATALEN);
+}
+
+static void
+load_rules(void)
+{
+	uint64		count,
+				changes;
+	MemoryContext old;
+
+	if (cache.context == NULL)
+	{
+		cache.context = AllocSetContextCreate(CacheMemoryContext, "kam rules", ALLOCSET_SMALL_SIZES);
+		CacheRegisterRelcacheCallback(forget_rules, (Datum) 0);
+	}
+	cache.types_oid = get_relname_relid("sequence_type", get_namespace_oid("kam", false));
+	cache.rules_oid = get_relname_relid("sendrule", get_namespace_oid("kam", false));
+	changes = cache.changes;
+	cache.ntypes = cache.nrules = 0;
+	MemoryContextReset(cache.context);
+
+	count = run(&all_types, NULL, true);
+	old = MemoryContextSwitchTo(cache.context);
+	cache.type = palloc0_array(TypeRow, Max(count, 1));
+	MemoryContextSwitchTo(old);
+	cache.ntypes = (int) count;
+	for (uint64 i = 0; i < count; i++)
+	{
+		copy_name(cache.type[i].name, kam_column_text(CurrentMemoryContext, i, 1));
+		cache.type[i].family = kam_family_find(kam_column_text(CurrentMemoryContext, i, 2));
+	}
+
+	count = run(&all_rules, NULL, true);
+	old = MemoryContextSwitchTo(cache.context);
+	cache.rule = palloc0_array(RuleRow, Max(count, 1));
+	MemoryContextSwitchTo(old);
+	cache.nrules = (int) count;
+	for (uint64 i = 0; i < count; i++)
+	{
+		const char *mode = kam_column_text(CurrentMemoryContext, i, 3);
+
+		copy_name(cache.rule[i].type, kam_column_text(CurrentMemoryContext, i, 1));
+		copy_name(cache.rule[i].channel, kam_column_text(CurrentMemoryContext, i, 2));
+		cache.rule[i].rule.send = strcmp(mode, "notify_rep") != 0;
+		cache.rule[i].rule.tell_rep = strcmp(mode, "auto_send") != 0;
+	}
+	/* A change that was announced meanwhile makes us read again. */
+	cache.loaded = changes == cache.changes;
+}
+
+KamFamily
+kam_read_family(const char *type)
+{
+	char		name[NAMEDATALEN];
+
+	if (!cache.loaded)
+		load_rules();
+	copy_name(name, type);
+	for (int i = 0; i < cache.ntypes; i++)
+		if (strcmp(cache.type[i].name, name) == 0)
+			return cache.type[i].family;
+	return KAM_NO_FAMILY;
+}
+
+KamSendRule
+kam_read_send_rule(const char *type, const char *channel)
+{
+	char		name[NAMEDATALEN],
+				where[NAMEDATALEN];
+	KamSendRule found = {false, true};
+
+	if (!cache.loaded)
+		load_rules();
+	copy_name(name, type);
+	copy_name(where, channel ? channel : "*");
+	for (int i = 0; i < cache.nrules; i++)
+	{
+		const RuleRow *row = &cache.rule[i];
+
+		if (strcmp(row->type, name) != 0)
+			continue;
+		if (strcmp(row->channel, where) == 0)
+			return row->rule;
+		if (strcmp(row->channel, "*") == 0)
+			found = row->rule;
+	}
+	return found;
+}
+
+/* Statement trigger on sequence_type and SendRule: every process reads them anew. */
+Datum
+kam_cadence_rules_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		elog(ERROR, "not called by the trigger manager");
+	CacheInvalidateRelcache(trigger->tg_relation);
+	PG_RETURN_POINTER(NULL);
+}

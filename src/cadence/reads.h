@@ -1,0 +1,51 @@
+/*
+ * cadence/reads.h: what a decision needs beside the lead itself.
+ *
+ * Want an open SPI connection, as the tables' owner.  "latest": under the
+ * latest snapshot (the lead is locked), else under the caller's.
+ */
+#pragma once
+
+#include "cadence/gates.h"
+
+typedef struct KamSurroundings
+{
+	KamTier		account_tier;
+	bool		abm_active;
+	bool		address_suppressed;
+	bool		key_used;		/* the lead has an event with this idempotency key */
+} KamSurroundings;
+
+/* key may be NULL. */
+extern void kam_read_surroundings(const KamProspect *prospect, const char *key, bool latest, KamSurroundings *out);
+
+/* The latest enrolment in this sequence, and whether type_transition forbids the type now (else *illegal is NULL). */
+extern void kam_read_enrolment(const char *lead_id, const char *sequence, const char *type, bool latest,
+							   KamEnrolment *out, const char **illegal);
+/* The sequence of this type that is paused, the latest first; NULL for none. */
+extern const char *kam_read_paused(const char *lead_id, const char *type, bool latest);
+
+extern bool kam_read_step_done(const char *lead_id, const char *sequence, int enrolment, int step, bool latest);
+
+/* Whether a held touch is due that goes first: of a higher priority, or of the same and before event_id. */
+extern bool kam_read_due_hold(const char *lead_id, TimestampTz at, int priority, int64 event_id, bool latest);
+
+/*
+ * Counted touches after "since", of merged leads too, and the moment of the
+ * n-th latest of all counted ones (KAM_NO_STAMP when there are fewer).
+ */
+extern int	kam_read_touches(const char *lead_id, TimestampTz since, int n, bool latest, TimestampTz *nth);
+
+/* The proposal and the end of a play; raises 23503 when there is none. */
+extern void kam_read_play(const char *play_id, const char **proposal, TimestampTz *until);
+
+/* The family of a sequence type; KAM_NO_FAMILY when there is none.  Cached. */
+extern KamFamily kam_read_family(const char *type);
+
+typedef struct KamSendRule
+{
+	bool		send;			/* to the endpoint named as the channel */
+	bool		tell_rep;
+} KamSendRule;
+
+extern KamSendRule kam_read_send_rule(const char *type, const char *channel);
