@@ -2239,14 +2239,15 @@ BEGIN
 		END LOOP;
 	END IF;
 
-	-- A loser without a time has waited for an active sequence: of its own family, or of any when the matrix made it wait.
+	-- A loser without a time has waited for an active sequence: of its own family, or of any when the matrix made it wait.  One that an absence pauses still
+	-- stands in the way: nobody else writes to who is away.
 	UPDATE kam.CadenceQueue q
 	   SET release_at = _settle_lead.at
 	  FROM kam.CadenceEventLog e
 	 WHERE q.lead_id = _settle_lead.lead_id AND q.state = 'waiting' AND q.kind = 'deferred' AND q.release_at IS NULL
 	   AND e.lead_id = q.lead_id AND e.event_id = q.event_id
 	   AND NOT EXISTS (SELECT FROM kam.Cadence c
-	                    WHERE c.lead_id = q.lead_id AND c.state = 'active' AND c.family <> 'transactional'
+	                    WHERE c.lead_id = q.lead_id AND (c.state = 'active' OR c.state = 'paused' AND c.paused_reason = 'out_of_office') AND c.family <> 'transactional'
 	                      AND c.sequence_id <> e.sequence_id
 	                      AND (c.family = e.family OR q.reason <> 'same_family_incumbent'));
 	IF FOUND THEN

@@ -138,7 +138,7 @@ kam_cadence_look(PG_FUNCTION_ARGS)
 	at = kam_now();
 	if (prospect.last_at != KAM_NO_STAMP && at <= prospect.last_at)
 		at = prospect.last_at + 1;
-	kam_read_surroundings(&prospect, NULL, false, &surroundings);
+	kam_read_surroundings(&prospect, NULL, false, NULL, &surroundings);
 	kam_view_load(&prospect, &surroundings, &ask, at, false, &view, &earliest);
 	kam_gates_judge(&view, &verdict);
 	SPI_finish();
@@ -192,6 +192,12 @@ static KamStatement forget_holding = {
 	"UPDATE kam.prospect_state SET holding = false WHERE lead_id" EQ "$1 AND holding AND NOT EXISTS"
 	" (SELECT FROM kam.cadencequeue q WHERE q.lead_id" EQ "$1 AND q.state" EQ "'waiting' AND q.kind" EQ "'held')",
 	1, {TEXTOID}, .generic = true
+};
+
+static KamStatement settle_lead = {
+	"settle lead",
+	"SELECT kam._settle_lead($1, $2)",
+	2, {TEXTOID, TIMESTAMPTZOID}, .generic = true
 };
 
 static KamStatement ask_again = {
@@ -258,7 +264,7 @@ release(const char *lead_id, int64 event_id)
 				step;
 	bool		isnull;
 
-	kam_prospect_lock(lead_id, &prospect);
+	kam_prospect_lock(lead_id, NULL, &prospect);
 	/* The holds of a merged lead were asked again for the one that stands for it. */
 	if (strcmp(prospect.lead_id, lead_id) != 0)
 		return "gone";
@@ -295,7 +301,7 @@ release(const char *lead_id, int64 event_id)
 	at = kam_now();
 	if (prospect.last_at != KAM_NO_STAMP && at <= prospect.last_at)
 		at = prospect.last_at + 1;
-	kam_read_surroundings(&prospect, NULL, true, &surroundings);
+	kam_read_surroundings(&prospect, NULL, true, NULL, &surroundings);
 	kam_view_load(&prospect, &surroundings, &ask, at, true, &view, &earliest);
 	kam_gates_judge(&view, &verdict);
 
@@ -324,6 +330,11 @@ release(const char *lead_id, int64 event_id)
 				 errmsg("the release of event " INT64_FORMAT " met other circumstances than it had found", event_id),
 				 errhint("Retry.")));
 	end(lead_id, event_id, "cancelled", at, reason);
+	/* An activation that was queued has ended with it: who waited behind it, and Leads' columns. */
+	kam_values_init(&values);
+	kam_values_add_text(&values, lead_id);
+	kam_values_add_time(&values, at);
+	kam_statement_run(&settle_lead, &values);
 	return "blocked";
 }
 

@@ -94,7 +94,8 @@ kam_conflict_refuses(const KamView *view, KamVerdict *verdict)
 		verdict->flag = KAM_FLAG_ROUTING;
 		return true;
 	}
-	if (view->event == KAM_TOUCH || view->family >= KAM_COMPETING)
+	/* A resume of nothing competes with nobody: gate 5 says what is wrong. */
+	if (view->event == KAM_TOUCH || view->family >= KAM_COMPETING || (view->event == KAM_RESUME && view->sequence == NULL))
 		return false;
 	if (is_other(&view->prospect->active[view->family], view))
 		return queue(view, verdict, "same_family_incumbent", false);

@@ -7,12 +7,16 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/typcache.h"
 
 #include "cadence/mutant.h"
+#include "cadence/probe.h"
 #include "cadence/prospect.h"
 #include "cadence/sql.h"
 #include "pg/compat.h"
@@ -20,18 +24,33 @@
 
 enum
 {
-	P_MERGED_INTO, P_ACCOUNT, P_TIER, P_EMAIL, P_PHONE, P_LINKEDIN, P_UNSUBSCRIBE, P_OPT_OUT, P_SALES_SIGNAL, P_MARKETING_SIGNAL,
-	P_STATE, P_LAST_AT, P_TOUCH_NO, P_TOUCHES, P_UNSUBSCRIBED, P_OPTED_OUT, P_HOLDING, P_STALE,
-	P_ACTIVE,					/* first of KAM_COMPETING times: */
-	P_ACTIVE_COLUMNS = 7,
-	P_COLUMNS = P_ACTIVE + KAM_COMPETING * P_ACTIVE_COLUMNS
+	P_MERGED_INTO, P_ACCOUNT, P_TIER, P_EMAIL, P_PHONE, P_LINKEDIN, P_UNSUBSCRIBE, P_OPT_OUT, P_SALES_SIGNAL, P_MARKETING_SIGNAL, P_STATE,
+	P_COLUMNS
 };
 
+/* The state comes as one value: the executor's set-up costs by the column, at each of its steps. */
 #define COLUMNS \
 	"SELECT l.merged_into, l.account_id, l.icp_tier, l.email, l.phone, l.linkedin_url, l.unsubscribe_flag, l.opt_out_flag," \
-	" l.sales_signal_at, l.marketing_signal_at, s.lead_id, s.last_at, s.touch_no, s.touches, s.unsubscribed, s.opted_out, s.holding, s.stale," \
-	" s.sales_sequence, s.sales_type, s.sales_enrolment, s.sales_step, s.sales_play, s.sales_proposal, s.sales_until," \
-	" s.marketing_sequence, s.marketing_type, s.marketing_enrolment, s.marketing_step, s.marketing_play, s.marketing_proposal, s.marketing_until"
+	" l.sales_signal_at, l.marketing_signal_at, s"
+
+static const char *const lead_column[P_STATE] = {
+	"merged_into", "account_id", "icp_tier", "email", "phone", "linkedin_url", "unsubscribe_flag", "opt_out_flag", "sales_signal_at",
+	"marketing_signal_at",
+};
+
+enum
+{
+	S_LAST_AT, S_TOUCH_NO, S_TOUCHES, S_UNSUBSCRIBED, S_OPTED_OUT, S_HOLDING, S_STALE,
+	S_ACTIVE,					/* first of KAM_COMPETING times: */
+	S_ACTIVE_COLUMNS = 7,
+	S_COLUMNS = S_ACTIVE + KAM_COMPETING * S_ACTIVE_COLUMNS
+};
+
+static const char *const state_column[S_COLUMNS] = {
+	"last_at", "touch_no", "touches", "unsubscribed", "opted_out", "holding", "stale",
+	"sales_sequence", "sales_type", "sales_enrolment", "sales_step", "sales_play", "sales_proposal", "sales_until",
+	"marketing_sequence", "marketing_type", "marketing_enrolment", "marketing_step", "marketing_play", "marketing_proposal", "marketing_until",
+};
 
 /*
  * The lock is the read: after a wait, the columns of both rows are those just
@@ -141,21 +160,64 @@ read_active(const Datum *value, const bool *null, KamActive *out)
 	out->until = time_of(value, null, 6);
 }
 
-/*
- * Reads the row in SPI_tuptable.  False when its state is missing or stale;
- * *merged_into tells whose lead this is now.
- */
-static bool
-read_row(const char *lead_id, KamProspect *out, const char **merged_into)
+/* Where the columns of a table stand, learnt once: its row type and width tell when to look again. */
+typedef struct Layout
 {
-	Datum		value[P_COLUMNS];
-	bool		null[P_COLUMNS];
-	const char *tier;
+	const char *const *column;
+	int			count;
+	Oid			type;
+	int			width;
+	AttrNumber	place[S_COLUMNS];
+} Layout;
 
-	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, value, null);
-	*merged_into = text_of(value, null, P_MERGED_INTO);
-	if (null[P_STATE] || DatumGetBool(value[P_STALE]))
-		return false;
+static Layout lead_layout = {lead_column, lengthof(lead_column)};
+static Layout state_layout = {state_column, lengthof(state_column)};
+
+StaticAssertDecl(lengthof(lead_column) <= S_COLUMNS, "a layout holds the longer of both lists");
+
+static const AttrNumber *
+learn_layout(Layout *layout, TupleDesc desc)
+{
+	if (layout->type == desc->tdtypeid && layout->width == desc->natts)
+		return layout->place;
+	layout->type = InvalidOid;
+	for (int i = 0; i < layout->count; i++)
+	{
+		layout->place[i] = SPI_fnumber(desc, layout->column[i]);
+		if (layout->place[i] <= 0)
+			elog(ERROR, "there is no column \"%s\"", layout->column[i]);
+	}
+	layout->width = desc->natts;
+	layout->type = desc->tdtypeid;
+	return layout->place;
+}
+
+/* Takes a row of prospect_state apart, in the order of state_column. */
+static void
+read_state(Datum state, Datum *value, bool *null)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(state);
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header), HeapTupleHeaderGetTypMod(header));
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(header), .t_tableOid = InvalidOid, .t_data = header};
+	const AttrNumber *place = learn_layout(&state_layout, desc);
+	Datum	   *all = palloc_array(Datum, desc->natts);
+	bool	   *all_null = palloc_array(bool, desc->natts);
+
+	ItemPointerSetInvalid(&tuple.t_self);
+	heap_deform_tuple(&tuple, desc, all, all_null);
+	for (int i = 0; i < S_COLUMNS; i++)
+	{
+		value[i] = all[place[i] - 1];
+		null[i] = all_null[place[i] - 1];
+	}
+	ReleaseTupleDesc(desc);
+}
+
+/* The values that both rows have to say. */
+static void
+read_values(const char *lead_id, const Datum *value, const bool *null, const Datum *state, const bool *state_null, KamProspect *out)
+{
+	const char *tier;
 
 	memset(out, 0, sizeof(*out));
 	out->lead_id = lead_id;
@@ -165,20 +227,42 @@ read_row(const char *lead_id, KamProspect *out, const char **merged_into)
 	out->email = text_of(value, null, P_EMAIL);
 	out->phone = text_of(value, null, P_PHONE);
 	out->linkedin_url = text_of(value, null, P_LINKEDIN);
-	out->unsubscribed = DatumGetBool(value[P_UNSUBSCRIBE]) || DatumGetBool(value[P_UNSUBSCRIBED]);
-	out->opted_out = DatumGetBool(value[P_OPT_OUT]) || DatumGetBool(value[P_OPTED_OUT]);
+	out->unsubscribed = DatumGetBool(value[P_UNSUBSCRIBE]) || DatumGetBool(state[S_UNSUBSCRIBED]);
+	out->opted_out = DatumGetBool(value[P_OPT_OUT]) || DatumGetBool(state[S_OPTED_OUT]);
 	out->sales_signal = time_of(value, null, P_SALES_SIGNAL);
 	out->marketing_signal = time_of(value, null, P_MARKETING_SIGNAL);
-	out->last_at = time_of(value, null, P_LAST_AT);
-	out->touch_no = DatumGetInt64(value[P_TOUCH_NO]);
-	read_touches(value[P_TOUCHES], out);
-	out->holding = DatumGetBool(value[P_HOLDING]);
+	out->last_at = time_of(state, state_null, S_LAST_AT);
+	out->touch_no = DatumGetInt64(state[S_TOUCH_NO]);
+	read_touches(state[S_TOUCHES], out);
+	out->holding = DatumGetBool(state[S_HOLDING]);
 	for (int i = 0; i < KAM_COMPETING; i++)
 	{
-		int			first = P_ACTIVE + i * P_ACTIVE_COLUMNS;
+		int			first = S_ACTIVE + i * S_ACTIVE_COLUMNS;
 
-		read_active(value + first, null + first, &out->active[i]);
+		read_active(state + first, state_null + first, &out->active[i]);
 	}
+}
+
+/*
+ * Reads the row in SPI_tuptable.  False when its state is missing or stale;
+ * *merged_into tells whose lead this is now.
+ */
+static bool
+read_row(const char *lead_id, KamProspect *out, const char **merged_into)
+{
+	Datum		value[P_COLUMNS];
+	bool		null[P_COLUMNS];
+	Datum		state[S_COLUMNS];
+	bool		state_null[S_COLUMNS];
+
+	heap_deform_tuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, value, null);
+	*merged_into = text_of(value, null, P_MERGED_INTO);
+	if (null[P_STATE])
+		return false;
+	read_state(value[P_STATE], state, state_null);
+	if (DatumGetBool(state[S_STALE]))
+		return false;
+	read_values(lead_id, value, null, state, state_null, out);
 	return true;
 }
 
@@ -213,17 +297,100 @@ canonical_of(KamStatement *look_up, const char *lead_id)
 	return kam_column_text(CurrentMemoryContext, 0, 1);
 }
 
+typedef enum LockOutcome
+{
+	LOCKED,						/* *out is read, or *merged_into */
+	LOCKED_WITHOUT_STATE,
+	NO_LEAD,
+	BY_SQL						/* not to be locked here */
+} LockOutcome;
+
+static void
+read_slot(TupleTableSlot *slot, Layout *layout, Datum *value, bool *null)
+{
+	const AttrNumber *place = learn_layout(layout, slot->tts_tupleDescriptor);
+
+	for (int i = 0; i < layout->count; i++)
+		value[i] = slot_getattr(slot, place[i], &null[i]);
+}
+
+static LockOutcome
+lock_rows(const char *lead_id, Snapshot snapshot, KamProspect *out, const char **merged_into)
+{
+	KamProbe	lead,
+				state;
+	LockOutcome outcome = NO_LEAD;
+
+	if (!kam_probe_open(&lead, "leads", NULL, 1, snapshot, RowShareLock))
+		return BY_SQL;
+	if (!kam_probe_open(&state, "prospect_state", NULL, 1, snapshot, RowShareLock))
+	{
+		kam_probe_close(&lead);
+		return BY_SQL;
+	}
+	if (KAM_MUTATE(5, kam_probe_lock, kam_probe_find) (&lead, &lead_id))
+	{
+		Datum		value[P_COLUMNS],
+					state_value[S_COLUMNS];
+		bool		null[P_COLUMNS],
+					state_null[S_COLUMNS];
+		bool		found = KAM_MUTATE(5, kam_probe_lock, kam_probe_find) (&state, &lead_id);
+
+		read_slot(lead.slot, &lead_layout, value, null);
+		if (found)
+			read_slot(state.slot, &state_layout, state_value, state_null);
+		*merged_into = text_of(value, null, P_MERGED_INTO);
+		outcome = LOCKED_WITHOUT_STATE;
+		if (found && !DatumGetBool(state_value[S_STALE]))
+		{
+			read_values(lead_id, value, null, state_value, state_null, out);
+			outcome = LOCKED;
+		}
+	}
+	kam_probe_close(&state);
+	kam_probe_close(&lead);
+	return outcome;
+}
+
+/* The lock statement without the statement: the same rows, locks and snapshot. */
+static LockOutcome
+lock_directly(const char *lead_id, KamProspect *out, const char **merged_into)
+{
+	LockOutcome outcome;
+
+	CommandCounterIncrement();
+	PushCopiedSnapshot(GetTransactionSnapshot());
+	UpdateActiveSnapshotCommandId();
+	outcome = lock_rows(lead_id, GetActiveSnapshot(), out, merged_into);
+	PopActiveSnapshot();
+	return outcome;
+}
+
 /* Merges never make chains, so a second step means a merge just committed. */
 #define MOST_STEPS 8
 
 void
-kam_prospect_lock(const char *lead_id, KamProspect *out)
+kam_prospect_lock(const char *lead_id, Relation log, KamProspect *out)
 {
+	bool		by_name = kam_probe_fits(log);
+
 	for (int i = 0; i < MOST_STEPS; i++)
 	{
 		const char *merged_into = NULL;
+		LockOutcome outcome = by_name ? lock_directly(lead_id, out, &merged_into) : BY_SQL;
 
-		if (run_for(&lock_lead, lead_id) > 0)
+		if (outcome == LOCKED || outcome == LOCKED_WITHOUT_STATE)
+		{
+			if (merged_into != NULL)
+				lead_id = merged_into;
+			else if (outcome == LOCKED)
+				return;
+			else
+				run_for(&rebuild_state, lead_id);
+		}
+		else if (outcome == NO_LEAD)
+			lead_id = canonical_of(&find_alias, lead_id);
+		else if (run_for(&lock_lead, lead_id) > 0)
 		{
 			bool		known = read_row(lead_id, out, &merged_into);
 
@@ -282,8 +449,22 @@ kam_prospect_look(const char *lead_id, KamProspect *out)
 void
 kam_prospect_rebuild(KamProspect *prospect)
 {
+	const KamProspect before = *prospect;
+
 	run_for(&rebuild_state, prospect->lead_id);
-	kam_prospect_lock(prospect->lead_id, prospect);
+	kam_prospect_lock(prospect->lead_id, NULL, prospect);
+	/* What earlier rows of the statement did stands in the tables only when the statement ends. */
+	prospect->unsubscribed |= before.unsubscribed;
+	prospect->opted_out |= before.opted_out;
+	prospect->holding |= before.holding;
+	for (int i = 0; i < KAM_COMPETING; i++)
+	{
+		KamActive  *active = &prospect->active[i];
+
+		if (active->sequence != NULL && before.active[i].sequence != NULL && strcmp(active->sequence, before.active[i].sequence) == 0 &&
+			active->enrolment == before.active[i].enrolment)
+			active->step = Max(active->step, before.active[i].step);
+	}
 }
 
 /* ---- writing back ------------------------------------------------------------- */

@@ -7,12 +7,13 @@
 #pragma once
 
 #include "cadence/gates.h"
+#include "utils/relcache.h"
 
 /*
  * Locks the lead (Leads, then prospect_state), following merges, and reads it.
  * Raises 23503 when there is none.
  */
-extern void kam_prospect_lock(const char *lead_id, KamProspect *out);
+extern void kam_prospect_lock(const char *lead_id, Relation log, KamProspect *out);
 /* The same without lock, and without writing a missing state; for kam_gate. */
 extern void kam_prospect_look(const char *lead_id, KamProspect *out);
 /* The state of a lead that is locked already, derived anew from the tables. */

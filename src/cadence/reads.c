@@ -14,11 +14,14 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "cadence/mutant.h"
+#include "cadence/probe.h"
 #include "cadence/reads.h"
 #include "cadence/sql.h"
+#include "core/address.h"
 #include "store/statement.h"
 
 PG_FUNCTION_INFO_V1(kam_cadence_rules_changed);
@@ -74,8 +77,8 @@ static KamStatement surroundings_and_key = {
 	6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}, .generic = true
 };
 
-void
-kam_read_surroundings(const KamProspect *prospect, const char *key, bool latest, KamSurroundings *out)
+static void
+ask_surroundings(const KamProspect *prospect, const char *key, bool latest, KamSurroundings *out)
 {
 	KamValues	values;
 
@@ -96,11 +99,101 @@ kam_read_surroundings(const KamProspect *prospect, const char *key, bool latest,
 	out->key_used = KAM_MUTATE(12, key != NULL && bool_column(4), false);
 }
 
+/* Whether one of the lead's addresses, or the domain of its e-mail, is in Suppression. */
+static bool
+find_suppressed(KamProbe *suppression, const KamProspect *prospect)
+{
+	const char *const written[] = {prospect->email, prospect->phone, prospect->linkedin_url};
+
+	for (int i = 0; i < lengthof(written); i++)
+	{
+		char		address[KAM_ADDRESS_MAX + 1];
+		const char *key = address;
+		KamAddressKind kind;
+
+		if (written[i] == NULL)
+			continue;
+		kind = kam_address(written[i], strlen(written[i]), address);
+		if (kind == KAM_ADDRESS_NONE)
+			continue;
+		if (kam_probe_find(suppression, &key))
+			return true;
+		key = i == 0 ? KAM_MUTATE(7, kam_address_domain(kind, address), NULL) : NULL;
+		if (key != NULL && kam_probe_find(suppression, &key))
+			return true;
+	}
+	return false;
+}
+
+static void
+find_account(KamProbe *account, const KamProspect *prospect, KamSurroundings *out)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (!kam_probe_find(account, &prospect->account_id))
+		return;
+	value = kam_probe_column(account, "icp_tier", &isnull);
+	if (!isnull)
+		out->account_tier = kam_tier_find(TextDatumGetCString(value));
+	value = kam_probe_column(account, "abm_active", &isnull);
+	out->abm_active = !isnull && DatumGetBool(value);
+}
+
+/*
+ * The same by key, without a statement.  False when the tables must be read by
+ * SQL: the rows go to a partition or a shard, so the tables' names may stand for
+ * empty shells.
+ */
+static bool
+probe_surroundings(const KamProspect *prospect, const char *key, Relation log, KamSurroundings *out)
+{
+	Snapshot	snapshot;
+	KamProbe	probe;
+	bool		known;
+
+	if (!kam_probe_fits(log))
+		return false;
+	*out = (KamSurroundings) {.account_tier = KAM_TIER_NONE};
+	/* Earlier rows of the same statement are to be seen. */
+	CommandCounterIncrement();
+	snapshot = RegisterSnapshot(KAM_MUTATE(6, GetLatestSnapshot(), GetTransactionSnapshot()));
+	known = kam_probe_open(&probe, "suppression", NULL, 1, snapshot, AccessShareLock);
+	if (known)
+	{
+		out->address_suppressed = find_suppressed(&probe, prospect);
+		kam_probe_close(&probe);
+	}
+	if (known && prospect->account_id != NULL && (known = kam_probe_open(&probe, "accounts", NULL, 1, snapshot, AccessShareLock)))
+	{
+		find_account(&probe, prospect, out);
+		kam_probe_close(&probe);
+	}
+	if (known && key != NULL && (known = kam_probe_open(&probe, "cadenceeventlog", "cadenceeventlog_idempotency_key", 2, snapshot, AccessShareLock)))
+	{
+		const char *const lead_and_key[] = {prospect->lead_id, key};
+
+		out->key_used = KAM_MUTATE(12, kam_probe_find(&probe, lead_and_key), false);
+		kam_probe_close(&probe);
+	}
+	UnregisterSnapshot(snapshot);
+	return known;
+}
+
+void
+kam_read_surroundings(const KamProspect *prospect, const char *key, bool latest, Relation log, KamSurroundings *out)
+{
+	if (!probe_surroundings(prospect, key, log, out))
+		ask_surroundings(prospect, key, latest, out);
+}
+
 /* ---- enrolments ---------------------------------------------------------------- */
 
+/* The step from the log too: Cadence learns of those of this very statement when it ends. */
 static KamStatement find_enrolment = {
 	"enrolment",
-	"SELECT c.enrolment_no, c.state, c.sequence_type, c.current_step, c.active_until, c.play_id, c.originating_proposal_id,"
+	"SELECT c.enrolment_no, c.state, c.sequence_type, GREATEST(c.current_step, (SELECT pg_catalog.max(e.step) FROM kam.cadenceeventlog e"
+	"  WHERE e.lead_id" EQ "$1 AND e.sequence_id" EQ "$2 AND e.enrolment_no" EQ "c.enrolment_no AND e.event_type" EQ "'touch')), c.active_until, c.play_id, c.originating_proposal_id,"
 	" (SELECT t.reason FROM kam.cadence o JOIN kam.type_transition t ON t.from_type" EQ "o.sequence_type AND t.to_type" EQ "$3"
 	"  WHERE o.lead_id" EQ "$1 AND o.state" NE "'finished' AND o.sequence_id" NE "$2 ORDER BY t.from_type LIMIT 1)"
 	" FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT k.* FROM kam.cadence k WHERE k.lead_id" EQ "$1 AND k.sequence_id" EQ "$2"

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "cadence/gates.h"
+#include "utils/relcache.h"
 
 typedef struct KamSurroundings
 {
@@ -16,8 +17,8 @@ typedef struct KamSurroundings
 	bool		key_used;		/* the lead has an event with this idempotency key */
 } KamSurroundings;
 
-/* key may be NULL. */
-extern void kam_read_surroundings(const KamProspect *prospect, const char *key, bool latest, KamSurroundings *out);
+/* key may be NULL.  log: the table being inserted into, under the latest snapshot; NULL for others who ask. */
+extern void kam_read_surroundings(const KamProspect *prospect, const char *key, bool latest, Relation log, KamSurroundings *out);
 
 /* The latest enrolment in this sequence, and whether type_transition forbids the type now (else *illegal is NULL). */
 extern void kam_read_enrolment(const char *lead_id, const char *sequence, const char *type, bool latest,

@@ -352,7 +352,16 @@ judge_request(const Asked *asked, KamLogRow *row, KamProspect *prospect, const K
 	if (verdict.action == KAM_EXECUTED)
 		enrolment = execute(asked, row, prospect, &view, &verdict, until, note);
 	else if (verdict.action == KAM_BLOCKED)
+	{
 		enrolment = view.enrolment.no;
+		/* Its last chance: what was queued for it waits for nothing. */
+		if (asked->release.parent && asked->event == KAM_ACTIVATION && view.enrolment.state == KAM_ENROLMENT_QUEUED)
+		{
+			kam_enrolments_end(prospect->lead_id, view.sequence, "suppressed", at, true);
+			prospect->last_at = at;
+			kam_prospect_store(prospect);
+		}
+	}
 	else
 		enrolment = put_off(asked, row, prospect, &view, &verdict, until);
 
@@ -533,7 +542,7 @@ decide(KamLogRow *row)
 
 	read_asked(row, &asked);
 	wipe_outcome(row);
-	kam_prospect_lock(asked.lead_id, &prospect);
+	kam_prospect_lock(asked.lead_id, row->relation, &prospect);
 	set_lead(row, &asked, &prospect);
 
 	at = kam_now();
@@ -548,7 +557,7 @@ decide(KamLogRow *row)
 	note.family = asked.family;
 	note.event = asked.event;
 
-	kam_read_surroundings(&prospect, asked.key, true, &surroundings);
+	kam_read_surroundings(&prospect, asked.key, true, row->relation, &surroundings);
 	if (surroundings.key_used)
 	{
 		/* The unique index raises 23505, or ON CONFLICT skips the row; either way nothing was done. */

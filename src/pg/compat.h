@@ -70,3 +70,12 @@
 #else
 #define KAM_LOCK_HELD(tag, mode) LockHeldByMe(tag, mode)
 #endif
+
+/* A scan of an index by keys; 18 counts what it finds. */
+#if PG_VERSION_NUM >= 180000
+#define kam_index_beginscan(relation, index, snapshot, nkeys) index_beginscan(relation, index, snapshot, NULL, nkeys, 0)
+#define kam_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation, false)
+#else
+#define kam_index_beginscan(relation, index, snapshot, nkeys) index_beginscan(relation, index, snapshot, nkeys, 0)
+#define kam_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation)
+#endif

@@ -149,8 +149,8 @@ check_move(Lead *lead, const Entry *entry, const Hold *hold)
 	moments[1] = lead->last_state_at + 1;
 	moments[2] = lead->last_event_at + 1;
 	moments[3] = to;
-	moments[4] = to - DAY;
-	moments[5] = to - MATRIX_WAIT;
+	moments[4] = to == NEVER ? NEVER : to - DAY;
+	moments[5] = to == NEVER ? NEVER : to - MATRIX_WAIT;
 	for (int i = 0; i < 6; i++)
 	{
 		int			n = 0;
@@ -331,7 +331,7 @@ move_touches(Lead *from, Lead *to, const char *home)
 			from->touches[kept++] = *touch;
 		else if (to != NULL)
 		{
-			add_touch(to, home, touch->event_id, touch->at, touch->judged);
+			add_touch(to, home, touch->event_id, touch->at);
 			to->touches[to->ntouches - 1].counted = touch->counted;
 		}
 	}
@@ -347,6 +347,8 @@ replay_alias(const Entry *entry)
 			   *winner;
 
 	loser = lead_of(text_of(entry->new ? entry->new : entry->old, "lead_id"));
+	/* The state of both is derived anew: from then on the clock counts, or the last row. */
+	loser->last_state_at = NEVER;
 	keep_story(loser, entry);
 	give_cause(loser, entry, CAUSE_MERGE);
 	if (entry->old != NULL)
@@ -369,11 +371,9 @@ replay_alias(const Entry *entry)
 		{
 			Touch	   *touch = &loser->touches[i];
 
-			add_touch(winner, touch->home, touch->event_id, touch->at, touch->judged);
+			add_touch(winner, touch->home, touch->event_id, touch->at);
 			winner->touches[winner->ntouches - 1].counted = touch->counted;
 		}
-		if (loser->last_state_at > winner->last_state_at)
-			winner->last_state_at = loser->last_state_at;
 		if (loser->last_event_at > winner->last_event_at)
 			winner->last_event_at = loser->last_event_at;
 		for (int i = 0; i < loser->nenrolments; i++)

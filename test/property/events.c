@@ -103,7 +103,7 @@ execute(Lead *lead, const Entry *entry, const View *view, const Verdict *verdict
 			wrong(lead, entry, "an executed touch does not count from its moment");
 		if (time_of(row, "touch_earliest") != cap_clears_at(lead, at))
 			wrong(lead, entry, "touch_earliest is not when the cap-th latest touch left the window");
-		add_touch(lead, lead->id, event_id, at, true);
+		add_touch(lead, lead->id, event_id, at);
 		if (enrolment->no != no)
 			wrong(lead, entry, "a touch of enrolment %d is logged under %d", enrolment->no, no);
 		if (view->step > 0 && view->step < 64)
@@ -227,7 +227,18 @@ replay_request(Lead *lead, const Entry *entry)
 	check_lineage(lead, entry, latest_enrolment(lead, view.sequence));
 	if (strcmp(verdict.action, "executed") == 0)
 		execute(lead, entry, &view, &verdict, at);
-	else if (strcmp(verdict.action, "blocked") != 0)
+	else if (strcmp(verdict.action, "blocked") == 0)
+	{
+		Enrolment  *enrolment = latest_enrolment(lead, view.sequence);
+
+		/* The last chance of what was queued. */
+		if (hold != NULL && strcmp(view.event, "activation") == 0 && enrolment != NULL && enrolment->state == QUEUED)
+		{
+			set_state(enrolment, FINISHED, "suppressed");
+			lead->last_state_at = at;
+		}
+	}
+	else
 	{
 		if (hold != NULL)
 			wrong(lead, entry, "a release that was put off has a row of its own");
@@ -339,7 +350,7 @@ replay_fact(Lead *lead, const Entry *entry)
 		if (bool_of(row, "counted") != counts || (counts && time_of(row, "touch_at") != occurred))
 			wrong(lead, entry, "an observed touch counts wrongly");
 		if (counts)
-			add_touch(lead, lead->id, event_id, occurred, false);
+			add_touch(lead, lead->id, event_id, occurred);
 	}
 	if (strcmp(event, "unsubscribe") == 0)
 		lead->unsubscribed = lead->said_unsubscribe = true;

@@ -7,7 +7,6 @@
  */
 #include "history.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +34,8 @@ judge_error(Session *s, PGresult *result, const char *sql)
 		outcome = MUST_RETRY;
 	else if (strcmp(state, "23505") == 0 && s->duplicates && constraint != NULL && strcmp(constraint, "cadenceeventlog_idempotency_key") == 0)
 		__atomic_add_fetch(&world.refused, 1, __ATOMIC_RELAXED);
-	else if (strcmp(state, "55000") == 0 && s->merges)
+	/* Merged meanwhile: into another lead, or the winner into this one. */
+	else if ((strcmp(state, "55000") == 0 || strcmp(state, "22023") == 0) && s->merges)
 		__atomic_add_fetch(&world.refused, 1, __ATOMIC_RELAXED);
 	else
 		violation("an error that nothing calls for: %s %s  in: %.600s", state, PQresultErrorMessage(result), sql);
@@ -140,7 +140,7 @@ tell_many(Session *s)
 	for (i = 0; i < count; i++)
 	{
 		make_ask(s, &asks[i]);
-		if (one_lead)
+		if (one_lead && i > 0)
 			strcpy(asks[i].lead, asks[0].lead);
 		if (!keys)
 			asks[i].key[0] = '\0';
@@ -412,7 +412,6 @@ typedef struct Doing
 {
 	Outcome		(*run) (Session *s);
 	int			weight;
-	bool		alone;			/* takes leads in an order of its own */
 } Doing;
 
 static const Doing doings[] = {

@@ -173,13 +173,13 @@ add_hold(Lead *lead, const json_t *row, bool held, int priority, int64_t release
 }
 
 void
-add_touch(Lead *lead, const char *home, int64_t event_id, int64_t at, bool by_gate)
+add_touch(Lead *lead, const char *home, int64_t event_id, int64_t at)
 {
 	Touch	   *touch;
 
 	lead->touches = realloc(lead->touches, sizeof(Touch) * (size_t) (lead->ntouches + 1));
 	touch = &lead->touches[lead->ntouches++];
-	*touch = (Touch) {.event_id = event_id, .at = at, .counted = true, .judged = by_gate, .home = home};
+	*touch = (Touch) {.event_id = event_id, .at = at, .counted = true, .home = home};
 }
 
 /* NEVER for no play, or one without an end. */
@@ -201,9 +201,9 @@ find_candidates(const Lead *lead, int64_t event_id, const Entry *entry, Candidat
 bool
 next_candidate(const Lead *lead, const Candidates *from, int *n, View *view)
 {
-	for (; *n < from->naccounts * 4; ++*n)
+	for (; *n < from->naccounts * 8; ++*n)
 	{
-		const json_t *account = from->accounts[*n / 4];
+		const json_t *account = from->accounts[*n / 8];
 		const char *tier = text_of(lead->row, "icp_tier");
 
 		view->suppressed = *n % 2;
@@ -211,6 +211,8 @@ next_candidate(const Lead *lead, const Candidates *from, int *n, View *view)
 		view->heed_inherited = *n / 2 % 2;
 		if (view->heed_inherited && lead->ninherited == 0)
 			continue;
+		/* To the microsecond, an earlier row of the statement may have come due: its place in the queue is not written yet. */
+		view->heed_unstored = *n / 4 % 2 == 0;
 		if (view->suppressed ? !from->may_be : !from->may_not_be)
 			continue;
 		view->tier = tier ? tier : text_of(account, "icp_tier");

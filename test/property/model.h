@@ -47,7 +47,6 @@ typedef struct Touch
 	int64_t		event_id;
 	int64_t		at;
 	bool		counted;
-	bool		judged;			/* executed, not observed */
 	const char *home;			/* the lead that it is logged under: another one was merged */
 } Touch;
 
@@ -75,7 +74,7 @@ typedef struct Hold
 /* A transaction's effect that the events of the log do not tell: why enrolments or holds may end without one. */
 typedef enum Cause
 {
-	CAUSE_NONE = 0, CAUSE_FLAG = 1, CAUSE_SUPPRESSION = 2, CAUSE_MERGE = 4, CAUSE_CANCEL = 8, CAUSE_EXPIRY = 16, CAUSE_SIGNAL = 32
+	CAUSE_NONE = 0, CAUSE_FLAG = 1, CAUSE_SUPPRESSION = 2, CAUSE_MERGE = 4, CAUSE_CANCEL = 8, CAUSE_EXPIRY = 16
 } Cause;
 
 typedef struct Lead
@@ -174,6 +173,7 @@ typedef struct View
 	bool		abm;
 	bool		suppressed;
 	int64_t		until;			/* end of the play that an activation names */
+	bool		heed_unstored;	/* a hold that is not in the queue yet, being of the same statement, goes first too */
 	bool		heed_inherited; /* a step that a merged lead was sent counts as sent */
 } View;
 
@@ -194,7 +194,7 @@ typedef struct Verdict
 extern void judge(const View *view, Verdict *verdict);
 extern int	touches_within(const Lead *lead, int64_t at);
 extern int64_t cap_clears_at(const Lead *lead, int64_t at);
-extern const Hold *due_before(const Lead *lead, int64_t now, int priority, int64_t self);
+extern const Hold *due_before(const View *view);
 extern Enrolment *latest_enrolment(const Lead *lead, const char *sequence);
 extern const Enrolment *active_of(const Lead *lead, Family family);
 extern Family family_of(const char *type);
@@ -234,7 +234,7 @@ extern void set_state(Enrolment *enrolment, State state, const char *why);
 extern void give_cause(Lead *lead, const Entry *entry, Cause cause);
 extern Hold *hold_of(Lead *lead, int64_t event_id);
 extern Hold *add_hold(Lead *lead, const json_t *row, bool held, int priority, int64_t release_at, int64_t now);
-extern void add_touch(Lead *lead, const char *home, int64_t event_id, int64_t at, bool by_gate);
+extern void add_touch(Lead *lead, const char *home, int64_t event_id, int64_t at);
 extern int64_t play_end(const char *play_id);	/* NEVER for no play, or one without an end */
 
 #define MOST_ACCOUNTS	16

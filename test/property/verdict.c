@@ -67,15 +67,16 @@ cap_clears_at(const Lead *lead, int64_t at)
 
 /* A held touch that is due and goes before: of a higher priority, or of the same and earlier. */
 const Hold *
-due_before(const Lead *lead, int64_t now, int priority, int64_t self)
+due_before(const View *view)
 {
-	for (int i = 0; i < lead->nholds; i++)
+	for (int i = 0; i < view->lead->nholds; i++)
 	{
-		const Hold *hold = &lead->holds[i];
+		const Hold *hold = &view->lead->holds[i];
 
-		if (!hold->held || strcmp(hold->state, "waiting") != 0 || hold->event_id == self || hold->release_at == NEVER || hold->release_at > now)
+		if (!hold->held || strcmp(hold->state, "waiting") != 0 || hold->event_id == view->self || hold->release_at == NEVER || hold->release_at > view->now ||
+			(!hold->stored && !view->heed_unstored))
 			continue;
-		if (hold->priority > priority || (hold->priority == priority && hold->event_id < self))
+		if (hold->priority > view->priority || (hold->priority == view->priority && hold->event_id < view->self))
 			return hold;
 	}
 	return NULL;
@@ -129,7 +130,7 @@ conflict(const View *view, Verdict *verdict)
 		refuse(verdict, 4, "blocked", "suppressed", "routing_error", "t3_marketing_always", NEVER);
 		return true;
 	}
-	if (strcmp(view->event, "touch") == 0 || view->family == TRANSACTIONAL)
+	if (strcmp(view->event, "touch") == 0 || view->family == TRANSACTIONAL || (strcmp(view->event, "resume") == 0 && view->sequence == NULL))
 		return false;
 	own = active_of(view->lead, view->family);
 	if (own != NULL && (view->sequence == NULL || strcmp(own->sequence, view->sequence) != 0))
@@ -232,7 +233,7 @@ judge(const View *view, Verdict *verdict)
 		refuse(verdict, 2, "blocked", "suppressed", "abm_active_suppression", NULL, NEVER);
 	else if (touch && view->family != TRANSACTIONAL && verdict->count >= CAP)
 		refuse(verdict, 3, "held", "held", "touch_cap_exceeded", NULL, cap_clears_at(lead, view->now));
-	else if (touch && view->family != TRANSACTIONAL && due_before(lead, view->now, view->priority, view->self) != NULL)
+	else if (touch && view->family != TRANSACTIONAL && due_before(view) != NULL)
 		refuse(verdict, 3, "held", "held", "touch_cap_exceeded", NULL, view->now);
 	else if (!conflict(view, verdict) && (what = illegal(view)) != NULL)
 		refuse(verdict, 5, "blocked", "rejected", "illegal_transition", what, NEVER);
