@@ -6,22 +6,25 @@ DATA = kam--1.0.sql
 PGFILEDESC = "kam - sales decisions from a contact's history"
 
 CORE_SRCS = $(sort $(wildcard src/core/*.c src/core/*/*.c))
+LLM_SRCS = $(sort $(wildcard src/llm/*.c))
 SERVER_SRCS = $(sort $(wildcard src/*.c src/pg/*.c src/store/*.c src/cadence/*.c src/api/*.c src/worker/*.c))
-OBJS = $(CORE_SRCS:.c=.o) $(SERVER_SRCS:.c=.o)
+OBJS = $(CORE_SRCS:.c=.o) $(LLM_SRCS:.c=.o) $(SERVER_SRCS:.c=.o)
 INCLUDED = $(wildcard src/*.h src/*/*.h src/*/*/*.h src/core/*.def)
 
 PG_CONFIG ?= pg_config
 PKG_CONFIG ?= pkg-config
 JANSSON_CFLAGS := $(shell $(PKG_CONFIG) --cflags jansson)
 JANSSON_LIBS := $(shell $(PKG_CONFIG) --libs jansson)
+CURL_CFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl)
+CURL_LIBS := $(shell $(PKG_CONFIG) --libs libcurl)
 
 WARNINGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -Wmissing-prototypes -Wstrict-prototypes \
 	-Wvla -Wno-declaration-after-statement -Wno-sign-compare
 # The server's own headers are not held to these.
 # KAM_CPPFLAGS: for builds of the tests (test/property/run).
-PG_CPPFLAGS = -Isrc $(JANSSON_CFLAGS) $(KAM_CPPFLAGS)
+PG_CPPFLAGS = -Isrc $(JANSSON_CFLAGS) $(CURL_CFLAGS) $(KAM_CPPFLAGS)
 PG_CFLAGS = -std=gnu11 $(WARNINGS)
-SHLIB_LINK = $(JANSSON_LIBS)
+SHLIB_LINK = $(JANSSON_LIBS) $(CURL_LIBS)
 
 REGRESS = $(sort $(patsubst test/regress/sql/%.sql,%,$(wildcard test/regress/sql/*.sql)))
 # Its own instance, with kam preloaded: a developer's server is never touched.
@@ -64,13 +67,13 @@ not-root:
 check-tap:
 	$(MAKE) --no-print-directory installcheck REGRESS= ISOLATION= TAP_TESTS=1 PROVE_TESTS='$(or $(TAP),test/tap/*.pl)'
 
-# ---- core/ alone, without PostgreSQL ----
+# ---- core/ and llm/ alone, without PostgreSQL ----
 
 UNIT_CC ?= cc
 UNIT_DIR = build/unit
 UNIT_CFLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all $(WARNINGS) -Isrc -Itest/unit \
-	$(JANSSON_CFLAGS)
-UNIT_OBJS = $(patsubst src/%.c,$(UNIT_DIR)/%.o,$(CORE_SRCS)) $(UNIT_DIR)/zones.o
+	$(JANSSON_CFLAGS) $(CURL_CFLAGS)
+UNIT_OBJS = $(patsubst src/%.c,$(UNIT_DIR)/%.o,$(CORE_SRCS) $(LLM_SRCS)) $(UNIT_DIR)/zones.o
 UNIT_TESTS = $(patsubst test/unit/%.c,$(UNIT_DIR)/%,$(sort $(wildcard test/unit/test_*.c)))
 
 $(UNIT_DIR)/%.o: src/%.c $(INCLUDED)
@@ -82,7 +85,7 @@ $(UNIT_DIR)/zones.o: test/unit/zones.c $(wildcard test/unit/*.h) $(INCLUDED)
 	$(UNIT_CC) $(UNIT_CFLAGS) -c -o $@ $<
 
 $(UNIT_DIR)/test_%: test/unit/test_%.c $(UNIT_OBJS) $(wildcard test/unit/*.h)
-	$(UNIT_CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_OBJS) $(JANSSON_LIBS) -lm
+	$(UNIT_CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_OBJS) $(JANSSON_LIBS) $(CURL_LIBS) -lm -lpthread
 
 .PHONY: check-core
 check-core: $(UNIT_TESTS)
@@ -96,8 +99,8 @@ FUZZ_CC ?= clang
 FUZZ_DIR = build/fuzz
 FUZZ_SECONDS ?= 20
 FUZZ_CFLAGS = -std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all $(WARNINGS) -Isrc -Itest/unit \
-	$(JANSSON_CFLAGS)
-FUZZ_OBJS = $(patsubst src/%.c,$(FUZZ_DIR)/%.o,$(CORE_SRCS)) $(FUZZ_DIR)/zones.o
+	$(JANSSON_CFLAGS) $(CURL_CFLAGS)
+FUZZ_OBJS = $(patsubst src/%.c,$(FUZZ_DIR)/%.o,$(CORE_SRCS) $(LLM_SRCS)) $(FUZZ_DIR)/zones.o
 FUZZ_TARGETS = $(patsubst test/fuzz/%.c,$(FUZZ_DIR)/%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 
 $(FUZZ_DIR)/%.o: src/%.c $(INCLUDED)
@@ -109,7 +112,7 @@ $(FUZZ_DIR)/zones.o: test/unit/zones.c $(wildcard test/unit/*.h) $(INCLUDED)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -c -o $@ $<
 
 $(FUZZ_DIR)/fuzz_%: test/fuzz/fuzz_%.c $(FUZZ_OBJS)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJS) $(JANSSON_LIBS) -lm
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJS) $(JANSSON_LIBS) $(CURL_LIBS) -lm -lpthread
 
 .PHONY: check-fuzz
 check-fuzz: $(FUZZ_TARGETS)
@@ -125,3 +128,12 @@ check-fuzz: $(FUZZ_TARGETS)
 .PHONY: bench
 bench:
 	@for script in bench/*; do [ -x "$$script" ] && [ -f "$$script" ] || continue; echo "== $$script"; "$$script" || exit 1; done
+
+# ---- the model APIs' stand-in, for tests and benchmarks ----
+
+.PHONY: mock
+mock: build/mock/mock
+build/mock/mock: $(wildcard test/mock/*.c test/mock/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -g $(WARNINGS) $(JANSSON_CFLAGS) -o $@.new $(filter %.c,$^) $(JANSSON_LIBS)
+	@mv $@.new $@

@@ -44,14 +44,14 @@ COMMENT ON COLUMN request.priority IS 'Higher runs first; among equals the older
 COMMENT ON COLUMN request.status IS 'queued, wave1, evaluation, wave2, synthesis, guard, saved (the decision is written), judged (done), failed, cancelled.';
 COMMENT ON COLUMN request.iteration IS 'Passes of wave 1 begun, at most 3.';
 COMMENT ON COLUMN request.as_of IS 'The moment the run judges from; NULL until the worker takes a row that came without.';
-COMMENT ON COLUMN request.error IS 'Why the run failed.';
+COMMENT ON COLUMN request.error IS 'Why the run failed, is held, or was interrupted last.';
 COMMENT ON COLUMN request.sqlstate IS 'SQLSTATE of error.';
 COMMENT ON COLUMN request.created_at IS 'When it was asked for (kam''s clock).';
 COMMENT ON COLUMN request.started_at IS 'When the worker first took it.';
 COMMENT ON COLUMN request.finished_at IS 'When it was judged, failed or cancelled; NULL until then.';
 COMMENT ON COLUMN request.home IS 'The database it was asked for in (_home()). Another value means a restore or copy: parked until kam_resume().';
 COMMENT ON COLUMN request.attempts IS 'Times a worker took it since it last got any further; at kam.max_attempts it fails.';
-COMMENT ON COLUMN request.next_attempt_at IS 'Not before this (real time); NULL for at once.';
+COMMENT ON COLUMN request.next_attempt_at IS 'Not before this (real time); NULL for at once, infinity for held: until kam_retry or kam_cancel.';
 COMMENT ON COLUMN request.lease_owner IS 'The worker''s slot within this database.';
 COMMENT ON COLUMN request.lease_until IS 'When another worker may take it over (real time).';
 COMMENT ON COLUMN request.rerun_of IS 'The run whose wait this one ends.';
@@ -69,6 +69,7 @@ CREATE TABLE agent_call (
 	status				text NOT NULL CHECK (status IN ('sending', 'succeeded', 'failed', 'in_doubt')),
 	http_status			integer CHECK (http_status BETWEEN 100 AND 599),
 	provider_request_id	text,
+	stop_reason			text,
 	response			text,
 	output				jsonb,
 	input_tokens		bigint NOT NULL DEFAULT 0 CHECK (input_tokens >= 0),
@@ -77,7 +78,10 @@ CREATE TABLE agent_call (
 	cache_write_tokens	bigint NOT NULL DEFAULT 0 CHECK (cache_write_tokens >= 0),
 	cost_usd			numeric NOT NULL DEFAULT 0 CHECK (cost_usd >= 0),
 	latency_ms			integer CHECK (latency_ms >= 0),
+	first_byte_ms		integer CHECK (first_byte_ms >= 0),
+	error_class			text CHECK (error_class ~ '^[a-z][a-z0-9_]*$'),
 	error				text,
+	request_sha256		bytea CHECK (octet_length(request_sha256) = 32),
 	started_at			timestamptz NOT NULL DEFAULT clock_timestamp(),
 	finished_at			timestamptz,
 	PRIMARY KEY (session_id, call_no),
@@ -85,6 +89,9 @@ CREATE TABLE agent_call (
 	CONSTRAINT agent_call_success_has_output CHECK ((status = 'succeeded') = (output IS NOT NULL)),
 	CONSTRAINT agent_call_over_has_time CHECK (status = 'sending' OR finished_at IS NOT NULL)
 );
+-- What was sent and not answered: a few rows, whatever the table holds.
+CREATE INDEX agent_call_open ON agent_call (session_id, call_no) WHERE status IN ('sending', 'in_doubt');
+CREATE INDEX agent_call_replay ON agent_call (request_sha256) WHERE status = 'succeeded' AND request_sha256 IS NOT NULL;
 COMMENT ON TABLE agent_call IS 'One row per attempt to have an agent answer, the built-in ones too. A row that succeeded is never written again: a run goes on from its rows.';
 COMMENT ON COLUMN agent_call.session_id IS 'The run.';
 COMMENT ON COLUMN agent_call.call_no IS 'Order within the run, from 1.';
@@ -95,8 +102,9 @@ COMMENT ON COLUMN agent_call.provider IS 'Who was asked.';
 COMMENT ON COLUMN agent_call.model IS 'Which model was asked.';
 COMMENT ON COLUMN agent_call.prompt_version IS 'With which prompt.';
 COMMENT ON COLUMN agent_call.status IS 'sending, succeeded, failed, in_doubt (sent, and the answer lost in a crash).';
-COMMENT ON COLUMN agent_call.http_status IS 'HTTP status of the answer; NULL for the built-in agents.';
-COMMENT ON COLUMN agent_call.provider_request_id IS 'The provider''s own name for the call.';
+COMMENT ON COLUMN agent_call.http_status IS 'HTTP status of the answer; NULL when none came, and for the built-in agents.';
+COMMENT ON COLUMN agent_call.provider_request_id IS 'The provider''s own name for the call, which its support asks for.';
+COMMENT ON COLUMN agent_call.stop_reason IS 'Why the model stopped, in the provider''s words: end_turn, stop, max_tokens, length, refusal, ...';
 COMMENT ON COLUMN agent_call.response IS 'The answer''s text as received; NULL for the built-in agents.';
 COMMENT ON COLUMN agent_call.output IS 'The agent''s output, as the next ones read it.';
 COMMENT ON COLUMN agent_call.input_tokens IS 'Input tokens, not counting the cache''s.';
@@ -105,7 +113,10 @@ COMMENT ON COLUMN agent_call.cache_read_tokens IS 'Input tokens read from the pr
 COMMENT ON COLUMN agent_call.cache_write_tokens IS 'Input tokens written to the provider''s cache.';
 COMMENT ON COLUMN agent_call.cost_usd IS 'Cost in US dollars at the prices of model.';
 COMMENT ON COLUMN agent_call.latency_ms IS 'Milliseconds from sending to the whole answer.';
-COMMENT ON COLUMN agent_call.error IS 'Why it failed.';
+COMMENT ON COLUMN agent_call.first_byte_ms IS 'Milliseconds from sending to the first byte of the answer; NULL when none came, and for the built-in agents.';
+COMMENT ON COLUMN agent_call.error_class IS 'Kind of failure, one word for counting: rate_limit, overloaded, timeout, auth, refusal, truncated, ...; NULL when it succeeded.';
+COMMENT ON COLUMN agent_call.error IS 'Why it failed, and what to do.';
+COMMENT ON COLUMN agent_call.request_sha256 IS 'SHA-256 of the parts of the prompt, under which the provider replay finds the answer; NULL for the built-in agents.';
 COMMENT ON COLUMN agent_call.started_at IS 'When it was sent.';
 COMMENT ON COLUMN agent_call.finished_at IS 'When it was answered or given up.';
 
@@ -224,9 +235,10 @@ CREATE TABLE notification (
 	next_attempt_at	timestamptz,
 	last_error		text,
 	created_at		timestamptz NOT NULL DEFAULT kam._now(),
-	home			bigint NOT NULL DEFAULT kam._home(),
-	UNIQUE (session_id, recipient, topic)
+	home			bigint NOT NULL DEFAULT kam._home()
 );
+-- Each run tells each recipient once of each topic; news of no run (the Coordinator's) is not in it.
+CREATE UNIQUE INDEX notification_once ON notification (session_id, recipient, topic) WHERE session_id IS NOT NULL;
 CREATE INDEX notification_due ON notification (home, next_attempt_at) WHERE status IN ('pending', 'failed');
 COMMENT ON TABLE notification IS 'News for people and systems, written with what caused it.';
 COMMENT ON COLUMN notification.notification_id IS 'Key.';

@@ -81,6 +81,11 @@ CREATE FUNCTION _release(lead_id text, event_id bigint) RETURNS text
 	AS 'MODULE_PATHNAME', 'kam_cadence_release';
 COMMENT ON FUNCTION _release(text, bigint) IS 'Passes what waits in CadenceQueue through all gates again: released (executed), moved (refused for now: the queue row has the next time), blocked (refused for good), gone (nothing waits).';
 
+CREATE FUNCTION _carry_next() RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'kam_cadence_carry_next';
+COMMENT ON FUNCTION _carry_next() IS 'The next request of this transaction is a touch that was held for a lead which has just been merged: while the sequence it belongs to waits or is paused, it is held.';
+
 CREATE FUNCTION _system_event(lead_id text, event_type text, parent_event_id bigint, resolution text, sequence_id text, sequence_type text) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp

@@ -41,6 +41,11 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
+	-- Without the lease the worker writes nothing more: what it has under way it breaks off, and nobody will learn the answer.
+	UPDATE kam.agent_call c
+	   SET status = 'in_doubt', finished_at = clock_timestamp(), error_class = 'in_doubt',
+	       error = 'cancelled before the answer was recorded; it may have been made, and may have to be paid'
+	 WHERE c.session_id = kam_cancel.session_id AND c.status = 'sending';
 	INSERT INTO kam.workflow_run AS w (session_id, status, iterations, calls, cost_usd, input_tokens, output_tokens, started_at, finished_at)
 	SELECT r.session_id, r.status, r.iteration, count(c.call_no), coalesce(sum(c.cost_usd), 0),
 	       coalesce(sum(c.input_tokens + c.cache_read_tokens + c.cache_write_tokens), 0), coalesce(sum(c.output_tokens), 0),
@@ -49,29 +54,38 @@ BEGIN
 	 WHERE r.session_id = kam_cancel.session_id
 	 GROUP BY r.session_id
 	ON CONFLICT (session_id) DO UPDATE SET status = EXCLUDED.status, finished_at = EXCLUDED.finished_at;
+	-- The worker that has calls of it under way should not wait for their answers.
+	PERFORM kam._wake_worker();
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION kam_cancel(uuid) IS 'Stops a run that is not finished; what it recorded stays. A finished wait will not run again. False when there is nothing to stop. Example: SELECT kam.kam_cancel(''b7c9...'');';
+COMMENT ON FUNCTION kam_cancel(uuid) IS 'Stops a run that is not finished, one that is held too; what it recorded stays, and calls under way are broken off. A finished wait will not run again. False when there is nothing to stop. Example: SELECT kam.kam_cancel(''b7c9...'');';
 
 CREATE FUNCTION kam_retry(session_id uuid) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
+#variable_conflict use_column
 BEGIN
 	UPDATE kam.request r
 	   SET status = 'queued', finished_at = NULL, error = NULL, sqlstate = NULL, attempts = 0,
 	       next_attempt_at = NULL, lease_owner = NULL, lease_until = NULL
-	 WHERE r.session_id = kam_retry.session_id AND r.status IN ('failed', 'cancelled');
+	 WHERE r.session_id = kam_retry.session_id
+	   AND (r.status IN ('failed', 'cancelled') OR r.finished_at IS NULL AND r.next_attempt_at = 'infinity');
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
+	-- Who takes up again what was in doubt has decided to ask again.
+	UPDATE kam.agent_call c
+	   SET status = 'failed', finished_at = coalesce(c.finished_at, clock_timestamp()), error_class = 'in_doubt',
+	       error = concat_ws('; ', c.error, 'asked again by kam_retry')
+	 WHERE c.session_id = kam_retry.session_id AND c.status IN ('sending', 'in_doubt');
 	DELETE FROM kam.workflow_run w WHERE w.session_id = kam_retry.session_id;
 	PERFORM kam._wake_worker();
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION kam_retry(uuid) IS 'Takes a failed or cancelled run up again where it stopped: calls that succeeded are not made again. False when the run is neither. Example: SELECT kam.kam_retry(session_id) FROM kam.request WHERE status = ''failed'';';
+COMMENT ON FUNCTION kam_retry(uuid) IS 'Takes a run up again where it stopped, when it failed, was cancelled, or is held because of a call whose answer was lost: calls that succeeded are not made again, that one is. False when the run is none of these. Example: SELECT kam.kam_retry(session_id) FROM kam.request WHERE status = ''failed'';';
 
 CREATE FUNCTION kam_resume() RETURNS bigint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -191,11 +205,13 @@ BEGIN
 			MESSAGE = format('provider "%s" has no default model', chosen.provider),
 			HINT = 'UPDATE kam.provider SET default_model = ... first, or set model in kam.agent.';
 	END IF;
-	UPDATE kam.agent a SET provider = chosen.provider, model = chosen.default_model, fallback_model = chosen.fallback_model
-	 WHERE (a.provider, a.model, a.fallback_model) IS DISTINCT FROM (chosen.provider, chosen.default_model, chosen.fallback_model);
+	UPDATE kam.agent a SET provider = chosen.provider, model = n.model, fallback_model = nullif(chosen.fallback_model, n.model)
+	  FROM (SELECT b.agent, coalesce(chosen.agent_models ->> b.agent, chosen.default_model) AS model FROM kam.agent b) n
+	 WHERE n.agent = a.agent
+	   AND (a.provider, a.model, a.fallback_model) IS DISTINCT FROM (chosen.provider, n.model, nullif(chosen.fallback_model, n.model));
 END
 $$;
-COMMENT ON FUNCTION kam_use_provider(text) IS 'Points all ten agents at a provider and its default models, for calls from now on. Example: SELECT kam.kam_use_provider(''builtin'');';
+COMMENT ON FUNCTION kam_use_provider(text) IS 'Points all ten agents at a provider and its models (agent_models, default_model, fallback_model), for runs taken up from now on; the agents'' temperature and max_tokens stay. Example: SELECT kam.kam_use_provider(''anthropic'');';
 
 CREATE FUNCTION kam_run_on_change() RETURNS trigger
 	LANGUAGE c SECURITY DEFINER

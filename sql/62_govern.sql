@@ -29,9 +29,11 @@ CREATE FUNCTION _lead_addresses(lead Leads) RETURNS text[]
 	END;
 COMMENT ON FUNCTION _lead_addresses(Leads) IS 'The lead''s normalised addresses, the one to suppress first: e-mail, else phone, else profile.';
 
+-- By key, also before the tables were analysed for the first time: who fills them in one go would otherwise have each row read all before it.
 CREATE FUNCTION _derive_state(lead_id text) RETURNS prospect_state
 	LANGUAGE plpgsql STABLE STRICT
 	SET search_path = pg_catalog, kam, pg_temp
+	SET enable_seqscan = off
 	AS $$
 #variable_conflict use_column
 DECLARE
@@ -49,11 +51,13 @@ BEGIN
 	                      ORDER BY e.event_id DESC LIMIT 1) last;
 	SELECT coalesce(max(e.touch_no), 0) INTO derived.touch_no
 	  FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) AND e.touch_no IS NOT NULL;
+	-- The lead's rows first (OFFSET): the index on touch_at, read from its end, has everybody's.
 	derived.touches := ARRAY(
 		SELECT t.touch_at
-		  FROM (SELECT e.touch_at FROM kam.CadenceEventLog e
-		         WHERE e.lead_id = ANY (ids) AND e.touch_no IS NOT NULL AND e.counted
-		         ORDER BY e.touch_at DESC LIMIT 8) t
+		  FROM (SELECT o.touch_at
+		          FROM (SELECT e.touch_at FROM kam.CadenceEventLog e
+		                 WHERE e.lead_id = ANY (ids) AND e.touch_no IS NOT NULL AND e.counted OFFSET 0) o
+		         ORDER BY o.touch_at DESC LIMIT 8) t
 		 ORDER BY t.touch_at);
 
 	SELECT l.* INTO lead FROM kam.Leads l WHERE l.lead_id = _derive_state.lead_id;
@@ -182,9 +186,11 @@ COMMENT ON FUNCTION _cancel_holds(text, bigint, text, timestamptz) IS 'Cancels o
 CREATE FUNCTION _settle_lead(lead_id text, at timestamptz) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, kam, pg_temp
+	SET enable_seqscan = off
 	AS $$
 #variable_conflict use_column
 DECLARE
+	ids CONSTANT text[] := kam._lead_ids(_settle_lead.lead_id);
 	lead kam.Leads;
 	over record;
 BEGIN
@@ -231,8 +237,9 @@ BEGIN
 		               WHEN 1 THEN 'active' WHEN 2 THEN 'paused' WHEN 3 THEN 'queued' WHEN 4 THEN 'finished' END AS cadence_state,
 		               (array_agg(c.sequence_id ORDER BY c.family DESC) FILTER (WHERE c.state = 'active'))[1] AS sequence_id,
 		               (array_agg(c.current_step ORDER BY c.family DESC) FILTER (WHERE c.state = 'active'))[1] AS current_step,
-		               (SELECT max(e.touch_at) FROM kam.CadenceEventLog e
-		                 WHERE e.lead_id = ANY (kam._lead_ids(_settle_lead.lead_id)) AND e.touch_no IS NOT NULL AND e.counted) AS last_touch_at
+		               -- FILTER: the lead's rows, not the end of the index on touch_at, which has everybody's.
+		               (SELECT max(e.touch_at) FILTER (WHERE e.counted) FROM kam.CadenceEventLog e
+		                 WHERE e.lead_id = ANY (ids) AND e.touch_no IS NOT NULL) AS last_touch_at
 		          FROM kam.Cadence c
 		         WHERE c.lead_id = _settle_lead.lead_id AND c.family <> 'transactional') now
 		 WHERE l.lead_id = _settle_lead.lead_id
@@ -699,13 +706,17 @@ BEGIN
 		INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, originating_agent, play_id, payload)
 		VALUES (to_lead, was.sequence_id, was.sequence_type, 'activation', was.originating_agent, was.play_id, jsonb_build_object('steps', was.steps))
 		RETURNING e.* INTO answer;
-		CONTINUE WHEN answer.coordinator_action NOT IN ('executed', 'queued');
-		asked := asked || jsonb_build_object('event_id', answer.event_id, 'sequence_id', answer.sequence_id);
-		-- It goes on where it was.
+		-- It goes on where it was, unless there is one already: the lead's own, which goes on for both.
 		UPDATE kam.Cadence c
 		   SET current_step = was.current_step, next_step_at = was.next_step_at, active_until = coalesce(c.active_until, was.active_until),
 		       last_activity_at = coalesce(was.last_activity_at, c.last_activity_at)
-		 WHERE c.lead_id = to_lead AND c.sequence_id = answer.sequence_id AND c.enrolment_no = answer.enrolment_no;
+		 WHERE c.lead_id = to_lead AND c.sequence_id = answer.sequence_id AND c.enrolment_no = answer.enrolment_no AND c.created_at = answer.event_at
+		   AND answer.coordinator_action IN ('executed', 'queued');
+		IF NOT FOUND THEN
+			asked := asked || jsonb_build_object('shared', was.sequence_id);
+			CONTINUE;
+		END IF;
+		asked := asked || jsonb_build_object('event_id', answer.event_id, 'sequence_id', answer.sequence_id);
 		PERFORM kam._rebuild_state(to_lead);
 		IF was.state = 'paused' AND was.paused_reason = 'manual' AND answer.coordinator_action = 'executed' THEN
 			INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type, originating_agent)
@@ -719,6 +730,9 @@ BEGIN
 		hold := jsonb_populate_record(NULL::kam.CadenceQueue, one);
 		request := jsonb_populate_record(NULL::kam.CadenceEventLog, one -> 'request');
 		CONTINUE WHEN hold.kind = 'deferred' AND hold.reason <> 'out_of_office';
+		IF hold.kind = 'held' THEN
+			PERFORM kam._carry_next();
+		END IF;
 		INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent, play_id, payload)
 		VALUES (to_lead, request.sequence_id, request.sequence_type, request.requested_event_type, request.step, request.channel,
 			request.originating_agent, request.play_id,
@@ -732,7 +746,7 @@ BEGIN
 	RETURN asked;
 END
 $$;
-COMMENT ON FUNCTION _take_over(jsonb, text, timestamptz) IS 'Asks for a lead, through all gates, for the enrolments and held touches that _hand_over ended; returns which events and sequences came of it.';
+COMMENT ON FUNCTION _take_over(jsonb, text, timestamptz) IS 'Asks for a lead, through all gates, for the enrolments and held touches that _hand_over ended; returns which events and sequences came of it, and which sequences the lead was enrolled in itself (shared).';
 
 CREATE FUNCTION kam_merge_leads(loser text, winner text) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -842,6 +856,13 @@ BEGIN
 
 	-- What was asked for in the loser's stead ends; all that was done meanwhile stays in the winner's history.
 	taken := kam._hand_over(kept, kam_unmerge_leads.loser, 'merged', at, coalesce(undone.before -> 'asked', '[]'));
+	-- Of a sequence that both were in, each goes on with their own.
+	taken := jsonb_set(taken, '{enrolments}', (taken -> 'enrolments') || coalesce((
+		SELECT jsonb_agg(e.value ORDER BY e.n)
+		  FROM jsonb_array_elements(undone.before -> 'enrolments') WITH ORDINALITY e (value, n)
+		 WHERE undone.before -> 'asked' @> jsonb_build_array(jsonb_build_object('shared', e.value -> 'sequence_id'))
+		   AND EXISTS (SELECT FROM kam.Cadence c
+		                WHERE c.lead_id = kept AND c.sequence_id = e.value ->> 'sequence_id' AND c.state <> 'finished')), '[]'));
 
 	DELETE FROM kam.lead_alias a WHERE a.lead_id = kam_unmerge_leads.loser;
 	UPDATE kam.lead_alias a SET canonical_id = kam_unmerge_leads.loser
@@ -877,7 +898,7 @@ BEGIN
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION kam_unmerge_leads(text) IS 'Undoes kam_merge_leads: loser stands for itself again, with the leads that it stood for; flags that only the merge had set are cleared, an opt-out given meanwhile holds for both; what was going on in loser''s stead is asked for again for loser. What was sent and told meanwhile stays in winner''s history. False when the lead is not merged. Example: SELECT kam.kam_unmerge_leads(''lead-2'');';
+COMMENT ON FUNCTION kam_unmerge_leads(text) IS 'Undoes kam_merge_leads: loser stands for itself again, with the leads that it stood for; flags that only the merge had set are cleared, an opt-out given meanwhile holds for both; what was going on in loser''s stead is asked for again for loser, also a sequence that both were in, as long as it goes on for winner. What was sent and told meanwhile stays in winner''s history. False when the lead is not merged. Example: SELECT kam.kam_unmerge_leads(''lead-2'');';
 
 -- ---- why -----------------------------------------------------------------------------------
 

@@ -193,7 +193,7 @@ BEGIN
 	  FROM kam.CadenceEventLog e
 	 WHERE q.lead_id = _tick_expire.lead_id AND q.event_id = _tick_expire.event_id AND q.state = 'waiting' AND q.expires_at <= _tick_expire.at
 	   AND e.lead_id = q.lead_id AND e.event_id = q.event_id
-	RETURNING coalesce(q.sequence_id, e.sequence_id) AS sequence_id, e.sequence_type INTO expired;
+	RETURNING coalesce(q.sequence_id, e.sequence_id) AS sequence_id, e.sequence_type, q.kind INTO expired;
 	IF NOT FOUND THEN
 		RETURN 'gone';
 	END IF;
@@ -201,7 +201,12 @@ BEGIN
 		CASE WHEN EXISTS (SELECT FROM kam.Cadence c WHERE c.lead_id = _tick_expire.holder AND c.sequence_id = expired.sequence_id AND c.active_until <= _tick_expire.at)
 		     THEN 'sequence_over' ELSE 'waited_too_long' END,
 		expired.sequence_id, expired.sequence_type);
-	IF EXISTS (SELECT FROM kam.Cadence c WHERE c.lead_id = _tick_expire.holder AND c.sequence_id = expired.sequence_id AND c.state = 'queued') THEN
+	-- Nobody else is going to start or resume it.
+	IF expired.kind = 'deferred'
+	   AND EXISTS (SELECT FROM kam.Cadence c
+	                WHERE c.lead_id = _tick_expire.holder AND c.sequence_id = expired.sequence_id AND c.state IN ('queued', 'paused'))
+	   AND NOT EXISTS (SELECT FROM kam.CadenceQueue q
+	                    WHERE q.lead_id = _tick_expire.holder AND q.sequence_id = expired.sequence_id AND q.state = 'waiting' AND q.kind = 'deferred') THEN
 		PERFORM kam._end_enrolments(_tick_expire.holder, expired.sequence_id, 'expired', _tick_expire.at, true);
 	END IF;
 	PERFORM kam._settle_lead(_tick_expire.holder, _tick_expire.at);
@@ -209,7 +214,7 @@ BEGIN
 	RETURN 'expired';
 END
 $$;
-COMMENT ON FUNCTION _tick_expire(text, bigint, text, timestamptz) IS 'Gives up a request that has waited too long, with its row in the log; an enrolment that never began ends with it. expired or gone.';
+COMMENT ON FUNCTION _tick_expire(text, bigint, text, timestamptz) IS 'Gives up a request that has waited too long, with its row in the log; an enrolment that never began, or was never resumed, ends with the last that waited for it. expired or gone.';
 
 CREATE FUNCTION _tick_end(lead_id text, sequence_id text, at timestamptz) RETURNS text
 	LANGUAGE plpgsql VOLATILE

@@ -14,7 +14,9 @@ WITH recent AS MATERIALIZED (
 	       r.home, r.lease_until,
 	       row_number() OVER (PARTITION BY r.status = 'queued', r.home ORDER BY r.priority DESC, r.created_at, r.session_id) AS place,
 	       (SELECT count(*) FROM agent_call c
-	         WHERE c.session_id = r.session_id AND c.status = 'succeeded' AND c.iteration = r.iteration) AS answered
+	         WHERE c.session_id = r.session_id AND c.status = 'succeeded' AND c.iteration = r.iteration) AS answered,
+	       (SELECT count(*) FROM agent_call c WHERE c.session_id = r.session_id AND c.status = 'sending') AS asked,
+	       r.next_attempt_at = 'infinity' AS held, r.error
 	  FROM request r
 	 WHERE r.finished_at IS NULL
 ), measured AS (
@@ -31,22 +33,24 @@ WITH recent AS MATERIALIZED (
 SELECT m.session_id, m.lead_id, m.status, m.percent, m.iteration, m.answered::integer AS calls, m.priority, m.attempts,
        CASE WHEN m.status = 'queued' THEN m.place::integer END AS place,
        m.created_at, m.started_at, now() - m.created_at AS age,
-       CASE WHEN m.home <> kam._home() THEN NULL
+       CASE WHEN m.home <> kam._home() OR m.held THEN NULL
             WHEN m.status = 'queued' THEN greatest(now(), m.next_attempt_at) + m.place * p.between_two + p.duration
             ELSE now() + p.duration * (100 - m.percent) / 100 END AS eta,
        CASE WHEN m.home <> kam._home() THEN 'parked: came with a restore or a copy, see kam_resume()'
             WHEN current_setting('kam.paused', true)::boolean THEN 'kam.paused is on'
-            WHEN m.next_attempt_at > now() THEN 'waits until ' || m.next_attempt_at
+            WHEN m.held THEN 'held: ' || coalesce(m.error, 'until kam_retry or kam_cancel')
+            WHEN m.next_attempt_at > now() THEN 'waits until ' || m.next_attempt_at || coalesce(': ' || m.error, '')
             WHEN m.status = 'queued' AND m.attempts = 0 THEN 'in the queue'
             WHEN m.lease_until IS NULL THEN 'interrupted, to be taken up again'
             WHEN m.lease_until < now() THEN 'its worker is gone, to be taken up again'
+            WHEN m.asked > 0 THEN 'waits for ' || m.asked || CASE WHEN m.asked = 1 THEN ' answer' ELSE ' answers' END
             ELSE 'being worked on' END AS note
   FROM measured m CROSS JOIN pace p;
 COMMENT ON VIEW kam_progress IS 'One row per unfinished run: how far (percent), when it should be done (eta, from the pace of the latest 100), and what it is waiting for (note). Example: SELECT session_id, status, percent, eta, note FROM kam.kam_progress ORDER BY eta;';
 COMMENT ON COLUMN kam_progress.percent IS '0 to 99.';
 COMMENT ON COLUMN kam_progress.calls IS 'Calls answered in this iteration.';
 COMMENT ON COLUMN kam_progress.place IS 'Place in the queue, from 1; NULL once started.';
-COMMENT ON COLUMN kam_progress.eta IS 'Expected end; NULL while nothing was measured or the run is parked.';
+COMMENT ON COLUMN kam_progress.eta IS 'Expected end; NULL while nothing was measured, or the run is parked or held.';
 COMMENT ON COLUMN kam_progress.note IS 'What it is doing or waiting for.';
 
 CREATE FUNCTION kam_explain(session_id uuid) RETURNS jsonb
@@ -80,10 +84,10 @@ BEGIN
 	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
 	           'call_no', c.call_no, 'agent', c.agent, 'iteration', c.iteration, 'attempt', c.attempt, 'provider', c.provider,
 	           'model', c.model, 'prompt_version', c.prompt_version, 'status', c.status, 'http_status', c.http_status,
-	           'provider_request_id', c.provider_request_id, 'started_at', c.started_at, 'finished_at', c.finished_at,
-	           'latency_ms', c.latency_ms, 'input_tokens', nullif(c.input_tokens, 0), 'output_tokens', nullif(c.output_tokens, 0),
+	           'provider_request_id', c.provider_request_id, 'stop_reason', c.stop_reason, 'started_at', c.started_at,
+	           'finished_at', c.finished_at, 'latency_ms', c.latency_ms, 'first_byte_ms', c.first_byte_ms, 'input_tokens', nullif(c.input_tokens, 0), 'output_tokens', nullif(c.output_tokens, 0),
 	           'cache_read_tokens', nullif(c.cache_read_tokens, 0), 'cache_write_tokens', nullif(c.cache_write_tokens, 0),
-	           'cost_usd', nullif(c.cost_usd, 0), 'error', c.error))
+	           'cost_usd', nullif(c.cost_usd, 0), 'error_class', c.error_class, 'error', c.error))
 	           || CASE WHEN c.output IS NULL THEN '{}' ELSE jsonb_build_object('output', c.output) END
 	       ORDER BY c.call_no)
 	  INTO calls
@@ -132,72 +136,3 @@ END
 $$;
 COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, every call with its output, the verdict on every claim (evidence), findings of the guard, what it changed (overrides), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
 
-CREATE FUNCTION kam_health() RETURNS TABLE (item text, state text, detail text, hint text)
-	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER ROWS 10
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-#variable_conflict use_column
-DECLARE
-	preloaded boolean := EXISTS (SELECT FROM regexp_split_to_table(current_setting('shared_preload_libraries'), '[\s,"]+') l (name)
-	                              WHERE l.name IN ('kam', '$libdir/kam'));
-	alive bigint;
-	trouble text;
-	stuck record;
-BEGIN
-	RETURN QUERY SELECT 'preload', CASE WHEN preloaded THEN 'ok' ELSE 'warning' END,
-		CASE WHEN preloaded THEN 'kam is in shared_preload_libraries' ELSE 'kam is not in shared_preload_libraries: no worker starts by itself' END,
-		CASE WHEN NOT preloaded THEN 'Add it and restart, or SELECT kam.kam_worker_start().' END;
-
-	SELECT count(*) FILTER (WHERE s.state IN ('idle', 'busy', 'paused')), string_agg(DISTINCT coalesce(s.reason, s.state), '; ')
-	  INTO alive, trouble
-	  FROM kam.kam_worker_status() s WHERE s.database = current_database();
-	RETURN QUERY SELECT 'worker', CASE WHEN alive > 0 THEN 'ok' ELSE 'error' END,
-		CASE WHEN alive > 0 THEN format('%s running', alive) ELSE coalesce(trouble, 'none') END,
-		CASE WHEN alive = 0 THEN 'SELECT * FROM kam.kam_worker_status() tells more.' END;
-
-	IF current_setting('kam.paused')::boolean THEN
-		RETURN QUERY VALUES ('paused', 'warning', 'kam.paused is on: nothing is decided', 'ALTER SYSTEM SET kam.paused = off, then reload.');
-	END IF;
-	IF current_setting('kam.clock') <> '' THEN
-		RETURN QUERY VALUES ('clock', 'warning', format('kam.clock stands at %s', current_setting('kam.clock')), 'Only for tests and back-tests.');
-	END IF;
-
-	SELECT count(*) AS n, min(r.created_at) AS since INTO stuck
-	  FROM kam.request r
-	 WHERE r.finished_at IS NULL AND r.home = kam._home() AND r.lease_until IS NULL AND coalesce(r.next_attempt_at <= now(), true);
-	RETURN QUERY SELECT 'queue', CASE WHEN stuck.n > 0 AND kam._now() - stuck.since > interval '5 min' THEN 'warning' ELSE 'ok' END,
-		CASE WHEN stuck.n > 0 THEN format('%s waiting, the oldest since %s', stuck.n, stuck.since) ELSE 'empty' END,
-		CASE WHEN stuck.n > 0 AND kam._now() - stuck.since > interval '5 min' THEN 'kam.kam_progress shows each; is a worker running, are there enough (kam.workers)?' END;
-
-	SELECT count(*) AS n INTO stuck FROM kam.request r WHERE r.finished_at IS NULL AND r.home = kam._home() AND r.lease_until < now() - interval '1 min';
-	IF stuck.n > 0 THEN
-		RETURN QUERY VALUES ('leases', 'warning', format('%s runs belong to workers that are gone', stuck.n), 'A running worker takes them over at its next look.');
-	END IF;
-
-	SELECT count(*) AS n INTO stuck FROM kam.request r WHERE r.home <> kam._home() AND (r.finished_at IS NULL OR r.rerun_at IS NOT NULL);
-	IF stuck.n > 0 THEN
-		RETURN QUERY VALUES ('parked', 'warning', format('%s runs came with a restore or a copy', stuck.n), 'SELECT kam.kam_resume() lets them go on.');
-	END IF;
-
-	SELECT count(*) AS n, (array_agg(r.error ORDER BY r.finished_at DESC))[1] AS latest INTO stuck
-	  FROM kam.request r WHERE r.status = 'failed' AND r.finished_at > kam._now() - interval '1 day';
-	RETURN QUERY SELECT 'failures', CASE WHEN stuck.n > 0 THEN 'warning' ELSE 'ok' END,
-		CASE WHEN stuck.n > 0 THEN format('%s runs failed within a day, the latest: %s', stuck.n, stuck.latest) ELSE 'none within a day' END,
-		CASE WHEN stuck.n > 0 THEN 'SELECT session_id, error FROM kam.request WHERE status = ''failed''; kam_retry takes one up again.' END;
-
-	SELECT count(*) AS n, max(n.last_error) AS latest INTO stuck FROM kam.notification n WHERE n.status = 'dead';
-	IF stuck.n > 0 THEN
-		RETURN QUERY VALUES ('notifications', 'warning', format('%s could not be delivered: %s', stuck.n, stuck.latest), 'Set status to pending to try again.');
-	END IF;
-
-	RETURN QUERY SELECT h.* FROM kam._tick_health() h;
-
-	SELECT count(*) AS n, string_agg(a.agent, ', ' ORDER BY a.agent) AS latest INTO stuck
-	  FROM kam.agent a
-	 WHERE NOT EXISTS (SELECT FROM kam.prompt p WHERE p.agent = a.agent AND p.version = a.prompt_version);
-	IF stuck.n > 0 THEN
-		RETURN QUERY VALUES ('prompts', 'error', format('no prompt of the version in use for %s', stuck.latest), 'Set kam.agent.prompt_version to a row of kam.prompt.');
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION kam_health() IS 'What is well and what is not: one row per item with state ok, warning or error, what was found, and what to do. Example: SELECT * FROM kam.kam_health() WHERE state <> ''ok'';';

@@ -20,7 +20,7 @@ GRANT SELECT ON final_decision, decision_evaluation, workflow_run TO kam_review;
 
 -- Auditors.
 GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, n8n_orchestrator_synthesis, notification,
-	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress TO kam_read, kam_admin;
+	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry TO kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_facts(jsonb, timestamptz),
 	kam_check(jsonb, jsonb, timestamptz), kam_when(text, timestamptz, text) TO kam_read;
 
@@ -34,7 +34,7 @@ GRANT UPDATE (status, next_attempt_at) ON notification TO kam_admin;
 GRANT UPDATE (enabled) ON endpoint TO kam_admin;
 
 -- The worker.
-GRANT SELECT ON provider, model, agent, prompt, resource, best_practice, endpoint TO kam_worker;
+GRANT SELECT ON provider, model, agent, prompt, resource, best_practice, endpoint, _configuration TO kam_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON request, workflow_run TO kam_worker;
 GRANT SELECT, INSERT ON Suppression TO kam_worker;
 GRANT SELECT, INSERT, UPDATE ON agent_call, final_decision, decision_evaluation, n8n_orchestrator_synthesis, notification TO kam_worker;

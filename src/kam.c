@@ -38,6 +38,10 @@ int			kam_retain_runs;
 int			kam_touch_cap;
 int			kam_touch_window;
 int			kam_hold_expiry;
+char	   *kam_key_directory;
+int			kam_max_in_flight;
+char	   *kam_ca_file;
+char	   *kam_proxy;
 
 typedef struct BoolSetting
 {
@@ -74,6 +78,53 @@ typedef struct StringSetting
 	GucStringCheckHook check;
 	GucStringAssignHook assign;
 } StringSetting;
+
+/* ---- what settings refuse -------------------------------------------------- */
+
+/* A relative path would mean another file per process. */
+static bool
+check_path(char **newval, void **extra, GucSource source)
+{
+	if (*newval == NULL || **newval == '\0' || is_absolute_path(*newval))
+		return true;
+	GUC_check_errdetail("It takes an absolute path.");
+	GUC_check_errhint("For example \"/etc/kam\"; empty for none.");
+	return false;
+}
+
+/* A password here would show in pg_settings, in the log of ALTER SYSTEM and in postgresql.auto.conf. */
+static bool
+check_proxy(char **newval, void **extra, GucSource source)
+{
+	static const char *const scheme[] = {"http://", "https://", "socks4://", "socks4a://", "socks5://", "socks5h://"};
+	static const char *const allowed = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._:[]/";
+	const char *host = NULL;
+
+	if (*newval == NULL || **newval == '\0')
+		return true;
+	for (int i = 0; i < lengthof(scheme); i++)
+	{
+		if (pg_strncasecmp(*newval, scheme[i], strlen(scheme[i])) == 0)
+			host = *newval + strlen(scheme[i]);
+	}
+	if (host != NULL && strchr(host, '@') != NULL)
+	{
+		/* The server's own message would show it. */
+		GUC_check_errmsg("invalid value for parameter \"kam.proxy\"");
+		GUC_check_errdetail("It must not hold a user or a password.");
+		GUC_check_errhint("Put user:password into the file \"proxy\" of kam.key_directory.");
+		return false;
+	}
+	if (host == NULL || *host == '\0' || *host == ':' || *host == '/' || strspn(host, allowed) != strlen(host))
+	{
+		GUC_check_errdetail("It takes an address with a scheme: http, https, socks4, socks4a, socks5 or socks5h.");
+		GUC_check_errhint("For example \"http://proxy.example:3128\"; empty for none.");
+		return false;
+	}
+	return true;
+}
+
+/* ---- the settings ---------------------------------------------------------- */
 
 static const BoolSetting bool_setting[] = {
 	{"kam.schedules", "Whether the worker runs again by itself what has become due.",
@@ -115,6 +166,9 @@ static const IntSetting int_setting[] = {
 	{"kam.hold_expiry", "How long a held or deferred request waits before it is given up.",
 		"Earlier when its sequence ends before. Reload is enough.",
 	&kam_hold_expiry, 14 * 24 * 60, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+	{"kam.max_in_flight", "How many calls to providers one worker has under way at once.",
+		"Each is a stream of one connection, or a connection of its own where the server does not speak HTTP/2. Reload is enough.",
+	&kam_max_in_flight, 4096, 1, 65536, PGC_SIGHUP, 0},
 };
 
 static const StringSetting string_setting[] = {
@@ -127,6 +181,15 @@ static const StringSetting string_setting[] = {
 	{"kam.default_timezone", "Time zone of contacts that do not say theirs.",
 		"Office hours and dates without a zone are read in it. The worker uses the server's or the database's value.",
 	&kam_default_timezone, "Europe/Paris", PGC_USERSET, 0, kam_zone_check, NULL},
+	{"kam.key_directory", "Directory with one file per provider that holds its key.",
+		"The file has the provider's name, belongs to the server's user and is readable by nobody else. Empty: keys come from the server's environment alone (ANTHROPIC_API_KEY). Reload reads keys again.",
+	&kam_key_directory, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_path, NULL},
+	{"kam.ca_file", "File with the certificates (PEM) that providers' servers are verified against.",
+		"Empty: the system's. Verification cannot be switched off. Reload is enough.",
+	&kam_ca_file, "", PGC_SIGHUP, 0, check_path, NULL},
+	{"kam.proxy", "Proxy for calls to providers, for example http://proxy.example:3128.",
+		"Empty: none, whatever the environment says. Its user:password stands in the file proxy of kam.key_directory. Reload is enough.",
+	&kam_proxy, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_proxy, NULL},
 };
 
 static void

@@ -32,19 +32,19 @@ static struct
 	SPIPlanPtr	plan;
 }			statement[] =
 {
-	{"UPDATE twin.prospect_state SET last_at = $2, touch_no = $3, touches = $4, sales_step = CASE WHEN sales_step IS NULL THEN NULL ELSE $5 END,"
+	{"UPDATE kam.prospect_state SET last_at = $2, touch_no = $3, touches = $4, sales_step = CASE WHEN sales_step IS NULL THEN NULL ELSE $5 END,"
 		" marketing_step = CASE WHEN marketing_step IS NULL THEN NULL ELSE $5 END WHERE lead_id = $1",
 	5, {0, 9, 6, 10, 5}},
-	{"INSERT INTO twin.cadenceeventlog (lead_id, event_id, sequence_id, sequence_type, event_type, requested_event_type, step, channel,"
+	{"INSERT INTO kam.cadenceeventlog (lead_id, event_id, sequence_id, sequence_type, event_type, requested_event_type, step, channel,"
 		" originating_agent, coordinator_action, touch_cap_at_event, compliance_status, idempotency_key, payload, event_at, gate_version, family,"
 		" enrolment_no, counted, touch_at, touch_no, touch_earliest)"
 		" VALUES ($1, $2, $3, $4, 'touch', 'touch', $6, 'email', $11, 'executed', 0, 'clear', $8, $9, $10, 1, $5, 1, true, $10, $7, $10)",
 	11, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12}},
-	{"UPDATE twin.leads SET last_touch_at = $2, current_step = $3 WHERE lead_id = $1",
+	{"UPDATE kam.leads SET last_touch_at = $2, current_step = $3 WHERE lead_id = $1",
 	3, {0, 9, 5}},
-	{"UPDATE twin.cadence SET current_step = $4, last_activity_at = $3 WHERE lead_id = $1 AND sequence_id = $2 AND enrolment_no = 1",
+	{"UPDATE kam.cadence SET current_step = $4, last_activity_at = $3 WHERE lead_id = $1 AND sequence_id = $2 AND enrolment_no = 1",
 	4, {0, 2, 9, 5}},
-	{"INSERT INTO twin.notification (recipient, topic, lead_id, event_id, payload) VALUES ($3, 'touch', $1, $2, $4)",
+	{"INSERT INTO kam.notification (recipient, topic, lead_id, event_id, payload) VALUES ($3, 'touch', $1, $2, $4)",
 	4, {0, 1, 11, 8}},
 };
 
@@ -69,7 +69,7 @@ bench_floor(PG_FUNCTION_ARGS)
 	Datum		value[ARGS];
 
 	if (!OidIsValid(sequence))
-		sequence = get_relname_relid("cadenceeventlog_event_id_seq", get_namespace_oid("twin", false));
+		sequence = get_relname_relid("cadenceeventlog_event_id_seq", get_namespace_oid("kam", false));
 	for (int i = 0; i < 8; i++)
 		stamp[i] = PG_GETARG_DATUM(8);
 	SPI_connect();

@@ -28,6 +28,7 @@
 
 PG_FUNCTION_INFO_V1(kam_cadence_look);
 PG_FUNCTION_INFO_V1(kam_cadence_release);
+PG_FUNCTION_INFO_V1(kam_cadence_carry_next);
 PG_FUNCTION_INFO_V1(kam_cadence_system_event);
 PG_FUNCTION_INFO_V1(kam_cadence_guard);
 PG_FUNCTION_INFO_V1(kam_cadence_touch_cap);
@@ -309,8 +310,9 @@ release(const char *lead_id, int64 event_id)
 		return move(lead_id, event_id, verdict.release_at, KAM_CAP_EXCEEDED);
 	if (verdict.action == KAM_QUEUED)
 		return move(lead_id, event_id, verdict.release_at, verdict.resolution);
-	/* A pause is no end: its touches wait with it. */
-	if (ask.event == KAM_TOUCH && verdict.gate == KAM_GATES && view.enrolment.state == KAM_ENROLMENT_PAUSED)
+	/* A pause is no end, nor is a place in the queue: its touches wait with it. */
+	if (ask.event == KAM_TOUCH && verdict.gate == KAM_GATES &&
+		(view.enrolment.state == KAM_ENROLMENT_PAUSED || view.enrolment.state == KAM_ENROLMENT_QUEUED))
 		return move(lead_id, event_id, at + USECS_PER_DAY, verdict.resolution);
 
 	kam_announce_release(event_id, ask.priority);
@@ -336,6 +338,14 @@ release(const char *lead_id, int64 event_id)
 	kam_values_add_time(&values, at);
 	kam_statement_run(&settle_lead, &values);
 	return "blocked";
+}
+
+/* _carry_next() */
+Datum
+kam_cadence_carry_next(PG_FUNCTION_ARGS)
+{
+	kam_announce_carry();
+	PG_RETURN_VOID();
 }
 
 /* _release(lead_id, event_id): released, moved, blocked, gone. */

@@ -13,6 +13,7 @@
 #include "datatype/timestamp.h"
 
 #define KAM_GATES 5
+#define KAM_CAP_GATE 3
 #define KAM_RING 8				/* newest counted touches kept in prospect_state */
 #define KAM_QUEUE_HOURS 48		/* how long a loser of the matrix waits at T2 and without a tier */
 
@@ -86,6 +87,7 @@ typedef struct KamView
 	TimestampTz until;			/* end of the enrolment, or of the play that a new one is for; KAM_NO_STAMP for none */
 	bool		step_done;
 	const char *type_illegal;	/* why the type may not be activated now; NULL when it may */
+	const char *play_illegal;	/* why nobody may be enrolled in its play now; NULL when one may, or it is of none */
 } KamView;
 
 typedef enum KamRefusalFlag

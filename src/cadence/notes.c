@@ -7,7 +7,9 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "cadence/notes.h"
 
@@ -114,6 +116,7 @@ kam_note_take_restored(void)
 static int64 next_row = 0;
 static int64 next_update = 0;
 static KamRelease next_release = {0, 0};
+static TimestampTz next_carry = 0;	/* when the transaction began that announced it: nobody else's touch is taken for it */
 
 static bool
 consume(int64 *announced, int64 event_id)
@@ -163,5 +166,20 @@ kam_announced_release(int64 parent)
 	if (found.parent == 0 || found.parent != parent)
 		return (KamRelease) {0, 0};
 	next_release.parent = 0;
+	return found;
+}
+
+void
+kam_announce_carry(void)
+{
+	next_carry = GetCurrentTransactionStartTimestamp();
+}
+
+bool
+kam_announced_carry(void)
+{
+	bool		found = next_carry != 0 && next_carry == GetCurrentTransactionStartTimestamp();
+
+	next_carry = 0;
 	return found;
 }

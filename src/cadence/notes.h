@@ -54,3 +54,7 @@ typedef struct KamRelease
 
 extern void kam_announce_release(int64 parent, int priority);
 extern KamRelease kam_announced_release(int64 parent);
+
+/* The next request of this transaction is a touch that was held for a lead which has just been merged. */
+extern void kam_announce_carry(void);
+extern bool kam_announced_carry(void);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/skey.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -17,23 +18,35 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "cadence/probe.h"
 #include "pg/compat.h"
 
-/* Whether an equality on the first nkeys columns, as text, is a look-up in this index. */
+/* Whether an equality on these columns, as text, is a look-up in this index: what its name promises, and what the planner asks of it. */
 static bool
-index_fits(Relation index, int nkeys)
+index_fits(Relation relation, Relation index, const char *const *column, int nkeys)
 {
-	if (index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indisvalid || index->rd_index->indnkeyatts < nkeys)
+	if (index->rd_rel->relkind != RELKIND_INDEX || index->rd_rel->relam != BTREE_AM_OID || index->rd_index->indrelid != RelationGetRelid(relation))
+		return false;
+	if (!index->rd_index->indisvalid || !index->rd_index->indisunique || index->rd_index->indnkeyatts < nkeys)
+		return false;
+	/* It was made over chains of updates that an older snapshot than it sees otherwise. */
+	if (index->rd_index->indcheckxmin && !TransactionIdPrecedes(HeapTupleHeaderGetXmin(index->rd_indextuple->t_data), TransactionXmin))
 		return false;
 	for (int i = 0; i < nkeys; i++)
-		if (index->rd_opcintype[i] != TEXTOID)
+	{
+		AttrNumber	number = index->rd_index->indkey.values[i];
+
+		if (number <= 0 || index->rd_opcintype[i] != TEXTOID ||
+			strcmp(NameStr(TupleDescAttr(RelationGetDescr(relation), number - 1)->attname), column[i]) != 0)
 			return false;
+	}
 	return true;
 }
 
@@ -44,35 +57,36 @@ kam_probe_fits(Relation log)
 }
 
 bool
-kam_probe_open(KamProbe *probe, const char *table, const char *index, int nkeys, Snapshot snapshot, LOCKMODE mode)
+kam_probe_open(KamProbe *probe, const KamProbeTarget *target, Snapshot snapshot, LOCKMODE mode)
 {
 	Oid			schema = get_namespace_oid("kam", false);
-	Oid			relation_oid = get_relname_relid(table, schema);
+	Oid			relation_oid = get_relname_relid(target->table, schema);
 	Oid			index_oid;
 
 	if (!OidIsValid(relation_oid))
 		return false;
 	probe->relation = table_open(relation_oid, mode);
-	probe->nkeys = nkeys;
+	probe->nkeys = target->column[1] == NULL ? 1 : 2;
 	/* Rows of partitions, children and foreign tables are elsewhere. */
 	if (probe->relation->rd_rel->relkind != RELKIND_RELATION || probe->relation->rd_rel->relhassubclass)
 		index_oid = InvalidOid;
-	else if (index != NULL)
-		index_oid = get_relname_relid(index, schema);
+	else if (target->index != NULL)
+		index_oid = get_relname_relid(target->index, schema);
 	else
 		index_oid = kam_primary_key_index(probe->relation);
-	if (OidIsValid(index_oid))
+	/* One that DROP INDEX CONCURRENTLY waits to remove may be gone by now. */
+	probe->index = OidIsValid(index_oid) ? try_relation_open(index_oid, AccessShareLock) : NULL;
+	if (probe->index != NULL)
 	{
-		probe->index = index_open(index_oid, AccessShareLock);
-		if (probe->index->rd_index->indrelid == relation_oid && index_fits(probe->index, nkeys))
+		if (index_fits(probe->relation, probe->index, target->column, probe->nkeys))
 		{
 			probe->slot = table_slot_create(probe->relation, NULL);
 			probe->found = NULL;
 			probe->snapshot = snapshot;
-			probe->scan = kam_index_beginscan(probe->relation, probe->index, snapshot, nkeys);
+			probe->scan = kam_index_beginscan(probe->relation, probe->index, snapshot, probe->nkeys);
 			return true;
 		}
-		index_close(probe->index, NoLock);
+		relation_close(probe->index, NoLock);
 	}
 	table_close(probe->relation, NoLock);
 	return false;
@@ -141,13 +155,24 @@ kam_probe_lock(KamProbe *probe, const char *const *key)
 }
 
 Datum
-kam_probe_column(const KamProbe *probe, const char *column, bool *isnull)
+kam_probe_column(const KamProbe *probe, const char *column, Oid type, bool *isnull)
 {
-	int			number = SPI_fnumber(probe->slot->tts_tupleDescriptor, column);
+	return slot_getattr(probe->slot, kam_probe_place(probe->slot->tts_tupleDescriptor, column, type), isnull);
+}
+
+AttrNumber
+kam_probe_place(TupleDesc desc, const char *column, Oid type)
+{
+	int			number = SPI_fnumber(desc, column);
 
 	if (number <= 0)
-		elog(ERROR, "table \"%s\" has no column \"%s\"", RelationGetRelationName(probe->relation), column);
-	return slot_getattr(probe->slot, number, isnull);
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("a table of kam has lost its column \"%s\"", column)));
+	if (!IsBinaryCoercible(TupleDescAttr(desc, number - 1)->atttypid, type))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of a table of kam has become %s", column, format_type_be(TupleDescAttr(desc, number - 1)->atttypid)),
+				 errhint("Make it %s again.", format_type_be(type))));
+	return number;
 }
 
 void

@@ -14,6 +14,14 @@
 
 #define KAM_PROBE_KEYS 2
 
+/* A table of kam and the unique index of it that leads with these columns, all text. */
+typedef struct KamProbeTarget
+{
+	const char *table;
+	const char *index;			/* NULL: its primary key */
+	const char *column[KAM_PROBE_KEYS]; /* the second may be NULL */
+} KamProbeTarget;
+
 typedef struct KamProbe
 {
 	Relation	relation,
@@ -32,13 +40,12 @@ typedef struct KamProbe
 extern bool kam_probe_fits(Relation log);
 
 /*
- * Opens kam's table for look-ups by the first nkeys columns, all text, of an
- * index of it (NULL: its primary key).  mode: AccessShareLock to read,
- * RowShareLock to lock rows; held until the transaction ends, as a statement's.
- * False when it must be read by SQL: there is no such index, or the rows are not
- * where the name says.
+ * Opens kam's table for look-ups.  mode: AccessShareLock to read, RowShareLock
+ * to lock rows; held until the transaction ends, as a statement's.  False when
+ * it must be read by SQL: there is no such index, it may not be used yet, or the
+ * rows are not where the name says.
  */
-extern bool kam_probe_open(KamProbe *probe, const char *table, const char *index, int nkeys, Snapshot snapshot, LOCKMODE mode);
+extern bool kam_probe_open(KamProbe *probe, const KamProbeTarget *target, Snapshot snapshot, LOCKMODE mode);
 /* True when there is a row; it stands in the slot until the next look-up. */
 extern bool kam_probe_find(KamProbe *probe, const char *const *key);
 /*
@@ -47,6 +54,8 @@ extern bool kam_probe_find(KamProbe *probe, const char *const *key);
  * when it is gone or has another key by then.
  */
 extern bool kam_probe_lock(KamProbe *probe, const char *const *key);
-/* A column of the row found, by name. */
-extern Datum kam_probe_column(const KamProbe *probe, const char *column, bool *isnull);
+/* A column of the row found, by name; type is what it is read as. */
+extern Datum kam_probe_column(const KamProbe *probe, const char *column, Oid type, bool *isnull);
+/* Where a column of this type stands in a row; raises when there is none. */
+extern AttrNumber kam_probe_place(TupleDesc desc, const char *column, Oid type);
 extern void kam_probe_close(KamProbe *probe);

@@ -33,9 +33,16 @@ enum
 	"SELECT l.merged_into, l.account_id, l.icp_tier, l.email, l.phone, l.linkedin_url, l.unsubscribe_flag, l.opt_out_flag," \
 	" l.sales_signal_at, l.marketing_signal_at, s"
 
-static const char *const lead_column[P_STATE] = {
-	"merged_into", "account_id", "icp_tier", "email", "phone", "linkedin_url", "unsubscribe_flag", "opt_out_flag", "sales_signal_at",
-	"marketing_signal_at",
+/* A column and what it is read as. */
+typedef struct Column
+{
+	const char *name;
+	Oid			type;
+} Column;
+
+static const Column lead_column[P_STATE] = {
+	{"merged_into", TEXTOID}, {"account_id", TEXTOID}, {"icp_tier", TEXTOID}, {"email", TEXTOID}, {"phone", TEXTOID}, {"linkedin_url", TEXTOID},
+	{"unsubscribe_flag", BOOLOID}, {"opt_out_flag", BOOLOID}, {"sales_signal_at", TIMESTAMPTZOID}, {"marketing_signal_at", TIMESTAMPTZOID},
 };
 
 enum
@@ -46,10 +53,13 @@ enum
 	S_COLUMNS = S_ACTIVE + KAM_COMPETING * S_ACTIVE_COLUMNS
 };
 
-static const char *const state_column[S_COLUMNS] = {
-	"last_at", "touch_no", "touches", "unsubscribed", "opted_out", "holding", "stale",
-	"sales_sequence", "sales_type", "sales_enrolment", "sales_step", "sales_play", "sales_proposal", "sales_until",
-	"marketing_sequence", "marketing_type", "marketing_enrolment", "marketing_step", "marketing_play", "marketing_proposal", "marketing_until",
+static const Column state_column[S_COLUMNS] = {
+	{"last_at", TIMESTAMPTZOID}, {"touch_no", INT8OID}, {"touches", TIMESTAMPTZARRAYOID}, {"unsubscribed", BOOLOID}, {"opted_out", BOOLOID},
+	{"holding", BOOLOID}, {"stale", BOOLOID},
+	{"sales_sequence", TEXTOID}, {"sales_type", TEXTOID}, {"sales_enrolment", INT4OID}, {"sales_step", INT4OID}, {"sales_play", TEXTOID},
+	{"sales_proposal", TEXTOID}, {"sales_until", TIMESTAMPTZOID},
+	{"marketing_sequence", TEXTOID}, {"marketing_type", TEXTOID}, {"marketing_enrolment", INT4OID}, {"marketing_step", INT4OID},
+	{"marketing_play", TEXTOID}, {"marketing_proposal", TEXTOID}, {"marketing_until", TIMESTAMPTZOID},
 };
 
 /*
@@ -160,14 +170,13 @@ read_active(const Datum *value, const bool *null, KamActive *out)
 	out->until = time_of(value, null, 6);
 }
 
-/* Where the columns of a table stand, learnt once: its row type and width tell when to look again. */
+/* Where the columns of a table stand, learnt once. */
 typedef struct Layout
 {
-	const char *const *column;
+	const Column *column;
 	int			count;
-	Oid			type;
-	int			width;
-	AttrNumber	place[S_COLUMNS];
+	AttrNumber	place[S_COLUMNS];	/* 0: not learnt */
+	Oid			type[S_COLUMNS];
 } Layout;
 
 static Layout lead_layout = {lead_column, lengthof(lead_column)};
@@ -175,20 +184,34 @@ static Layout state_layout = {state_column, lengthof(state_column)};
 
 StaticAssertDecl(lengthof(lead_column) <= S_COLUMNS, "a layout holds the longer of both lists");
 
+static bool
+layout_holds(const Layout *layout, TupleDesc desc, int i)
+{
+	AttrNumber	place = layout->place[i];
+	Form_pg_attribute attribute;
+
+	if (place <= 0 || place > desc->natts)
+		return false;
+	attribute = TupleDescAttr(desc, place - 1);
+	/* A column that was dropped has another name by then. */
+	return attribute->atttypid == layout->type[i] && strcmp(NameStr(attribute->attname), layout->column[i].name) == 0;
+}
+
+/* Whatever ALTER TABLE did since the last row: a column is known by name and type. */
 static const AttrNumber *
 learn_layout(Layout *layout, TupleDesc desc)
 {
-	if (layout->type == desc->tdtypeid && layout->width == desc->natts)
-		return layout->place;
-	layout->type = InvalidOid;
 	for (int i = 0; i < layout->count; i++)
 	{
-		layout->place[i] = SPI_fnumber(desc, layout->column[i]);
-		if (layout->place[i] <= 0)
-			elog(ERROR, "there is no column \"%s\"", layout->column[i]);
+		AttrNumber	place;
+
+		if (layout_holds(layout, desc, i))
+			continue;
+		layout->place[i] = 0;
+		place = kam_probe_place(desc, layout->column[i].name, layout->column[i].type);
+		layout->type[i] = TupleDescAttr(desc, place - 1)->atttypid;
+		layout->place[i] = place;
 	}
-	layout->width = desc->natts;
-	layout->type = desc->tdtypeid;
 	return layout->place;
 }
 
@@ -314,6 +337,9 @@ read_slot(TupleTableSlot *slot, Layout *layout, Datum *value, bool *null)
 		value[i] = slot_getattr(slot, place[i], &null[i]);
 }
 
+static const KamProbeTarget lead_by_id = {"leads", NULL, {"lead_id"}};
+static const KamProbeTarget state_by_id = {"prospect_state", NULL, {"lead_id"}};
+
 static LockOutcome
 lock_rows(const char *lead_id, Snapshot snapshot, KamProspect *out, const char **merged_into)
 {
@@ -321,9 +347,9 @@ lock_rows(const char *lead_id, Snapshot snapshot, KamProspect *out, const char *
 				state;
 	LockOutcome outcome = NO_LEAD;
 
-	if (!kam_probe_open(&lead, "leads", NULL, 1, snapshot, RowShareLock))
+	if (!kam_probe_open(&lead, &lead_by_id, snapshot, RowShareLock))
 		return BY_SQL;
-	if (!kam_probe_open(&state, "prospect_state", NULL, 1, snapshot, RowShareLock))
+	if (!kam_probe_open(&state, &state_by_id, snapshot, RowShareLock))
 	{
 		kam_probe_close(&lead);
 		return BY_SQL;

@@ -125,6 +125,10 @@ find_suppressed(KamProbe *suppression, const KamProspect *prospect)
 	return false;
 }
 
+static const KamProbeTarget suppression_by_address = {"suppression", NULL, {"address"}};
+static const KamProbeTarget account_by_id = {"accounts", NULL, {"account_id"}};
+static const KamProbeTarget log_by_key = {"cadenceeventlog", "cadenceeventlog_idempotency_key", {"lead_id", "idempotency_key"}};
+
 static void
 find_account(KamProbe *account, const KamProspect *prospect, KamSurroundings *out)
 {
@@ -133,10 +137,10 @@ find_account(KamProbe *account, const KamProspect *prospect, KamSurroundings *ou
 
 	if (!kam_probe_find(account, &prospect->account_id))
 		return;
-	value = kam_probe_column(account, "icp_tier", &isnull);
+	value = kam_probe_column(account, "icp_tier", TEXTOID, &isnull);
 	if (!isnull)
 		out->account_tier = kam_tier_find(TextDatumGetCString(value));
-	value = kam_probe_column(account, "abm_active", &isnull);
+	value = kam_probe_column(account, "abm_active", BOOLOID, &isnull);
 	out->abm_active = !isnull && DatumGetBool(value);
 }
 
@@ -158,18 +162,18 @@ probe_surroundings(const KamProspect *prospect, const char *key, Relation log, K
 	/* Earlier rows of the same statement are to be seen. */
 	CommandCounterIncrement();
 	snapshot = RegisterSnapshot(KAM_MUTATE(6, GetLatestSnapshot(), GetTransactionSnapshot()));
-	known = kam_probe_open(&probe, "suppression", NULL, 1, snapshot, AccessShareLock);
+	known = kam_probe_open(&probe, &suppression_by_address, snapshot, AccessShareLock);
 	if (known)
 	{
 		out->address_suppressed = find_suppressed(&probe, prospect);
 		kam_probe_close(&probe);
 	}
-	if (known && prospect->account_id != NULL && (known = kam_probe_open(&probe, "accounts", NULL, 1, snapshot, AccessShareLock)))
+	if (known && prospect->account_id != NULL && (known = kam_probe_open(&probe, &account_by_id, snapshot, AccessShareLock)))
 	{
 		find_account(&probe, prospect, out);
 		kam_probe_close(&probe);
 	}
-	if (known && key != NULL && (known = kam_probe_open(&probe, "cadenceeventlog", "cadenceeventlog_idempotency_key", 2, snapshot, AccessShareLock)))
+	if (known && key != NULL && (known = kam_probe_open(&probe, &log_by_key, snapshot, AccessShareLock)))
 	{
 		const char *const lead_and_key[] = {prospect->lead_id, key};
 
@@ -208,13 +212,13 @@ static KamStatement find_paused = {
 	2, {TEXTOID, TEXTOID}, .generic = true
 };
 
-/* A merged lead's steps were executed for the person too, whatever the enrolment. */
+/* A merged lead's steps were executed for the person too, whatever the enrolment.  LIMIT keeps the look into the log behind that for aliases. */
 static KamStatement find_step = {
 	"step done",
 	"SELECT FROM kam.cadenceeventlog e WHERE e.lead_id" EQ "$1 AND e.sequence_id" EQ "$2 AND e.step" EQ "$4 AND e.event_type" EQ "'touch'"
 	" AND (e.enrolment_no" EQ "$3 OR (e.enrolment_no IS NULL AND $3 IS NULL))"
-	" UNION ALL SELECT FROM kam.lead_alias a JOIN kam.cadenceeventlog e ON e.lead_id" EQ "a.lead_id AND e.sequence_id" EQ "$2 AND e.step" EQ "$4"
-	" AND e.event_type" EQ "'touch' WHERE a.canonical_id" EQ "$1 LIMIT 1",
+	" UNION ALL SELECT FROM kam.lead_alias a CROSS JOIN LATERAL (SELECT FROM kam.cadenceeventlog e WHERE e.lead_id" EQ "a.lead_id"
+	"  AND e.sequence_id" EQ "$2 AND e.step" EQ "$4 AND e.event_type" EQ "'touch' LIMIT 1) e WHERE a.canonical_id" EQ "$1 LIMIT 1",
 	4, {TEXTOID, TEXTOID, INT4OID, INT4OID}, .generic = true
 };
 
@@ -314,38 +318,41 @@ kam_read_touches(const char *lead_id, TimestampTz since, int n, bool latest, Tim
 
 static KamStatement find_play = {
 	"play",
-	"SELECT p.originating_proposal_id, p.active_period_end FROM kam.salesplaylibrary p WHERE p.play_id" EQ "$1",
-	1, {TEXTOID}, .generic = true
+	"SELECT p.originating_proposal_id, p.active_period_end, CASE p.state WHEN 'draft' THEN 'play_draft' WHEN 'ended' THEN 'play_ended'"
+	" ELSE CASE WHEN p.active_period_start" GT "$2 THEN 'play_not_started' END END FROM kam.salesplaylibrary p WHERE p.play_id" EQ "$1",
+	2, {TEXTOID, TIMESTAMPTZOID}, .generic = true
 };
 
 void
-kam_read_play(const char *play_id, const char **proposal, TimestampTz *until)
+kam_read_play(const char *play_id, TimestampTz at, KamPlay *out)
 {
 	KamValues	values;
 
 	kam_values_init(&values);
 	kam_values_add_text(&values, play_id);
+	kam_values_add_time(&values, at);
 	if (run(&find_play, &values, true) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 				 errmsg("there is no play \"%s\"", play_id),
 				 errdetail("Key (play_id)=(%s) is not present in table \"salesplaylibrary\".", play_id)));
-	*proposal = text_column(1);
-	*until = time_column(2);
+	out->proposal = text_column(1);
+	out->until = time_column(2);
+	out->illegal = text_column(3);
 }
 
 /* ---- rules that are the same for every lead ----------------------------------------- */
 
 typedef struct TypeRow
 {
-	char		name[NAMEDATALEN];
+	const char *name;
 	KamFamily	family;
 } TypeRow;
 
 typedef struct RuleRow
 {
-	char		type[NAMEDATALEN],
-				channel[NAMEDATALEN];
+	const char *type,
+			   *channel;
 	KamSendRule rule;
 } RuleRow;
 
@@ -384,11 +391,10 @@ forget_rules(Datum arg, Oid relation)
 	}
 }
 
-/* Names longer than NAMEDATALEN are cut on both sides of a comparison alike. */
-static void
-copy_name(char *to, const char *from)
+static const char *
+kept_name(uint64 row, int column)
 {
-	strlcpy(to, from, NAMEDATALEN);
+	return kam_column_text(cache.context, row, column);
 }
 
 static void
@@ -416,7 +422,7 @@ load_rules(void)
 	cache.ntypes = (int) count;
 	for (uint64 i = 0; i < count; i++)
 	{
-		copy_name(cache.type[i].name, kam_column_text(CurrentMemoryContext, i, 1));
+		cache.type[i].name = kept_name(i, 1);
 		cache.type[i].family = kam_family_find(kam_column_text(CurrentMemoryContext, i, 2));
 	}
 
@@ -429,8 +435,8 @@ load_rules(void)
 	{
 		const char *mode = kam_column_text(CurrentMemoryContext, i, 3);
 
-		copy_name(cache.rule[i].type, kam_column_text(CurrentMemoryContext, i, 1));
-		copy_name(cache.rule[i].channel, kam_column_text(CurrentMemoryContext, i, 2));
+		cache.rule[i].type = kept_name(i, 1);
+		cache.rule[i].channel = kept_name(i, 2);
 		cache.rule[i].rule.send = strcmp(mode, "notify_rep") != 0;
 		cache.rule[i].rule.tell_rep = strcmp(mode, "auto_send") != 0;
 	}
@@ -441,13 +447,10 @@ load_rules(void)
 KamFamily
 kam_read_family(const char *type)
 {
-	char		name[NAMEDATALEN];
-
 	if (!cache.loaded)
 		load_rules();
-	copy_name(name, type);
 	for (int i = 0; i < cache.ntypes; i++)
-		if (strcmp(cache.type[i].name, name) == 0)
+		if (strcmp(cache.type[i].name, type) == 0)
 			return cache.type[i].family;
 	return KAM_NO_FAMILY;
 }
@@ -455,19 +458,16 @@ kam_read_family(const char *type)
 KamSendRule
 kam_read_send_rule(const char *type, const char *channel)
 {
-	char		name[NAMEDATALEN],
-				where[NAMEDATALEN];
+	const char *where = channel ? channel : "*";
 	KamSendRule found = {false, true};
 
 	if (!cache.loaded)
 		load_rules();
-	copy_name(name, type);
-	copy_name(where, channel ? channel : "*");
 	for (int i = 0; i < cache.nrules; i++)
 	{
 		const RuleRow *row = &cache.rule[i];
 
-		if (strcmp(row->type, name) != 0)
+		if (strcmp(row->type, type) != 0)
 			continue;
 		if (strcmp(row->channel, where) == 0)
 			return row->rule;

@@ -37,8 +37,15 @@ extern bool kam_read_due_hold(const char *lead_id, TimestampTz at, int priority,
  */
 extern int	kam_read_touches(const char *lead_id, TimestampTz since, int n, bool latest, TimestampTz *nth);
 
-/* The proposal and the end of a play; raises 23503 when there is none. */
-extern void kam_read_play(const char *play_id, const char **proposal, TimestampTz *until);
+typedef struct KamPlay
+{
+	const char *proposal;		/* or NULL */
+	TimestampTz until;			/* KAM_NO_STAMP for no end */
+	const char *illegal;		/* why nobody may be enrolled in it at that time; NULL when it runs, and when its time is over, which "until" says */
+} KamPlay;
+
+/* Raises 23503 when there is no such play. */
+extern void kam_read_play(const char *play_id, TimestampTz at, KamPlay *out);
 
 /* The family of a sequence type; KAM_NO_FAMILY when there is none.  Cached. */
 extern KamFamily kam_read_family(const char *type);

@@ -57,7 +57,7 @@ what_is_illegal(const KamView *view)
 	if (view->event == KAM_TOUCH && KAM_MUTATE(9, view->step_done, false))
 		return "step_repeated";
 	if (view->event == KAM_ACTIVATION)
-		return view->type_illegal;
+		return view->play_illegal ? view->play_illegal : view->type_illegal;
 	return NULL;
 }
 

@@ -51,6 +51,7 @@ typedef struct Asked
 	TimestampTz occurred_at;
 	Jsonb	   *payload;		/* or NULL */
 	KamRelease	release;		/* parent 0: not a release */
+	bool		carried;		/* it was held for a lead that was merged */
 } Asked;
 
 /* ---- reading the row --------------------------------------------------------------- */
@@ -176,6 +177,7 @@ read_asked(const KamLogRow *row, Asked *out)
 		check_steps(out->payload);
 	out->parent = kam_log_bigint(row, KAM_LOG_PARENT, 0);
 	out->release = kam_announced_release(out->parent);
+	out->carried = kam_announced_carry();
 }
 
 /* Everything that the caller may not say. */
@@ -195,33 +197,54 @@ wipe_outcome(KamLogRow *row)
 /* ---- lineage ------------------------------------------------------------------------- */
 
 /*
- * The play of an event is that of its enrolment; an activation names its own.
- * Returns the play's end.
+ * The play of an event is that of its enrolment; who is not enrolled names its
+ * own.  Sets when it ends and, of an activation, what is illegal about it.
  */
-static TimestampTz
-settle_lineage(KamLogRow *row, const KamEnrolment *enrolment, bool own)
+static void
+settle_lineage(KamLogRow *row, KamView *view)
 {
-	const char *play = kam_log_text(row, KAM_LOG_PLAY);
+	const KamEnrolment *enrolment = &view->enrolment;
+	bool		own = enrolment->state == KAM_ENROLMENT_NONE || enrolment->state == KAM_ENROLMENT_FINISHED;
+	const char *name = own ? kam_log_text(row, KAM_LOG_PLAY) : enrolment->play;
 	const char *claimed = kam_log_text(row, KAM_LOG_PROPOSAL);
-	const char *proposal;
-	TimestampTz until;
+	KamPlay		play = {.until = KAM_NO_STAMP};
 
+	if (name != NULL && (own || view->event == KAM_ACTIVATION))
+		kam_read_play(name, view->at, &play);
+	if (view->event == KAM_ACTIVATION)
+		view->play_illegal = play.illegal;
 	if (!own)
 	{
 		kam_log_set_text(row, KAM_LOG_PLAY, enrolment->play);
 		kam_log_set_text(row, KAM_LOG_PROPOSAL, enrolment->proposal);
-		return enrolment->until;
+		view->until = enrolment->until;
+		return;
 	}
-	if (play == NULL)
-		return KAM_NO_STAMP;
-	kam_read_play(play, &proposal, &until);
-	if (claimed != NULL && (proposal == NULL || strcmp(claimed, proposal) != 0))
+	view->until = play.until;
+	if (name == NULL)
+		return;
+	if (claimed != NULL && (play.proposal == NULL || strcmp(claimed, play.proposal) != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("play \"%s\" does not derive from proposal \"%s\"", play, claimed),
+				 errmsg("play \"%s\" does not derive from proposal \"%s\"", name, claimed),
 				 errhint("Leave originating_proposal_id out: it is inherited from the play.")));
-	kam_log_set_text(row, KAM_LOG_PROPOSAL, proposal);
-	return until;
+	kam_log_set_text(row, KAM_LOG_PROPOSAL, play.proposal);
+}
+
+/*
+ * What another lead's touch waited for, its turn or its sequence, it waits for
+ * after a merge too: a pause or a place in the queue is no end.
+ */
+static void
+keep_waiting(const KamView *view, KamVerdict *verdict)
+{
+	if (view->event != KAM_TOUCH || verdict->gate != KAM_GATES ||
+		(view->enrolment.state != KAM_ENROLMENT_PAUSED && view->enrolment.state != KAM_ENROLMENT_QUEUED))
+		return;
+	verdict->gate = KAM_CAP_GATE;
+	verdict->action = KAM_ACTION_HELD;
+	verdict->reason = KAM_CAP_EXCEEDED;
+	verdict->release_at = view->at + USECS_PER_DAY;
 }
 
 /* ---- requests ---------------------------------------------------------------------------- */
@@ -332,8 +355,7 @@ judge_request(const Asked *asked, KamLogRow *row, KamProspect *prospect, const K
 	};
 	KamView		view;
 	KamVerdict	verdict;
-	TimestampTz earliest,
-				until;
+	TimestampTz earliest;
 	int			enrolment;
 	char		fresh[64];
 
@@ -343,14 +365,14 @@ judge_request(const Asked *asked, KamLogRow *row, KamProspect *prospect, const K
 		snprintf(fresh, sizeof(fresh), "sequence-" INT64_FORMAT, kam_log_bigint(row, KAM_LOG_EVENT_ID, 0));
 		view.sequence = fresh;
 	}
-	until = settle_lineage(row, &view.enrolment,
-						   view.enrolment.state == KAM_ENROLMENT_NONE || view.enrolment.state == KAM_ENROLMENT_FINISHED);
-	view.until = until;
+	settle_lineage(row, &view);
 	KAM_MUTATE(10, (void) 0, view.abm_active &= asked->release.parent == 0);
 	kam_gates_judge(&view, &verdict);
+	if (asked->carried)
+		keep_waiting(&view, &verdict);
 
 	if (verdict.action == KAM_EXECUTED)
-		enrolment = execute(asked, row, prospect, &view, &verdict, until, note);
+		enrolment = execute(asked, row, prospect, &view, &verdict, view.until, note);
 	else if (verdict.action == KAM_BLOCKED)
 	{
 		enrolment = view.enrolment.no;
@@ -363,7 +385,7 @@ judge_request(const Asked *asked, KamLogRow *row, KamProspect *prospect, const K
 		}
 	}
 	else
-		enrolment = put_off(asked, row, prospect, &view, &verdict, until);
+		enrolment = put_off(asked, row, prospect, &view, &verdict, view.until);
 
 	if (verdict.action != KAM_EXECUTED)
 		kam_log_set_text(row, KAM_LOG_EVENT_TYPE,
@@ -387,7 +409,7 @@ judge_request(const Asked *asked, KamLogRow *row, KamProspect *prospect, const K
 	note->action = verdict.action;
 	note->flag = verdict.flag;
 	note->priority = ask.priority;
-	note->until = until;
+	note->until = view.until;
 	note->before = view.enrolment.state;
 }
 

@@ -5,6 +5,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -13,26 +16,84 @@
 
 static KamStatement find_calls = {
 	"calls",
-	"SELECT call_no, agent, iteration, attempt, status = 'succeeded', output FROM kam.agent_call"
-	" WHERE session_id = $1 ORDER BY call_no",
+	"SELECT c.call_no, c.agent, c.iteration, c.attempt, c.provider, c.model, c.status, c.error, c.error_class, p.in_doubt, c.output"
+	" FROM kam.agent_call c LEFT JOIN kam.provider p ON p.provider = c.provider"
+	" WHERE c.session_id = $1 ORDER BY c.call_no",
 	1, {UUIDOID}
 };
 
 static KamStatement record_call = {
 	"record call",
 	"INSERT INTO kam.agent_call (session_id, call_no, agent, iteration, attempt, provider, model, prompt_version,"
-	" status, output, error, latency_ms, started_at, finished_at)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $10 IS NULL THEN 'succeeded' ELSE 'failed' END, $9, $10,"
-	" pg_catalog.round(1000 * EXTRACT(epoch FROM $12 - $11)), $11, $12)",
-	12, {UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID,
+	" status, output, error, error_class, response, request_sha256, latency_ms, started_at, finished_at)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $10 IS NULL THEN 'succeeded' ELSE 'failed' END, $9, $10, $11, $12, $13,"
+	" pg_catalog.round(1000 * EXTRACT(epoch FROM $15 - $14)), $14, $15)",
+	15, {UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
 	TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
+/* Many rows in one statement: a table's constraints are prepared once for each statement, which costs more than a row. */
+static KamStatement begin_calls = {
+	"begin calls",
+	"INSERT INTO kam.agent_call (session_id, call_no, agent, iteration, attempt, provider, model, prompt_version,"
+	" request_sha256, started_at, status)"
+	" SELECT *, 'sending' FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
+	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10)) u",
+	10, {UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BYTEAARRAYOID,
+	TIMESTAMPTZARRAYOID}, .generic = true
+};
+
+/* The wide columns are taken out of their arrays by place: the join's rows, which the executor copies, stay narrow. */
+static KamStatement end_calls = {
+	"end calls",
+	"UPDATE kam.agent_call c SET status = CASE WHEN ($4)[u.n] IS NULL THEN 'succeeded' ELSE 'failed' END, output = ($3)[u.n], error = ($4)[u.n],"
+	" error_class = ($5)[u.n], http_status = ($6)[u.n], provider_request_id = ($7)[u.n], response = ($8)[u.n], stop_reason = ($9)[u.n],"
+	" input_tokens = ($10)[u.n], output_tokens = ($11)[u.n], cache_read_tokens = ($12)[u.n], cache_write_tokens = ($13)[u.n],"
+	" cost_usd = ($14)[u.n]::numeric, first_byte_ms = ($15)[u.n],"
+	" latency_ms = pg_catalog.round(1000 * EXTRACT(epoch FROM ($17)[u.n] - ($16)[u.n])), started_at = ($16)[u.n], finished_at = ($17)[u.n]"
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY u (session_id, call_no, n)"
+	" WHERE c.session_id = u.session_id AND c.call_no = u.call_no AND c.status = 'sending'",
+	17, {UUIDARRAYOID, INT4ARRAYOID, JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+	INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}, .generic = true
+};
+
+static KamStatement doubt_calls = {
+	"calls in doubt",
+	"UPDATE kam.agent_call SET status = 'in_doubt', finished_at = pg_catalog.clock_timestamp(), error_class = 'in_doubt',"
+	" error = 'the worker ended before the answer was recorded; it may have been made, and may have to be paid'"
+	" WHERE session_id = $1 AND status = 'sending'",
+	1, {UUIDOID}
+};
+
+static KamStatement find_replay = {
+	"replay",
+	"SELECT output, response FROM kam.agent_call"
+	" WHERE request_sha256 = $1 AND status = 'succeeded' AND agent = $2"
+	" ORDER BY model = $3 DESC, finished_at DESC LIMIT 1",
+	3, {BYTEAOID, TEXTOID, TEXTOID}
+};
+
+static KamStatement configuration = {
+	"configuration",
+	"SELECT version FROM kam._configuration",
+	0, {0}
+};
+
+/* The prices in force today; a model without a row costs nothing and takes what most take. */
+#define MODEL_COLUMNS(alias) \
+	alias ".capabilities, (" alias ".input_usd_per_mtok * 1000000)::bigint, (" alias ".output_usd_per_mtok * 1000000)::bigint," \
+	" (" alias ".cache_read_usd_per_mtok * 1000000)::bigint, (" alias ".cache_write_usd_per_mtok * 1000000)::bigint"
+#define MODEL_JOIN(alias, column) \
+	" LEFT JOIN LATERAL (SELECT * FROM kam.model x WHERE x.model = a." column " AND x.effective_from <= CURRENT_DATE" \
+	" ORDER BY x.effective_from DESC LIMIT 1) " alias " ON true"
+
 static KamStatement find_agents = {
 	"agents",
-	"SELECT a.agent, a.provider, p.api, a.model, a.prompt_version, t.output_schema"
+	"SELECT a.agent, a.provider, p.api, p.base_url, p.dialect, a.temperature::float8, a.max_tokens, a.prompt_version, t.body, t.output_schema,"
+	" a.model, " MODEL_COLUMNS("m") ", a.fallback_model, " MODEL_COLUMNS("f")
 	" FROM kam.agent a JOIN kam.provider p ON p.provider = a.provider"
-	" LEFT JOIN kam.prompt t ON t.agent = a.agent AND t.version = a.prompt_version",
+	" LEFT JOIN kam.prompt t ON t.agent = a.agent AND t.version = a.prompt_version"
+	MODEL_JOIN("m", "model") MODEL_JOIN("f", "fallback_model"),
 	0, {0}
 };
 
@@ -77,16 +138,51 @@ kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedC
 	for (uint64 i = 0; i < found; i++)
 	{
 		KamRecordedCall *call = &(*out)[i];
-		bool		isnull;
 
 		call->call_no = (int) kam_column_int(i, 1, 0);
 		call->agent = kam_column_text(context, i, 2);
 		call->iteration = (int) kam_column_int(i, 3, 1);
 		call->attempt = (int) kam_column_int(i, 4, 1);
-		call->succeeded = DatumGetBool(kam_column(i, 5, &isnull));
-		call->output = kam_column_jsonb(context, i, 6);
+		call->provider = kam_column_text(context, i, 5);
+		call->model = kam_column_text(context, i, 6);
+		call->status = kam_column_text(context, i, 7);
+		call->error = kam_column_text(context, i, 8);
+		call->error_class = kam_column_text(context, i, 9);
+		call->in_doubt = kam_column_text(context, i, 10);
+		call->output = kam_column_jsonb(context, i, 11);
 	}
 	return (int) found;
+}
+
+static void
+add_bytes(KamValues *values, const uint8 *bytes, int size)
+{
+	bytea	   *value;
+
+	if (bytes == NULL)
+	{
+		kam_values_add_null(values);
+		return;
+	}
+	value = palloc(VARHDRSZ + size);
+	SET_VARSIZE(value, VARHDRSZ + size);
+	memcpy(VARDATA(value), bytes, size);
+	kam_values_add(values, PointerGetDatum(value));
+}
+
+/* What names the attempt: the first eight columns. */
+static void
+add_name(KamValues *values, const pg_uuid_t *session_id, const KamCallRow *row)
+{
+	kam_values_init(values);
+	kam_values_add_uuid(values, session_id);
+	kam_values_add(values, Int32GetDatum(row->call_no));
+	kam_values_add_text(values, row->agent);
+	kam_values_add(values, Int32GetDatum(row->iteration));
+	kam_values_add(values, Int32GetDatum(row->attempt));
+	kam_values_add_text(values, row->provider);
+	kam_values_add_text(values, row->model);
+	kam_values_add(values, Int32GetDatum(row->prompt_version));
 }
 
 void
@@ -94,20 +190,174 @@ kam_store_call(const pg_uuid_t *session_id, const KamCallRow *row)
 {
 	KamValues	values;
 
-	kam_values_init(&values);
-	kam_values_add_uuid(&values, session_id);
-	kam_values_add(&values, Int32GetDatum(row->call_no));
-	kam_values_add_text(&values, row->agent);
-	kam_values_add(&values, Int32GetDatum(row->iteration));
-	kam_values_add(&values, Int32GetDatum(row->attempt));
-	kam_values_add_text(&values, row->provider);
-	kam_values_add_text(&values, row->model);
-	kam_values_add(&values, Int32GetDatum(row->prompt_version));
+	add_name(&values, session_id, row);
 	kam_values_add_jsonb(&values, row->output);
 	kam_values_add_text(&values, row->error);
+	kam_values_add_text(&values, row->error_class);
+	kam_values_add_text(&values, row->response);
+	add_bytes(&values, row->request_sha256, 32);
 	kam_values_add(&values, TimestampTzGetDatum(row->started_at));
 	kam_values_add(&values, TimestampTzGetDatum(row->finished_at));
 	kam_statement_run(&record_call, &values);
+}
+
+/* ---- columns of many rows ------------------------------------------------- */
+
+/* A column in the making: an array of one element per row. */
+typedef struct Column
+{
+	Oid			type;
+	Datum	   *value;
+	bool	   *null;
+	int			count;
+} Column;
+
+static Column
+column_of(Oid type, int rows)
+{
+	return (Column) {type, palloc_array(Datum, rows), palloc_array(bool, rows), 0};
+}
+
+static void
+put(Column *column, Datum value, bool null)
+{
+	column->value[column->count] = value;
+	column->null[column->count++] = null;
+}
+
+static void
+put_text(Column *column, const char *string)
+{
+	put(column, string != NULL ? CStringGetTextDatum(string) : (Datum) 0, string == NULL);
+}
+
+static void
+add_columns(KamValues *values, Column *column, int count)
+{
+	kam_values_init(values);
+	for (int i = 0; i < count; i++)
+	{
+		int			size = column[i].count;
+		int			bottom = 1;
+		int16		length;
+		bool		by_value;
+		char		align;
+
+		get_typlenbyvalalign(column[i].type, &length, &by_value, &align);
+		kam_values_add(values, PointerGetDatum(construct_md_array(column[i].value, column[i].null, 1, &size, &bottom,
+																  column[i].type, length, by_value, align)));
+	}
+}
+
+void
+kam_store_calls_begun(const KamCallOf *call, int count)
+{
+	static const Oid type[] = {UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, BYTEAOID, TIMESTAMPTZOID};
+	Column		column[lengthof(type)];
+	KamValues	values;
+
+	if (count == 0)
+		return;
+	for (int i = 0; i < lengthof(type); i++)
+		column[i] = column_of(type[i], count);
+	for (int i = 0; i < count; i++)
+	{
+		const KamCallRow *row = call[i].row;
+		bytea	   *hash = palloc(VARHDRSZ + 32);
+
+		SET_VARSIZE(hash, VARHDRSZ + 32);
+		memcpy(VARDATA(hash), row->request_sha256, 32);
+		put(&column[0], UUIDPGetDatum(call[i].session_id), false);
+		put(&column[1], Int32GetDatum(row->call_no), false);
+		put_text(&column[2], row->agent);
+		put(&column[3], Int32GetDatum(row->iteration), false);
+		put(&column[4], Int32GetDatum(row->attempt), false);
+		put_text(&column[5], row->provider);
+		put_text(&column[6], row->model);
+		put(&column[7], Int32GetDatum(row->prompt_version), false);
+		put(&column[8], PointerGetDatum(hash), false);
+		put(&column[9], TimestampTzGetDatum(row->started_at), false);
+	}
+	add_columns(&values, column, lengthof(type));
+	kam_statement_run(&begin_calls, &values);
+}
+
+void
+kam_store_calls_ended(const KamCallOf *call, int count)
+{
+	static const Oid type[] = {UUIDOID, INT4OID, JSONBOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID,
+	INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	Column		column[lengthof(type)];
+	KamValues	values;
+
+	if (count == 0)
+		return;
+	for (int i = 0; i < lengthof(type); i++)
+		column[i] = column_of(type[i], count);
+	for (int i = 0; i < count; i++)
+	{
+		const KamCallRow *row = call[i].row;
+
+		put(&column[0], UUIDPGetDatum(call[i].session_id), false);
+		put(&column[1], Int32GetDatum(row->call_no), false);
+		put(&column[2], row->output != NULL ? JsonbPGetDatum(row->output) : (Datum) 0, row->output == NULL);
+		put_text(&column[3], row->error);
+		put_text(&column[4], row->error_class);
+		put(&column[5], Int32GetDatum(row->http_status), row->http_status < 100 || row->http_status > 599);
+		put_text(&column[6], row->request_id);
+		put_text(&column[7], row->response);
+		put_text(&column[8], row->stop_reason);
+		for (int t = 0; t < KAM_TOKEN_CLASSES; t++)
+			put(&column[9 + t], Int64GetDatum(row->tokens[t]), false);
+		put_text(&column[13], row->cost != NULL ? row->cost : "0");
+		put(&column[14], Int32GetDatum(row->first_byte_ms), row->first_byte_ms < 0);
+		put(&column[15], TimestampTzGetDatum(row->started_at), false);
+		put(&column[16], TimestampTzGetDatum(row->finished_at), false);
+	}
+	add_columns(&values, column, lengthof(type));
+	kam_statement_run(&end_calls, &values);
+}
+
+void
+kam_store_calls_in_doubt(const pg_uuid_t *session_id)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	kam_statement_run(&doubt_calls, &values);
+}
+
+Jsonb *
+kam_store_replay(const uint8 *request_sha256, const char *agent, const char *model, MemoryContext context, char **response)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	add_bytes(&values, request_sha256, 32);
+	kam_values_add_text(&values, agent);
+	kam_values_add_text(&values, model);
+	*response = NULL;
+	if (kam_statement_run(&find_replay, &values) == 0)
+		return NULL;
+	*response = kam_column_text(context, 0, 2);
+	return kam_column_jsonb(context, 0, 1);
+}
+
+int64
+kam_store_configuration(void)
+{
+	return kam_statement_run(&configuration, NULL) == 0 ? 0 : kam_column_int(0, 1, 0);
+}
+
+/* A model's columns from "first" on: its name, what it can, its prices in the order of the token classes. */
+static void
+read_model(MemoryContext context, uint64 row, int first, KamModelRow *out)
+{
+	out->model = kam_column_text(context, row, first);
+	out->capabilities = kam_column_jsonb(context, row, first + 1);
+	for (int i = 0; i < KAM_TOKEN_CLASSES; i++)
+		out->price[i] = kam_column_int(row, first + 2 + i, 0);
 }
 
 int
@@ -119,13 +369,22 @@ kam_store_agents(MemoryContext context, KamAgentRow **out)
 	for (uint64 i = 0; i < found; i++)
 	{
 		KamAgentRow *agent = &(*out)[i];
+		bool		isnull;
+		Datum		temperature = kam_column(i, 6, &isnull);
 
+		agent->has_temperature = !isnull;
+		agent->temperature = isnull ? 0 : DatumGetFloat8(temperature);
 		agent->agent = kam_column_text(context, i, 1);
 		agent->provider = kam_column_text(context, i, 2);
 		agent->api = kam_column_text(context, i, 3);
-		agent->model = kam_column_text(context, i, 4);
-		agent->prompt_version = (int) kam_column_int(i, 5, 1);
-		agent->output_schema = kam_column_jsonb(context, i, 6);
+		agent->base_url = kam_column_text(context, i, 4);
+		agent->dialect = kam_column_jsonb(context, i, 5);
+		agent->max_tokens = (int) kam_column_int(i, 7, 4096);
+		agent->prompt_version = (int) kam_column_int(i, 8, 1);
+		agent->prompt = kam_column_text(context, i, 9);
+		agent->output_schema = kam_column_jsonb(context, i, 10);
+		read_model(context, i, 11, &agent->model);
+		read_model(context, i, 17, &agent->fallback);
 	}
 	return (int) found;
 }

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -49,8 +50,9 @@ static KamStatement compliance = {
 
 static KamStatement hold = {
 	"hold",
-	"SELECT 1 FROM kam.request WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL FOR NO KEY UPDATE",
-	2, {UUIDOID, INT4OID}
+	"SELECT u.n FROM ROWS FROM (pg_catalog.unnest($1)) WITH ORDINALITY u(session_id, n) JOIN kam.request r ON r.session_id = u.session_id"
+	" WHERE r.lease_owner = $2 AND r.finished_at IS NULL FOR NO KEY UPDATE OF r",
+	2, {UUIDARRAYOID, INT4OID}, .generic = true
 };
 
 static KamStatement advance = {
@@ -79,6 +81,21 @@ static KamStatement postpone = {
 	5, {UUIDOID, INT4OID, INT4OID, BOOLOID, TEXTOID}
 };
 
+static KamStatement renew = {
+	"renew leases",
+	"UPDATE kam.request r SET lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second'"
+	" FROM ROWS FROM (pg_catalog.unnest($1)) WITH ORDINALITY u(session_id, n)"
+	" WHERE r.session_id = u.session_id AND r.lease_owner = $2 AND r.finished_at IS NULL RETURNING u.n",
+	3, {UUIDARRAYOID, INT4OID, INT4OID}
+};
+
+static KamStatement put_aside = {
+	"put aside",
+	"UPDATE kam.request SET lease_owner = NULL, lease_until = NULL, next_attempt_at = 'infinity', attempts = 0, error = $3"
+	" WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL",
+	3, {UUIDOID, INT4OID, TEXTOID}
+};
+
 static KamStatement take_back = {
 	"take back",
 	"UPDATE kam.request SET lease_owner = NULL, lease_until = NULL"
@@ -89,7 +106,8 @@ static KamStatement take_back = {
 static KamStatement next_attempt = {
 	"next attempt",
 	"SELECT min(GREATEST(lease_until, next_attempt_at)) FROM kam.request"
-	" WHERE home = kam._home() AND finished_at IS NULL AND lease_owner IS DISTINCT FROM $1",
+	" WHERE home = kam._home() AND finished_at IS NULL AND lease_owner IS DISTINCT FROM $1"
+	" AND (next_attempt_at IS NULL OR next_attempt_at < 'infinity')",
 	1, {INT4OID}
 };
 
@@ -159,15 +177,36 @@ kam_store_compliance(const pg_uuid_t *session_id, MemoryContext context, KamComp
 	out->since = isnull ? 0 : DatumGetTimestampTz(since);
 }
 
-bool
-kam_store_hold(const pg_uuid_t *session_id, int owner)
+static Datum
+array_of_ids(const pg_uuid_t *session_id, int count)
+{
+	Datum	   *ids = palloc_array(Datum, Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		ids[i] = UUIDPGetDatum(&session_id[i]);
+	return PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+/* The places in the array that the statement returned. */
+static void
+mark_found(uint64 found, int count, bool *mark)
+{
+	memset(mark, 0, sizeof(bool) * count);
+	for (uint64 i = 0; i < found; i++)
+		mark[kam_column_int(i, 1, 1) - 1] = true;
+}
+
+void
+kam_store_hold(const pg_uuid_t *session_id, int count, int owner, bool *held)
 {
 	KamValues	values;
 
+	if (count == 0)
+		return;
 	kam_values_init(&values);
-	kam_values_add_uuid(&values, session_id);
+	kam_values_add(&values, array_of_ids(session_id, count));
 	kam_values_add(&values, Int32GetDatum(owner));
-	return kam_statement_run(&hold, &values) == 1;
+	mark_found(kam_statement_run(&hold, &values), count, held);
 }
 
 bool
@@ -212,6 +251,30 @@ kam_store_postpone(const pg_uuid_t *session_id, int owner, int delay_ms, bool co
 	kam_values_add(&values, BoolGetDatum(counted));
 	kam_values_add_text(&values, error);
 	return kam_statement_run(&postpone, &values) == 1;
+}
+
+void
+kam_store_renew(const pg_uuid_t *session_id, int count, int owner, int lease_seconds, bool *kept)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add(&values, array_of_ids(session_id, count));
+	kam_values_add(&values, Int32GetDatum(owner));
+	kam_values_add(&values, Int32GetDatum(lease_seconds));
+	mark_found(kam_statement_run(&renew, &values), count, kept);
+}
+
+bool
+kam_store_put_aside(const pg_uuid_t *session_id, int owner, const char *why)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	kam_values_add(&values, Int32GetDatum(owner));
+	kam_values_add_text(&values, why);
+	return kam_statement_run(&put_aside, &values) == 1;
 }
 
 uint64

@@ -52,7 +52,7 @@ static KamStatement notify_decision = {
 	"  SELECT d.recipient FROM (VALUES ('slack'), ('zapier')) d(recipient)"
 	"  WHERE NOT EXISTS (SELECT FROM kam.endpoint e WHERE e.endpoint = d.recipient AND NOT e.enabled)"
 	"  UNION SELECT e.endpoint FROM kam.endpoint e WHERE e.enabled AND 'decision' = ANY (e.topics)) w"
-	" ORDER BY w.recipient ON CONFLICT (session_id, recipient, topic) DO NOTHING",
+	" ORDER BY w.recipient ON CONFLICT (session_id, recipient, topic) WHERE session_id IS NOT NULL DO NOTHING",
 	3, {UUIDOID, TEXTOID, JSONBOID}
 };
 
@@ -62,7 +62,7 @@ static KamStatement notify_failure = {
 	" SELECT e.endpoint, 'failure', $1, $2,"
 	" pg_catalog.jsonb_build_object('session_id', $1, 'lead_id', $2, 'error', $3, 'sqlstate', $4)"
 	" FROM kam.endpoint e WHERE e.enabled AND 'failure' = ANY (e.topics)"
-	" ORDER BY e.endpoint ON CONFLICT (session_id, recipient, topic) DO NOTHING",
+	" ORDER BY e.endpoint ON CONFLICT (session_id, recipient, topic) WHERE session_id IS NOT NULL DO NOTHING",
 	4, {UUIDOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
@@ -75,7 +75,16 @@ static KamStatement save_evaluation = {
 	4, {UUIDOID, FLOAT8OID, JSONBOID, TEXTOID}
 };
 
-/* Timings in milliseconds: the stages' and the agents' own, from when each call was made and answered. */
+#define STAGE_OF_CALL \
+	"CASE WHEN c.agent = 'wave1_evaluator' THEN 'evaluation' WHEN c.agent = 'synthesis_orchestrator' THEN 'synthesis'" \
+	" WHEN c.agent = 'decision_evaluator' THEN 'judge'" \
+	" WHEN c.agent IN ('channel_selector', 'content_generator', 'sequence_strategist') THEN 'wave2' ELSE 'wave1' END"
+
+/*
+ * Timings in milliseconds, from when each call was made and answered: a stage
+ * takes from its first call to its last answer, pass by pass, its agents work
+ * side by side; an agent's own attempts are added up.
+ */
 static KamStatement save_workflow_run = {
 	"save workflow run",
 	"INSERT INTO kam.workflow_run AS w (session_id, status, iterations, calls, cost_usd, input_tokens, output_tokens,"
@@ -88,25 +97,21 @@ static KamStatement save_workflow_run = {
 	"  'agents', COALESCE(t.agents, '{}')) || COALESCE(t.stages, '{}'),"
 	" r.started_at, $3"
 	" FROM kam.request r LEFT JOIN ("
-	"  SELECT pg_catalog.max(s.iterations) AS iterations, pg_catalog.sum(s.calls) AS calls,"
-	"  pg_catalog.sum(s.cost_usd) AS cost_usd, pg_catalog.sum(s.input_tokens) AS input_tokens,"
-	"  pg_catalog.sum(s.output_tokens) AS output_tokens,"
-	"  pg_catalog.jsonb_object_agg(s.stage, s.ms) AS stages,"
+	"  SELECT s.*,"
+	"  (SELECT pg_catalog.jsonb_object_agg(g.stage, g.ms) FROM ("
+	"    SELECT p.stage, pg_catalog.sum(p.ms) AS ms FROM ("
+	"      SELECT " STAGE_OF_CALL " AS stage, pg_catalog.round(1000 * EXTRACT(epoch FROM pg_catalog.max(c.finished_at) - pg_catalog.min(c.started_at)), 3) AS ms"
+	"      FROM kam.agent_call c WHERE c.session_id = $1 GROUP BY 1, c.iteration) p GROUP BY p.stage) g) AS stages,"
 	"  (SELECT pg_catalog.jsonb_object_agg(a.agent, a.ms) FROM ("
 	"    SELECT c.agent, pg_catalog.round(1000 * pg_catalog.sum(EXTRACT(epoch FROM c.finished_at - c.started_at)), 3) AS ms"
 	"    FROM kam.agent_call c WHERE c.session_id = $1 GROUP BY c.agent) a) AS agents"
 	"  FROM ("
-	"   SELECT CASE WHEN c.agent = 'wave1_evaluator' THEN 'evaluation'"
-	"    WHEN c.agent = 'synthesis_orchestrator' THEN 'synthesis'"
-	"    WHEN c.agent = 'decision_evaluator' THEN 'judge'"
-	"    WHEN c.agent IN ('channel_selector', 'content_generator', 'sequence_strategist') THEN 'wave2'"
-	"    ELSE 'wave1' END AS stage,"
-	"   pg_catalog.round(1000 * pg_catalog.sum(EXTRACT(epoch FROM c.finished_at - c.started_at)), 3) AS ms,"
+	"   SELECT"
 	"   pg_catalog.max(c.iteration) AS iterations, pg_catalog.count(*) AS calls,"
 	"   pg_catalog.sum(c.cost_usd) AS cost_usd,"
 	"   pg_catalog.sum(c.input_tokens + c.cache_read_tokens + c.cache_write_tokens) AS input_tokens,"
 	"   pg_catalog.sum(c.output_tokens) AS output_tokens"
-	"   FROM kam.agent_call c WHERE c.session_id = $1 GROUP BY 1) s) t ON true"
+	"   FROM kam.agent_call c WHERE c.session_id = $1) s) t ON true"
 	" WHERE r.session_id = $1"
 	" ON CONFLICT (session_id) DO UPDATE SET status = EXCLUDED.status, iterations = EXCLUDED.iterations,"
 	" calls = EXCLUDED.calls, cost_usd = EXCLUDED.cost_usd, input_tokens = EXCLUDED.input_tokens,"

@@ -9,9 +9,20 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "store/statement.h"
+
+/* The planner's headers declare a function the old way. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wstrict-prototypes"
+#include "optimizer/cost.h"
+#pragma GCC diagnostic pop
+
+/* As in optimizer/cost.h, which brings declarations along that our warnings refuse. */
+extern PGDLLIMPORT bool enable_seqscan;
 
 void
 kam_values_init(KamValues *values)
@@ -68,6 +79,32 @@ kam_values_add_jsonb(KamValues *values, const Jsonb *jsonb)
 		kam_values_add(values, JsonbPGetDatum(jsonb));
 }
 
+/*
+ * Plans a generic statement, which finds rows by key, for tables that will be
+ * large: who fills an empty database in one go would otherwise read the tables
+ * from end to end, row by row, until they are analysed and planned for again.
+ */
+static void
+plan_for_keys(SPIPlanPtr plan)
+{
+	bool		before = enable_seqscan;
+
+	PG_TRY();
+	{
+		CachedPlan *made;
+
+		enable_seqscan = false;
+		made = SPI_plan_get_cached_plan(plan);
+		if (made != NULL)
+			ReleaseCachedPlan(made, CurrentResourceOwner);
+	}
+	PG_FINALLY();
+	{
+		enable_seqscan = before;
+	}
+	PG_END_TRY();
+}
+
 static void
 prepare(KamStatement *statement)
 {
@@ -79,6 +116,8 @@ prepare(KamStatement *statement)
 	if (SPI_keepplan(plan) != 0)
 		elog(ERROR, "could not keep statement \"%s\"", statement->name);
 	statement->plan = plan;
+	if (statement->generic)
+		plan_for_keys(plan);
 }
 
 static uint64

@@ -41,9 +41,9 @@ extern int	kam_store_candidates(int limit, KamCandidate *out);
 /* Takes one; false when it is another worker's by now. */
 extern bool kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now,
 							MemoryContext context, KamClaim *out);
-/* Locks a run's row; false when the lease is lost or the run was cancelled. */
-extern bool kam_store_hold(const pg_uuid_t *session_id, int owner);
-/* The same, and writes where the run stands, renews the lease and forgets failed attempts. */
+/* Locks runs' rows; held[i] is false when that lease is lost or that run was cancelled. */
+extern void kam_store_hold(const pg_uuid_t *session_id, int count, int owner, bool *held);
+/* The same for one, and writes where the run stands, renews the lease and forgets failed attempts. */
 extern bool kam_store_advance(const pg_uuid_t *session_id, int owner, int lease_seconds, const char *status,
 							  int iteration);
 /* Ends a run: judged or failed.  error and sqlstate are NULL unless it failed. */
@@ -52,6 +52,10 @@ extern bool kam_store_end(const pg_uuid_t *session_id, int owner, const char *st
 /* Gives a run back to be taken again after delay_ms.  counted: the attempt counts against the run. */
 extern bool kam_store_postpone(const pg_uuid_t *session_id, int owner, int delay_ms, bool counted,
 							   const char *error);
+/* Renews the leases of these runs; marks in "kept" those that are still the slot's. */
+extern void kam_store_renew(const pg_uuid_t *session_id, int count, int owner, int lease_seconds, bool *kept);
+/* Puts a run aside until a person decides (kam_retry, kam_cancel). */
+extern bool kam_store_put_aside(const pg_uuid_t *session_id, int owner, const char *why);
 /* Gives back all runs of a slot: what a process before this one held.  Returns how many. */
 extern uint64 kam_store_take_back(int owner);
 /* What says that this run's contact must not be written to; all NULL when nothing does. */
@@ -71,16 +75,28 @@ extern TimestampTz kam_store_next_attempt(int owner);
 
 /* ---- calls (calls.c) ------------------------------------------------------ */
 
+/* Token classes of the ledger, in the order of its columns. */
+enum
+{
+	KAM_TOKENS_INPUT, KAM_TOKENS_OUTPUT, KAM_TOKENS_CACHE_READ, KAM_TOKENS_CACHE_WRITE, KAM_TOKEN_CLASSES
+};
+
 typedef struct KamRecordedCall
 {
 	int			call_no;
 	char	   *agent;
 	int			iteration;
 	int			attempt;
-	bool		succeeded;
+	char	   *provider;
+	char	   *model;
+	char	   *status;
+	char	   *error;			/* NULL unless it failed */
+	char	   *error_class;	/* NULL: none */
+	char	   *in_doubt;		/* its provider's policy now; NULL when that has no row any more */
 	Jsonb	   *output;			/* NULL unless it succeeded */
 } KamRecordedCall;
 
+/* One attempt: its intent, its end, or both at once. */
 typedef struct KamCallRow
 {
 	int			call_no;
@@ -90,24 +106,67 @@ typedef struct KamCallRow
 	const char *provider;
 	const char *model;
 	int			prompt_version;
+	const uint8 *request_sha256;	/* 32 bytes, or NULL */
+	TimestampTz started_at;
+
+	/* the end */
 	const char *error;			/* NULL: it succeeded */
+	const char *error_class;
 	Jsonb	   *output;			/* NULL when it failed */
-	TimestampTz started_at,
-				finished_at;
+	int			http_status;	/* 0: none */
+	const char *request_id;		/* each of these NULL when unknown */
+	const char *response;
+	const char *stop_reason;
+	int64		tokens[KAM_TOKEN_CLASSES];
+	const char *cost;			/* numeric text; NULL: 0 */
+	int			first_byte_ms;	/* -1: none came */
+	TimestampTz finished_at;
 } KamCallRow;
+
+/* A model with the prices of today; model is NULL when there is none. */
+typedef struct KamModelRow
+{
+	char	   *model;
+	Jsonb	   *capabilities;	/* NULL: no row */
+	int64		price[KAM_TOKEN_CLASSES];	/* millionths of a dollar per million tokens */
+} KamModelRow;
 
 typedef struct KamAgentRow
 {
 	char	   *agent;
 	char	   *provider;
 	char	   *api;
-	char	   *model;
+	char	   *base_url;
+	Jsonb	   *dialect;
+	KamModelRow model,
+				fallback;
+	bool		has_temperature;
+	double		temperature;
+	int			max_tokens;
 	int			prompt_version;
-	Jsonb	   *output_schema;	/* NULL: no prompt of that version */
+	char	   *prompt;			/* NULL: no prompt of that version, as its schema */
+	Jsonb	   *output_schema;
 } KamAgentRow;
 
 extern int	kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedCall **out);
+/* A call that was made and answered at once. */
 extern void kam_store_call(const pg_uuid_t *session_id, const KamCallRow *row);
+typedef struct KamCallOf
+{
+	const pg_uuid_t *session_id;
+	const KamCallRow *row;
+} KamCallOf;
+
+/* Intents: the rows say "sending" before a byte leaves. */
+extern void kam_store_calls_begun(const KamCallOf *call, int count);
+/* What came of them; a row that is over already stays as it is. */
+extern void kam_store_calls_ended(const KamCallOf *call, int count);
+/* Rows that say "sending" though nobody is: their answers are lost. */
+extern void kam_store_calls_in_doubt(const pg_uuid_t *session_id);
+/* The output recorded for a request of that hash, the model's own answer rather than another's, or NULL. */
+extern Jsonb *kam_store_replay(const uint8 *request_sha256, const char *agent, const char *model, MemoryContext context, char **response);
+/* Counted up with every change of what kam_store_agents, _resources and _practices read. */
+extern int64 kam_store_configuration(void);
 extern int	kam_store_agents(MemoryContext context, KamAgentRow **out);
 /* Arrays, in the shape of core/agents.h; an empty table gives an empty array. */
 extern Jsonb *kam_store_resources(MemoryContext context);

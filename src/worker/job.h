@@ -2,7 +2,7 @@
  * worker/job.h: one run in the worker's hands.
  *
  * A job goes round: kam_job_prepare makes its next step in memory, outside any
- * transaction; kam_job_write writes that step inside one; kam_job_done takes
+ * transaction; kam_jobs_write writes that step inside one; kam_job_done takes
  * note of the commit.  A step that was prepared and not committed can be
  * written again, never made again.
  */
@@ -15,41 +15,43 @@
 /* after the server's headers */
 #include "pg/json.h"
 #include "core/pipeline.h"
-
-/* What the runs of one claim share: the agents' rows and what messages draw on. */
-typedef struct KamAgentConfig
-{
-	const char *provider;		/* NULL: no row */
-	const char *api;
-	const char *model;
-	int			prompt_version;
-	json_t	   *schema;			/* NULL: no prompt of that version */
-} KamAgentConfig;
-
-typedef struct KamConfig
-{
-	MemoryContext context;
-	int			users;			/* jobs; the last one to go deletes the context */
-	KamAgentConfig agent[KAM_AGENTS];
-	json_t	   *resources,
-			   *practices;
-} KamConfig;
+#include "worker/call.h"
+#include "worker/config.h"
 
 typedef enum KamStepKind
 {
-	KAM_STEP_NONE,
-	KAM_STEP_CALL,				/* a call was made: its row */
+	KAM_STEP_NONE,				/* nothing but what is under way */
+	KAM_STEP_CALL,				/* rows of calls */
 	KAM_STEP_SAVE,				/* the decision */
 	KAM_STEP_FINISH,			/* the judge's scores, the end */
 	KAM_STEP_FAIL,				/* the end, with the reason */
-	KAM_STEP_POSTPONE			/* back into the queue */
+	KAM_STEP_POSTPONE,			/* back into the queue */
+	KAM_STEP_PUT_ASIDE			/* until a person decides */
 } KamStepKind;
+
+typedef enum KamStepRowKind
+{
+	KAM_ROW_WHOLE,				/* made and answered at once */
+	KAM_ROW_BEGUN,				/* the intent */
+	KAM_ROW_ENDED,
+	KAM_ROW_REPLAY				/* answered by what is recorded, when it is written */
+} KamStepRowKind;
+
+typedef struct KamStepRow
+{
+	KamStepRowKind kind;
+	KamCallRow	row;
+	KamCall    *call;			/* KAM_ROW_BEGUN, KAM_ROW_REPLAY */
+} KamStepRow;
+
+/* Four ends, what stands in for four, four intents. */
+#define KAM_STEP_ROWS 12
 
 typedef struct KamStep
 {
 	KamStepKind kind;
-	bool		has_call;		/* "call" is to be written */
-	KamCallRow	call;
+	KamStepRow	row[KAM_STEP_ROWS];	/* written with KAM_STEP_CALL and KAM_STEP_FAIL */
+	int			nrows;
 	const char *status;			/* where the run stands after it */
 	int			iteration;
 	KamDecisionRow decision;
@@ -72,10 +74,23 @@ typedef struct KamJob
 	int			nrecorded;
 	Jsonb	   *saved;			/* decision saved before a crash, or NULL */
 	Jsonb	   *replayed_history;	/* for a run taken up again in wave 2 or later, or NULL */
+	char	   *halt;			/* what keeps a run taken up again from going on: a call in doubt */
+	bool		halt_fails;		/* that ends it; else it is put aside */
+	char	   *fatal;			/* why the run fails once its other calls are answered, or NULL */
+	const char *fatal_sqlstate;
 	bool		is_forbidden;	/* nobody may write to this contact ... */
 	KamForbidden forbidden;		/* ... for this reason */
 	KamConfig  *config;
 	KamRun	   *run;			/* NULL until opened */
+	char	   *contact_text;	/* the contact as its jsonb says it; NULL when no model is asked */
+	KamCall		call[KAM_AGENTS];
+	MemoryContext stage_context;	/* prompts of the present stage */
+	KamArena   *stage_arena;
+	KamPiece	contact_part;	/* len 0: not made for this stage yet */
+	KamRunStage stage;			/* whose prompts these are */
+	int			stage_iteration;
+	int			attempts[KAM_AGENTS];	/* rows of this iteration */
+	int			attempts_iteration;
 	json_t	   *history;		/* NULL until wave 2 asks */
 	int			next_call_no;
 	const char *status;			/* as the row says */
@@ -84,10 +99,14 @@ typedef struct KamJob
 	TimestampTz renewed;		/* when the lease was */
 	KamStep		step;
 	bool		lost;			/* the lease was found lost while writing */
+	bool		over;			/* out of hand */
+	/* when it is looked at again */
+	bool		ready;			/* at once */
+	int64		wake_at;		/* then (microseconds since 1970); 0: when something ends */
+	bool		wants_room;		/* when a slot comes free */
+	bool		unwritten;		/* the step could not be written for the moment: it is written again, not made again */
+	int			write_attempts;
 } KamJob;
-
-extern KamConfig *kam_config_load(void);	/* inside a unit */
-extern void kam_config_release(KamConfig *config);
 
 /* Inside a unit: reads what a claimed run has recorded. */
 extern void kam_job_load(KamJob *job);
@@ -96,12 +115,18 @@ extern bool kam_job_needs_history(const KamJob *job);
 /* Takes a reference of its own. */
 extern void kam_job_give_history(KamJob *job, json_t *history);
 
-/* Outside a transaction.  Never raises but for the process's end. */
+/* Outside a transaction.  Never raises but for the process's end.  KAM_STEP_NONE: nothing to write. */
 extern void kam_job_prepare(KamJob *job);
-/* Inside a unit.  Sets job->lost when the run is no longer ours; nothing is written then. */
-extern void kam_job_write(KamJob *job, int owner);
-/* After the commit; true when the job is over. */
+/* Inside a unit.  Sets job->lost where the run is no longer ours; nothing is written of it then. */
+extern void kam_jobs_write(KamJob *const *job, int count, int owner);
+/* After the commit; true when the job is over.  Sends what was announced. */
 extern bool kam_job_done(KamJob *job);
+/* Calls under way, or over and not looked at yet. */
+extern int	kam_job_in_flight(const KamJob *job);
+
+/* For call.c: what lives as long as the stage, and the part of the prompt that its agents share. */
+extern KamArena *kam_job_stage_arena(KamJob *job);
+extern KamPiece kam_job_contact_part(KamJob *job, KamAgent agent);
 
 /* Replaces the step by a failure or a postponement, as the error asks for. */
 extern void kam_job_fail(KamJob *job, const ErrorData *error);

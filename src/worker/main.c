@@ -1,8 +1,8 @@
 /*
  * worker/main.c: the worker process: start, slot, loop, end.
  *
- * It sleeps on its latch and nowhere else; commits of this database, a reload,
- * a termination and the passing of time set it.  No transaction is open while
+ * It sleeps on its latch and its network's descriptor at once and nowhere else;
+ * commits of this database, a reload and a termination set the latch.  No transaction is open while
  * it sleeps or thinks.
  */
 #include "postgres.h"
@@ -32,6 +32,8 @@
 #include "worker/shmem.h"
 #include "worker/unit.h"
 #include "worker/worker.h"
+/* after the server's headers */
+#include "worker/network.h"
 
 /* Without shared memory nobody can wake the worker. */
 #define POLL_UNWOKEN_MS 1000L
@@ -178,6 +180,26 @@ poll_ms(void)
 	return entry != NULL ? kam_poll_interval : Min(POLL_UNWOKEN_MS, kam_poll_interval);
 }
 
+/* How long to sleep with runs in hand that wait. */
+static long
+until_crew(long nap)
+{
+	long		wait = kam_crew_wait_ms();
+
+	return wait < 0 ? nap : Min(nap, wait);
+}
+
+/* kam.paused: nothing more is asked; answers under way are taken in, for they are paid. */
+static long
+turn_paused(void)
+{
+	(void) kam_crew_give_back();
+	if (kam_crew_listen())
+		(void) kam_crew_round();
+	kam_slot_set_state(entry, KAM_WORKER_PAUSED);
+	return until_crew(poll_ms());
+}
+
 /* One turn: returns how long to sleep, 0 for not at all. */
 static long
 turn(bool woken)
@@ -190,10 +212,8 @@ turn(bool woken)
 	check_slot();
 	if (kam_paused)
 	{
-		(void) kam_crew_give_back();
-		kam_slot_set_state(entry, KAM_WORKER_PAUSED);
 		more = true;
-		return poll_ms();
+		return turn_paused();
 	}
 
 	if (!settled)
@@ -208,6 +228,8 @@ turn(bool woken)
 	}
 
 	result = kam_schedule_turn(my_slot, entry, &again);
+	if (result == KAM_UNIT_DONE || result == KAM_UNIT_FAILED)
+		result = kam_crew_renew(woken);
 	if (result == KAM_UNIT_DONE || result == KAM_UNIT_FAILED)
 	{
 		if (woken || more || kam_crew_size() == 0)
@@ -224,17 +246,17 @@ turn(bool woken)
 		return poll_ms();
 	}
 
-	if (kam_crew_size() > 0)
+	if (kam_crew_listen())
 	{
 		kam_slot_set_state(entry, KAM_WORKER_BUSY);
 		(void) kam_crew_round();
 		return 0;
 	}
-	if (more || again)
+	if (again || (more && kam_crew_has_hands()))
 		return 0;
-	kam_slot_set_state(entry, KAM_WORKER_IDLE);
+	kam_slot_set_state(entry, kam_crew_size() > 0 ? KAM_WORKER_BUSY : KAM_WORKER_IDLE);
 	pgstat_report_stat(true);
-	return kam_schedule_wait(my_slot, poll_ms());
+	return until_crew(kam_schedule_wait(my_slot, poll_ms()));
 }
 
 /* Puts the process back on its feet after an error that no unit caught. */
@@ -251,10 +273,26 @@ recover(void)
 	RESUME_INTERRUPTS();
 }
 
+/* Sleeps on the latch and on the network at once; true when the latch was set. */
+static bool
+sleep_for(long nap)
+{
+	static uint32 idle = 0;
+	static uint32 http = 0;
+	KamEngine  *engine = kam_network_open();
+	int			events;
+
+	if (engine != NULL && kam_engine_in_flight(engine) > 0)
+		events = WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+								   kam_engine_fd(engine), nap, KAM_WAIT_EVENT(http, "KamHttp"));
+	else
+		events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap, KAM_WAIT_EVENT(idle, "KamIdle"));
+	return (events & WL_LATCH_SET) != 0;
+}
+
 static void
 loop(void)
 {
-	static uint32 wait_event = 0;
 	long		nap = 0;
 	bool		woken = true;
 
@@ -262,10 +300,7 @@ loop(void)
 	{
 		if (nap > 0)
 		{
-			int			events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap,
-										   KAM_WAIT_EVENT(wait_event, "KamIdle"));
-
-			woken = (events & WL_LATCH_SET) != 0;
+			woken = sleep_for(nap);
 			if (entry != NULL)
 				pg_atomic_fetch_add_u64(&entry->counters.wakes, 1);
 		}
@@ -278,6 +313,7 @@ loop(void)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			kam_schedule_reset();
+			kam_network_reload();
 		}
 		MemoryContextSwitchTo(loop_context);
 		nap = turn(woken);

@@ -53,7 +53,7 @@ explained(const Lead *lead, const Entry *entry, State from, State to, const char
 		return false;
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++)
 		if (to == FINISHED && strcmp(reasons[i].why, why) == 0 && (lead->causes & reasons[i].causes))
-			return from == QUEUED || !(reasons[i].causes & (CAUSE_EXPIRY | CAUSE_CANCEL));
+			return from == QUEUED || (from == PAUSED && (reasons[i].causes & CAUSE_EXPIRY)) || !(reasons[i].causes & (CAUSE_EXPIRY | CAUSE_CANCEL));
 	return false;
 }
 
@@ -165,7 +165,7 @@ check_move(Lead *lead, const Entry *entry, const Hold *hold)
 			if ((verdict.gate == 3 || (verdict.gate == 4 && strcmp(verdict.action, "queued") == 0)) && verdict.release_at == to &&
 				hold->release_at != NEVER && hold->release_at <= view.now)
 				return;
-			if (verdict.gate == 5 && same_text(verdict.resolution, "enrolment_paused") && to == view.now + DAY)
+			if (waits_with_sequence(&view, &verdict) && to == view.now + DAY)
 				return;
 		}
 	}

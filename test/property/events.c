@@ -214,6 +214,10 @@ replay_request(Lead *lead, const Entry *entry)
 	{
 		judge(&view, &verdict);
 		fits = verdict_fits(&verdict, row);
+		if (fits || lead->cause_xid != entry->xid || !(lead->causes & CAUSE_MERGE))
+			continue;
+		judge_carried(&view, &verdict);
+		fits = verdict_fits(&verdict, row);
 	}
 	if (!fits)
 	{

@@ -192,6 +192,8 @@ typedef struct Verdict
 
 /* verdict.c */
 extern void judge(const View *view, Verdict *verdict);
+extern void judge_carried(const View *view, Verdict *verdict);
+extern bool waits_with_sequence(const View *view, const Verdict *verdict);
 extern int	touches_within(const Lead *lead, int64_t at);
 extern int64_t cap_clears_at(const Lead *lead, int64_t at);
 extern const Hold *due_before(const View *view);

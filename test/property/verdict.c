@@ -213,6 +213,23 @@ illegal(const View *view)
 	return NULL;
 }
 
+/* A touch that was held and whose sequence is paused or has to wait, which is no end. */
+bool
+waits_with_sequence(const View *view, const Verdict *verdict)
+{
+	return verdict->gate == 5 && strcmp(view->event, "touch") == 0 &&
+		(strcmp(verdict->resolution, "enrolment_paused") == 0 || strcmp(verdict->resolution, "enrolment_queued") == 0);
+}
+
+/* The same when a merge gave it to another lead. */
+void
+judge_carried(const View *view, Verdict *verdict)
+{
+	judge(view, verdict);
+	if (waits_with_sequence(view, verdict))
+		refuse(verdict, 3, "held", "held", "touch_cap_exceeded", verdict->resolution, view->now + DAY);
+}
+
 void
 judge(const View *view, Verdict *verdict)
 {

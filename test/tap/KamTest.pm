@@ -1,4 +1,4 @@
-# What the TAP tests share: a server with kam, sample contacts, waiting for a condition.
+# What the TAP tests share: a server with kam, sample contacts, waiting for a condition, a mock of the model APIs.
 package KamTest;
 
 use strict;
@@ -7,11 +7,14 @@ use warnings;
 use Cwd qw(abs_path);
 use Exporter 'import';
 use File::Basename qw(dirname);
+use HTTP::Tiny;
+use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(kam_node contact kam_run wait_until judged_calls hold_calls blocked_worker wait_for_restart reload cadence_week cadence_troubles AS_OF);
+our @EXPORT = qw(kam_node contact kam_run wait_until judged_calls hold_calls blocked_worker wait_for_restart reload cadence_week cadence_troubles AS_OF
+    start_mock mock_ctl mock_stats stop_mock set_provider write_key kam_runs run_of wait_for_stats wait_for_end worker_pid slow_mode);
 
 use constant AS_OF => '2026-03-11T10:00:00+01:00';
 
@@ -35,7 +38,8 @@ timezone = 'Europe/Paris'
 restart_after_crash = on
 autovacuum = off
 CONF
-    $node->append_conf('postgresql.conf', "kam.databases = '$databases'\nkam.poll_interval = '10min'\n")
+    mkdir $node->basedir . '/keys', 0700 or die "cannot make the directory of keys: $!";
+    $node->append_conf('postgresql.conf', "kam.databases = '$databases'\nkam.poll_interval = '10min'\nkam.key_directory = '@{[$node->basedir]}/keys'\n")
         if $preload;
     $node->append_conf('postgresql.conf', $option{conf}) if $option{conf};
     $node->start;
@@ -185,6 +189,175 @@ UNION ALL
 SELECT 'touch ' || e.event_id || ' of ' || e.lead_id || ' told nobody'
   FROM CadenceEventLog e WHERE e.event_type = 'touch' AND NOT EXISTS (SELECT FROM notification n WHERE n.lead_id = e.lead_id AND n.event_id = e.event_id)
 SQL
+}
+
+# ---- models ----
+
+my %mock;
+
+# Starts test/mock; options: latency_ms (0), key (any will do), log (a file).  Ends with the test, by its process id.
+sub start_mock
+{
+    my (%option) = @_;
+    my $keys = PostgreSQL::Test::Utils::tempdir();
+    my @command = ("$root/build/mock/mock", '--port', 0, '--with-parent', '--outputs', "$root/test/mock/agent-outputs.json", '--latency-ms', $option{latency_ms} // 0);
+
+    build_mock();
+    if (defined $option{key})
+    {
+        append_to_file("$keys/key", "$option{key}\n");
+        push @command, '--key-file', "$keys/key";
+    }
+    push @command, '--log', $option{log} if $option{log};
+    push @command, '--keep-last' if $option{keep_last};
+    my $pid = open(my $out, '-|', @command) or die "cannot start the mock: $!";
+    my $port = <$out>;
+    defined $port or die 'the mock does not start';
+    chomp $port;
+    my $mock = { pid => $pid, out => $out, port => $port, url => "http://127.0.0.1:$port" };
+    $mock{$pid} = $mock;
+    return $mock;
+}
+
+sub build_mock
+{
+    # What is set for the make that runs the tests is not meant for this one.
+    local %ENV = %ENV;
+    delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES)};
+    system('make', '-s', '--no-print-directory', '-C', $root, 'mock') == 0 or die 'the mock cannot be built';
+    return;
+}
+
+sub stop_mock
+{
+    my ($mock) = @_;
+
+    delete $mock{ $mock->{pid} };
+    kill 'TERM', $mock->{pid};
+    close $mock->{out};
+    return;
+}
+
+END
+{
+    my $status = $?;
+    stop_mock($_) foreach values %mock;
+    $? = $status;
+}
+
+# A request to the mock's control: reset, open, close, heal, break.
+sub mock_ctl
+{
+    my ($mock, $what) = @_;
+    my $answer = HTTP::Tiny->new(proxy => undef, http_proxy => undef, timeout => 30)->post("$mock->{url}/control/$what");
+
+    $answer->{success} or die "the mock does not answer: $answer->{status} $answer->{content}";
+    return $answer->{content};
+}
+
+# What the mock has counted; see test/mock/README.md.
+sub mock_stats
+{
+    my ($mock) = @_;
+
+    return decode_json(mock_ctl($mock, 'stats'));
+}
+
+# Waits until the mock's counts fulfil a condition; returns them, or nothing after the time of all waits.
+sub wait_for_stats
+{
+    my ($mock, $condition) = @_;
+
+    for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+    {
+        my $stats = mock_stats($mock);
+        local $_ = $stats;
+        return $stats if $condition->($stats);
+        select undef, undef, undef, 0.1;
+    }
+    return;
+}
+
+# A provider at an address, and all agents pointed at it.  Options: api (anthropic), model, fallback, in_doubt, dialect and capabilities (JSON), key, use (1).
+sub set_provider
+{
+    my ($node, $name, $url, %option) = @_;
+    my $api = $option{api} // 'anthropic';
+    my $model = $option{model} // 'mock-model';
+    my $use = ($option{use} // 1) ? "SELECT kam.kam_use_provider('$name');" : '';
+    my $fallback = defined $option{fallback} ? "'$option{fallback}'" : 'NULL';
+
+    write_key($node, $name, $option{key}) if defined $option{key};
+    $node->safe_psql($option{database} // 'postgres', <<"SQL");
+INSERT INTO kam.model (model, capabilities, input_usd_per_mtok, output_usd_per_mtok)
+SELECT m, '@{[ $option{capabilities} // '{}' ]}', 3, 15 FROM unnest(ARRAY['$model', $fallback]) m WHERE m IS NOT NULL
+ON CONFLICT (model, effective_from) DO UPDATE SET capabilities = EXCLUDED.capabilities;
+INSERT INTO kam.provider (provider, api, base_url, dialect, in_doubt, default_model, fallback_model)
+VALUES ('$name', '$api', '$url', '@{[ $option{dialect} // '{}' ]}', '@{[ $option{in_doubt} // 'retry' ]}', '$model', $fallback)
+ON CONFLICT (provider) DO UPDATE SET api = EXCLUDED.api, base_url = EXCLUDED.base_url, dialect = EXCLUDED.dialect, in_doubt = EXCLUDED.in_doubt,
+    default_model = EXCLUDED.default_model, fallback_model = EXCLUDED.fallback_model;
+$use
+SQL
+    return;
+}
+
+# A provider's key where the worker looks for it.
+sub write_key
+{
+    my ($node, $provider, $key, $mode) = @_;
+    my $file = $node->basedir . "/keys/$provider";
+
+    unlink $file;
+    append_to_file($file, "$key\n");
+    chmod $mode // 0600, $file;
+    return;
+}
+
+# Asks for runs of a sample contact under as many e-mail addresses, "PREFIX1@load.example" and on.
+sub kam_runs
+{
+    my ($node, $name, $count, $prefix) = @_;
+
+    $prefix //= 'contact';
+    $node->safe_psql('postgres', <<"SQL");
+SELECT count(kam.kam_run(jsonb_set(@{[contact($name)]}, '{contact_info,email}', to_jsonb('$prefix' || n || '\@load.example')), '{"as_of": "@{[AS_OF]}"}'))
+  FROM generate_series(1, $count) n
+SQL
+    return;
+}
+
+# Asks for a run of a sample contact under an e-mail address; returns its session_id.
+sub run_of
+{
+    my ($node, $name, $email) = @_;
+
+    return $node->safe_psql('postgres', <<"SQL");
+SELECT kam.kam_run(jsonb_set(@{[contact($name)]}, '{contact_info,email}', '"$email"'), '{"as_of": "@{[AS_OF]}"}') ->> 'session_id'
+SQL
+}
+
+# Waits until a run has ended; returns its status.
+sub wait_for_end
+{
+    my ($node, $session, $what) = @_;
+
+    wait_until($node, "SELECT finished_at IS NOT NULL FROM kam.request WHERE session_id = '$session'", $what // 'the run ends');
+    return $node->safe_psql('postgres', "SELECT status FROM kam.request WHERE session_id = '$session'");
+}
+
+sub worker_pid
+{
+    my ($node) = @_;
+
+    return $node->safe_psql('postgres', "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM kam.kam_worker_status() WHERE database = 'postgres'");
+}
+
+# KAM_LONG=1: rounds take the longer number.
+sub slow_mode
+{
+    my ($short, $long) = @_;
+
+    return $ENV{KAM_LONG} ? $long : $short;
 }
 
 1;

@@ -84,6 +84,32 @@ SET kam.clock = '2026-02-12T00:00:00Z';
 SELECT pg_temp.ask('u1', 'play') AS at, pg_temp.tell('u1', 'pause', 'S'), pg_temp.ask('u1', 'play', 'resume', 'S') AS resumed;
 SELECT kam.kam_tick() ->> 'ended' AS ended;
 SELECT lead_id, sequence, state, why FROM enrolment WHERE lead_id = 'u1';
+-- Nobody is enrolled in a play that does not run: not promoted yet, not begun, ended by hand, over.
+INSERT INTO kam.SalesPlayLibrary (play_id, state, active_period_start, active_period_end) VALUES ('drafted', 'draft', NULL, NULL), ('early', 'active', '2026-02-12T00:00:00.000001Z', NULL),
+	('just begun', 'active', '2026-02-12T00:00:00Z', NULL), ('stopped', 'ended', NULL, NULL), ('over', 'active', NULL, '2026-02-12T00:00:00Z');
+INSERT INTO kam.Leads (lead_id, icp_tier) SELECT 'v' || n, 'T1' FROM generate_series(1, 6) n;
+INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type, play_id)
+SELECT 'v' || n, 'S', 'play', 'activation', play FROM unnest('{drafted,early,just begun,stopped,over}'::text[]) WITH ORDINALITY p (play, n)
+RETURNING lead_id, play_id, event_type, coordinator_action, suppressed_reason, resolution;
+SELECT pg_temp.refused($$INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type, play_id) VALUES ('v1', 'S', 'play', 'activation', 'none')$$);
+-- Nor does one begin that has waited while its play was ended.
+INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type, play_id) VALUES ('v6', 'A', 'outbound', 'activation', NULL), ('v6', 'B', 'play', 'activation', 'just begun')
+RETURNING sequence_id, coordinator_action, resolution;
+UPDATE kam.SalesPlayLibrary SET state = 'ended' WHERE play_id = 'just begun';
+SELECT pg_temp.tell('v6', 'complete', 'A');
+SELECT kam.kam_tick('2026-02-12T00:00:01Z') ->> 'blocked' AS blocked;
+SELECT * FROM enrolment WHERE lead_id = 'v6';
+SELECT event_type, sequence_id, resolution, play_id FROM kam.CadenceEventLog WHERE lead_id = 'v6' ORDER BY event_id;
+
+-- ---- types are known by their whole names
+INSERT INTO kam.sequence_type (sequence_type, family) VALUES (repeat('é', 40) || 'a', 'sales'), (repeat('é', 40) || 'b', 'marketing');
+INSERT INTO kam.SendRule (sequence_type, channel, mode) VALUES (repeat('é', 40) || 'a', repeat('c', 70) || '1', 'auto_send');
+INSERT INTO kam.Leads (lead_id) VALUES ('w1');
+INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type) VALUES ('w1', 'S', repeat('é', 40) || 'a', 'activation') RETURNING family, coordinator_action;
+INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type) VALUES ('w1', 'M', repeat('é', 40) || 'b', 'activation') RETURNING family, coordinator_action;
+SELECT pg_temp.refused($$INSERT INTO kam.CadenceEventLog (lead_id, sequence_type, event_type) VALUES ('w1', repeat('é', 40) || 'c', 'activation')$$);
+INSERT INTO kam.CadenceEventLog (lead_id, sequence_type, event_type, channel) SELECT 'w1', repeat('é', 40) || 'a', 'touch', repeat('c', 70) || n FROM generate_series(1, 2) n RETURNING coordinator_action;
+SELECT right(recipient, 3) AS recipient FROM kam.notification WHERE lead_id = 'w1' AND topic = 'touch' ORDER BY notification_id;
 -- Steps come with the activation.
 INSERT INTO kam.Leads (lead_id) VALUES ('p1');
 SELECT pg_temp.ask('p1', 'outbound', 'activation', 'S', payload => '{"steps": [{"day": 0, "channel": "email", "content": "Hello"}, {"day": 3, "channel": "phone"}]}');

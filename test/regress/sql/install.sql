@@ -64,7 +64,7 @@ SELECT agent, max_tokens, builtin FROM kam.agent WHERE agent IN ('channel_select
 INSERT INTO kam.agent (agent, wave, provider, model, max_tokens) VALUES ('content_generator', 2, 'builtin', 'builtin', 77);
 SELECT agent, max_tokens, builtin FROM kam.agent WHERE agent = 'content_generator';
 INSERT INTO kam.provider (provider, api, default_model) VALUES ('builtin', 'builtin', 'builtin');
-SELECT count(*), bool_or(builtin) AS builtin FROM kam.provider;
+SELECT count(*), bool_or(builtin) AS builtin FROM kam.provider WHERE provider = 'builtin';
 ROLLBACK;
 
 -- Where it does not belong.

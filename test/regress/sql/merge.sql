@@ -147,6 +147,58 @@ SELECT * FROM pg_temp.cadence('mer-p4');
 SELECT * FROM pg_temp.queue('mer-p4');
 SELECT pg_temp.state_is_true('mer-%');
 
+-- Both in one sequence: the winner's goes on for both, and when the merge is undone each goes on with their own.
+INSERT INTO kam.Leads (lead_id, account_id, email) SELECT 'mer-s' || i, 'mer-a', 'mers' || i || '@x.example' FROM generate_series(1, 8) i;
+SELECT pg_temp.ask('mer-s1', 'outbound', 'activation', 'S'), pg_temp.ask('mer-s1', 'outbound', 'touch', 'S', 1), pg_temp.ask('mer-s1', 'outbound', 'touch', 'S', 2);
+SELECT pg_temp.ask('mer-s2', 'outbound', 'activation', 'S'), pg_temp.ask('mer-s2', 'outbound', 'touch', 'S', 1);
+SELECT kam.kam_merge_leads('mer-s1', 'mer-s2') > 0 AS merged;
+SELECT lead, c.* FROM unnest('{mer-s1,mer-s2}'::text[]) lead, pg_temp.cadence(lead) c;
+SELECT kam.kam_unmerge_leads('mer-s1');
+SELECT lead, c.* FROM unnest('{mer-s1,mer-s2}'::text[]) lead, pg_temp.cadence(lead) c;
+SELECT pg_temp.ask('mer-s1', 'outbound', 'touch', 'S', 3), pg_temp.ask('mer-s2', 'outbound', 'touch', 'S', 2);
+-- What has ended meanwhile has ended for both.
+SELECT kam.kam_merge_leads('mer-s1', 'mer-s2') > 0 AS merged;
+SELECT pg_temp.ask('mer-s2', NULL, 'complete', 'S'), kam.kam_unmerge_leads('mer-s1');
+SELECT * FROM pg_temp.cadence('mer-s1');
+
+-- What the winner was to begin itself is not the loser's: its step and its end stay its own.
+SELECT pg_temp.ask('mer-s4', 'outbound', 'activation', 'A'), pg_temp.ask('mer-s4', 'follow_up', 'activation', 'S');
+UPDATE kam.Cadence SET active_until = '2026-05-01' WHERE lead_id = 'mer-s4' AND sequence_id = 'S';
+SELECT pg_temp.ask('mer-s3', 'follow_up', 'activation', 'S'), pg_temp.ask('mer-s3', 'follow_up', 'touch', 'S', 1);
+UPDATE kam.Cadence SET active_until = '2026-04-01' WHERE lead_id = 'mer-s3';
+SELECT kam.kam_merge_leads('mer-s3', 'mer-s4') > 0 AS merged;
+SELECT * FROM pg_temp.cadence('mer-s4');
+SELECT sequence_id, active_until FROM kam.Cadence WHERE lead_id = 'mer-s4' ORDER BY 1;
+SELECT kam.kam_unmerge_leads('mer-s3');
+SELECT lead, c.* FROM unnest('{mer-s3,mer-s4}'::text[]) lead, pg_temp.cadence(lead) c;
+
+-- A held touch waits with its sequence, which waits behind the winner's or is paused, and goes when that begins.
+SELECT pg_temp.ask('mer-s6', 'outbound', 'activation', 'A'), pg_temp.ask('mer-s5', 'follow_up', 'activation', 'Q');
+SELECT pg_temp.ask('mer-s5', 'follow_up', 'touch', 'Q', i) FROM generate_series(1, 4) i;
+SELECT set_config('kam.clock', '2026-03-09 09:30+01', false) IS NULL AS later;
+SELECT kam.kam_merge_leads('mer-s5', 'mer-s6') > 0 AS merged;
+SELECT * FROM pg_temp.cadence('mer-s6');
+SELECT * FROM pg_temp.queue('mer-s6');
+SELECT * FROM pg_temp.log('mer-s6');
+SELECT set_config('kam.clock', '2026-03-10 09:31+01', false) IS NULL AS later;
+SELECT kam.kam_tick() ->> 'moved' AS moved;
+SELECT step, reason, release_at, state FROM pg_temp.queue('mer-s6') WHERE kind = 'held';
+SELECT pg_temp.ask('mer-s6', NULL, 'complete', 'A');
+SELECT kam.kam_tick('2026-03-10 09:32+01') ->> 'released' AS released, kam.kam_tick('2026-03-10 09:33+01') ->> 'released' AS the_touch;
+SELECT * FROM pg_temp.cadence('mer-s6');
+SELECT step, state FROM pg_temp.queue('mer-s6') WHERE kind = 'held';
+SELECT pg_temp.ask('mer-s7', 'outbound', 'activation', 'H');
+SELECT pg_temp.ask('mer-s7', 'outbound', 'touch', 'H', i) FROM generate_series(1, 4) i;
+SELECT pg_temp.ask('mer-s7', NULL, 'pause', 'H'), set_config('kam.clock', '2026-03-17 09:32+01', false) IS NULL AS later;
+SELECT kam.kam_merge_leads('mer-s7', 'mer-s8') > 0 AS merged;
+SELECT * FROM pg_temp.cadence('mer-s8');
+SELECT * FROM pg_temp.queue('mer-s8');
+SELECT pg_temp.ask('mer-s8', 'outbound', 'resume', 'H');
+SELECT kam.kam_tick('2026-03-17 09:33+01') ->> 'released' AS released;
+SELECT step, state FROM pg_temp.queue('mer-s8');
+SELECT pg_temp.state_is_true('mer-%');
+SET kam.clock = '2026-03-02 09:00+01';
+
 DELETE FROM kam.Leads WHERE lead_id LIKE 'mer-%';
 DELETE FROM kam.lead_alias WHERE lead_id LIKE 'mer-%';
 DELETE FROM kam.Accounts WHERE account_id LIKE 'mer-%';

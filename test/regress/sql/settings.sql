@@ -14,6 +14,26 @@ SELECT pg_temp.refused('SET kam.default_timezone = ''Mars/Olympus''');
 SELECT pg_temp.refused('SET kam.default_timezone = ''''');
 SELECT pg_temp.refused('SET kam.databases = ''x''');
 SELECT pg_temp.refused('SET kam.no_such_setting = 1');
+-- Paths are whole, and a proxy's password stands elsewhere.
+ALTER SYSTEM SET kam.key_directory = 'keys';
+ALTER SYSTEM SET kam.ca_file = '../ca.pem';
+ALTER SYSTEM SET kam.proxy = 'http://user:hush@proxy.example:3128';
+ALTER SYSTEM SET kam.proxy = 'proxy.example:3128';
+ALTER SYSTEM SET kam.proxy = 'ftp://proxy.example';
+ALTER SYSTEM SET kam.proxy = 'http://';
+ALTER SYSTEM SET kam.proxy = 'http://proxy example';
+ALTER SYSTEM SET kam.max_in_flight = 0;
+ALTER SYSTEM SET kam.max_in_flight = 65537;
+SELECT pg_temp.refused('SET kam.key_directory = ''/x''');
+SELECT pg_temp.refused('SET kam.proxy = ''http://proxy.example''');
+-- Where keys lie and calls go is for superusers to see.
+CREATE ROLE regress_looker;
+SET ROLE regress_looker;
+SELECT pg_temp.refused('SHOW kam.key_directory');
+SELECT pg_temp.refused('SHOW kam.proxy');
+SELECT name FROM pg_settings WHERE name IN ('kam.key_directory', 'kam.proxy', 'kam.max_in_flight') ORDER BY 1;
+RESET ROLE;
+DROP ROLE regress_looker;
 
 -- The clock stands where it is put, and moves again when it is let go.
 SET kam.clock = '2026-03-10T10:00:00+01:00';

@@ -120,6 +120,18 @@ SELECT e.event_type, e.coordinator_action, e.resolution, e.sequence_id, e.reques
   FROM kam.CadenceEventLog e JOIN kam.CadenceEventLog p ON p.lead_id = e.lead_id AND p.event_id = e.parent_event_id WHERE e.lead_id = 'X' ORDER BY e.event_id;
 SELECT holding, stale FROM kam.prospect_state WHERE lead_id = 'X';
 
+-- A resume that has waited too long is given up with what it was to resume, a held touch alone is not.
+SELECT pg_temp.clear('2026-05-18T12:00:00Z');
+INSERT INTO kam.Leads (lead_id, owner_id, icp_tier) VALUES ('Y', 'rep', 'T1'), ('Z', 'rep', 'T1');
+SELECT pg_temp.log('Y', 'outbound', 'activation', 'y1'), pg_temp.log('Y', 'outbound', 'pause', 'y1'), pg_temp.log('Y', 'follow_up', 'activation', 'y2'), pg_temp.log('Y', 'outbound', 'resume', 'y1');
+SELECT pg_temp.log('Z', 'outbound', 'activation', 'z1');
+SELECT pg_temp.log('Z', 'outbound', 'touch', 'z1', step) FROM generate_series(1, 4) step;
+SELECT pg_temp.log('Z', 'outbound', 'pause', 'z1'), pg_temp.log('Z', 'follow_up', 'activation', 'z2');
+SELECT pg_temp.tick('2026-06-01 12:00:01Z') - 'opened' - 'closed' - 'moved' AS expired;
+SELECT lead_id, sequence_id, state, coalesce(end_reason, paused_reason) AS why FROM kam.Cadence WHERE lead_id IN ('Y', 'Z') ORDER BY 1, 2;
+SELECT lead_id, event_type, resolution, sequence_id FROM kam.CadenceEventLog WHERE lead_id IN ('Y', 'Z') AND event_type = 'expired' ORDER BY event_id;
+SELECT lead_id, cadence_state, active_sequence_id FROM kam.Leads WHERE lead_id IN ('Y', 'Z') ORDER BY 1;
+
 -- ---- an enrolment's own end
 SELECT pg_temp.clear('2026-06-01T09:00:00Z');
 INSERT INTO kam.SalesPlayLibrary (play_id, state, active_period_end) VALUES ('P', 'active', '2026-06-10 00:00Z');

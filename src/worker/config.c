@@ -1,0 +1,213 @@
+/*
+ * worker/config.c: reads what calls are made of and keeps it.
+ *
+ * A trigger on the tables counts kam._configuration up; a claim that finds the
+ * same count and the same day uses what it has.  Runs in hand keep the
+ * configuration they were claimed with.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "kam.h"
+#include "worker/config.h"
+/* after the server's headers */
+#include "llm/prompt.h"
+#include "pg/memory.h"
+
+static KamConfig *current = NULL;
+
+static DateADT
+today(void)
+{
+	return (DateADT) (GetCurrentTimestamp() / USECS_PER_DAY);
+}
+
+static void
+read_model(const KamModelRow *row, KamModelConfig *out, const char **fault)
+{
+	KamError	error;
+	KamArena   *arena = kam_pg_arena();
+
+	out->name = row->model;
+	memcpy(out->price, row->price, sizeof(out->price));
+	if (!kam_traits_read(arena, row->capabilities != NULL ? kam_json_from_jsonb(row->capabilities) : NULL, &out->traits, &error))
+		*fault = psprintf("capabilities of model \"%s\": %s%s%s", row->model, error.message, error.hint ? "; " : "", error.hint ? error.hint : "");
+}
+
+static void
+read_agent(const KamAgentRow *row, KamAgentConfig *out)
+{
+	KamError	error;
+
+	out->provider = row->provider;
+	out->base_url = row->base_url;
+	out->has_temperature = row->has_temperature;
+	out->temperature = row->temperature;
+	out->max_tokens = row->max_tokens;
+	out->prompt_version = row->prompt_version;
+	out->prompt = row->prompt;
+	out->schema = row->output_schema != NULL ? kam_json_from_jsonb(row->output_schema) : NULL;
+	out->model.name = row->model.model;
+	if (!kam_api_from_name(row->api, &out->api))
+		out->fault = psprintf("provider \"%s\" has api \"%s\", which this library does not know", row->provider, row->api);
+	else if (out->api == KAM_API_ANTHROPIC || out->api == KAM_API_OPENAI)
+	{
+		if (!kam_dialect_read(kam_pg_arena(), out->api, row->dialect != NULL ? kam_json_from_jsonb(row->dialect) : NULL, &out->dialect, &error))
+			out->fault = psprintf("dialect of provider \"%s\": %s%s%s", row->provider, error.message, error.hint ? "; " : "", error.hint ? error.hint : "");
+		else if (out->prompt == NULL)
+			out->fault = psprintf("agent \"%s\" has no prompt of version %d", row->agent, row->prompt_version);
+		else if (out->base_url == NULL)
+			out->fault = psprintf("provider \"%s\" has no base_url", row->provider);
+		read_model(&row->model, &out->model, &out->fault);
+		if (row->fallback.model != NULL)
+			read_model(&row->fallback, &out->fallback, &out->fault);
+	}
+}
+
+/* Agents that are asked side by side, and so share a prefix and with it a schema. */
+static const KamAgent stage_of_four[] = {
+	KAM_CONTEXT_RELATIONSHIP_ANALYZER, KAM_OPPORTUNITY_DETECTOR, KAM_STATE_ANALYZER, KAM_TIMING_STRATEGIST
+};
+static const KamAgent stage_of_three[] = {KAM_CHANNEL_SELECTOR, KAM_CONTENT_GENERATOR, KAM_SEQUENCE_STRATEGIST};
+static const KamAgent evaluator[] = {KAM_WAVE1_EVALUATOR};
+static const KamAgent synthesis[] = {KAM_SYNTHESIS_ORCHESTRATOR};
+static const KamAgent judge[] = {KAM_DECISION_EVALUATOR};
+
+static const struct
+{
+	const KamAgent *agent;
+	int			count;
+}			stages[] = {
+	{stage_of_four, lengthof(stage_of_four)},
+	{evaluator, lengthof(evaluator)},
+	{stage_of_three, lengthof(stage_of_three)},
+	{synthesis, lengthof(synthesis)},
+	{judge, lengthof(judge)},
+};
+
+static void
+make_envelopes(KamConfig *config)
+{
+	for (int s = 0; s < lengthof(stages); s++)
+	{
+		const char *name[KAM_AGENTS];
+		const json_t *schema[KAM_AGENTS];
+		json_t	   *envelope;
+
+		for (int i = 0; i < stages[s].count; i++)
+		{
+			name[i] = kam_agent_name(stages[s].agent[i]);
+			schema[i] = config->agent[stages[s].agent[i]].schema;
+		}
+		envelope = kam_schema_envelope(name, schema, stages[s].count);
+		if (envelope == NULL)
+			continue;
+		kam_pg_own(envelope);
+		for (int i = 0; i < stages[s].count; i++)
+			config->agent[stages[s].agent[i]].envelope = envelope;
+	}
+}
+
+static void
+fill(KamConfig *config)
+{
+	KamAgentRow *row;
+	int			count = kam_store_agents(config->context, &row);
+
+	for (int i = 0; i < count; i++)
+	{
+		int			agent = kam_agent_from_name(row[i].agent);
+
+		if (agent < 0)
+			continue;
+		read_agent(&row[i], &config->agent[agent]);
+		config->remote |= config->agent[agent].api != KAM_API_BUILTIN;
+	}
+	if (config->remote)
+		make_envelopes(config);
+	config->resources = kam_json_from_jsonb(kam_store_resources(config->context));
+	config->practices = kam_json_from_jsonb(kam_store_practices(config->context));
+}
+
+static KamConfig *
+load(int64 version)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "kam configuration", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	KamConfig  *config = palloc0(sizeof(KamConfig));
+
+	config->context = context;
+	config->version = version;
+	config->day = today();
+	PG_TRY();
+	{
+		fill(config);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	return config;
+}
+
+KamConfig *
+kam_config_get(void)
+{
+	int64		version = kam_store_configuration();
+
+	if (current == NULL || current->version != version || current->day != today())
+	{
+		KamConfig  *fresh = load(version);
+
+		kam_config_forget();
+		current = fresh;
+		current->users = 1;
+	}
+	current->users++;
+	return current;
+}
+
+void
+kam_config_release(KamConfig *config)
+{
+	if (--config->users <= 0)
+		MemoryContextDelete(config->context);
+}
+
+void
+kam_config_forget(void)
+{
+	if (current != NULL)
+		kam_config_release(current);
+	current = NULL;
+}
+
+KamPiece
+kam_config_common(KamConfig *config)
+{
+	if (config->common.data == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(config->context);
+
+		config->common = kam_prompt_common(kam_pg_arena(), config->resources, config->practices);
+		MemoryContextSwitchTo(old);
+	}
+	return config->common;
+}
+
+/* tokens x millionths of a dollar per million tokens are millionths of millionths of a dollar. */
+char *
+kam_config_cost(const KamModelConfig *model, const int64 *tokens)
+{
+	int64		total = 0;
+
+	for (int i = 0; i < KAM_TOKEN_CLASSES; i++)
+		total += tokens[i] * model->price[i];
+	return psprintf(INT64_FORMAT ".%012" INT64_MODIFIER "d", total / INT64CONST(1000000000000), total % INT64CONST(1000000000000));
+}

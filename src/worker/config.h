@@ -1,0 +1,66 @@
+/*
+ * worker/config.h: the agents' rows and what their calls draw on, as read from
+ * the tables; kept until somebody changes one of them.
+ */
+#pragma once
+
+#include "postgres.h"
+
+#include "utils/date.h"
+
+#include "store/store.h"
+/* after the server's headers */
+#include "pg/json.h"
+#include "core/agents.h"
+#include "llm/provider.h"
+#include "llm/request.h"
+
+/* A model an agent may be answered by, with today's prices. */
+typedef struct KamModelConfig
+{
+	const char *name;			/* NULL: none */
+	KamTraits	traits;
+	int64		price[KAM_TOKEN_CLASSES];	/* millionths of a dollar per million tokens */
+} KamModelConfig;
+
+typedef struct KamAgentConfig
+{
+	const char *provider;		/* NULL: no row */
+	KamApi		api;
+	const char *base_url;
+	KamDialect	dialect;
+	KamModelConfig model,
+				fallback;
+	bool		has_temperature;
+	double		temperature;
+	int			max_tokens;
+	int			prompt_version;
+	const char *prompt;			/* NULL: no prompt of that version */
+	json_t	   *schema;			/* of its output, or NULL */
+	json_t	   *envelope;		/* of its stage's outputs, strict; NULL when they cannot be said that way */
+	const char *fault;			/* why it cannot be asked, or NULL */
+} KamAgentConfig;
+
+typedef struct KamConfig
+{
+	MemoryContext context;
+	int			users;			/* jobs, and the cache; the last one to go deletes the context */
+	int64		version;		/* of kam._configuration */
+	DateADT		day;			/* whose prices these are */
+	KamAgentConfig agent[KAM_AGENTS];
+	json_t	   *resources,
+			   *practices;
+	KamPiece	common;			/* the prompts' first part; made when a model is first asked */
+	bool		remote;			/* some agent is answered by a model */
+} KamConfig;
+
+/* Inside a unit.  One more user; the same as before unless a table changed or the day did. */
+extern KamConfig *kam_config_get(void);
+extern void kam_config_release(KamConfig *config);
+/* The next kam_config_get reads the tables. */
+extern void kam_config_forget(void);
+/* Outside a transaction: the first part of all prompts. */
+extern KamPiece kam_config_common(KamConfig *config);
+
+/* What tokens cost, as numeric text ("0.001234"). */
+extern char *kam_config_cost(const KamModelConfig *model, const int64 *tokens);

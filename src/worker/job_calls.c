@@ -1,0 +1,304 @@
+/*
+ * worker/job_calls.c: the calls of a run: which are due, what they are asked
+ * with, and what their ends lead to.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "kam.h"
+#include "pg/clock.h"
+#include "worker/job_parts.h"
+/* after the server's headers */
+#include "llm/prompt.h"
+#include "pg/memory.h"
+
+/* ---- steps ------------------------------------------------------------------------ */
+
+/* Where the run stands, as its row may say: "judged" is written with the end alone. */
+const char *
+kam_job_stage_status(const KamRun *run)
+{
+	return kam_run_stage_name(run->stage == KAM_RUN_JUDGED ? KAM_RUN_SAVED : run->stage);
+}
+
+/* The next row's numbers: call_no in the run, attempt of this agent in this pass. */
+static void
+number_row(KamJob *job, KamAgent agent, KamCallRow *row)
+{
+	if (job->attempts_iteration != job->run->iteration)
+	{
+		memset(job->attempts, 0, sizeof(job->attempts));
+		job->attempts_iteration = job->run->iteration;
+		for (int i = 0; i < job->nrecorded; i++)
+		{
+			const KamRecordedCall *call = &job->recorded[i];
+			int			of = kam_agent_from_name(call->agent);
+
+			if (of >= 0 && call->iteration == job->run->iteration)
+				job->attempts[of] = Max(job->attempts[of], call->attempt);
+		}
+	}
+	row->attempt = ++job->attempts[agent];
+	row->call_no = job->next_call_no++;
+}
+
+static KamStepRow *
+add_row(KamJob *job, KamStepRowKind kind, const KamCallRow *row, KamCall *call)
+{
+	KamStep    *step = &job->step;
+	KamStepRow *added;
+
+	if (step->nrows == KAM_STEP_ROWS)
+		elog(ERROR, "a step has more than %d rows", KAM_STEP_ROWS);
+	added = &step->row[step->nrows++];
+	added->kind = kind;
+	added->row = *row;
+	added->call = call;
+	step->kind = KAM_STEP_CALL;
+	return added;
+}
+
+/* ---- the stage's prompts ------------------------------------------------------------ */
+
+static void
+enter_stage(KamJob *job)
+{
+	if (job->stage_arena != NULL && job->stage == job->run->stage && job->stage_iteration == job->run->iteration)
+		return;
+	MemoryContextReset(job->stage_context);
+	job->stage_arena = NULL;
+	job->contact_part = (KamPiece) {NULL, 0};
+	job->stage = job->run->stage;
+	job->stage_iteration = job->run->iteration;
+}
+
+KamArena *
+kam_job_stage_arena(KamJob *job)
+{
+	enter_stage(job);
+	if (job->stage_arena == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(job->stage_context);
+
+		job->stage_arena = kam_pg_arena();
+		MemoryContextSwitchTo(old);
+	}
+	return job->stage_arena;
+}
+
+KamPiece
+kam_job_contact_part(KamJob *job, KamAgent agent)
+{
+	KamArena   *arena = kam_job_stage_arena(job);
+
+	if (job->contact_part.data == NULL)
+	{
+		KamEnv		env = job->run->env;
+
+		env.arena = arena;
+		job->contact_part = kam_prompt_contact(&env, agent, kam_run_inputs(job->run, agent), job->contact_text);
+	}
+	return job->contact_part;
+}
+
+/* ---- calls ------------------------------------------------------------------------------ */
+
+/* The built-in agent answers: at once, as a row of its own. */
+static void
+answer_builtin(KamJob *job, KamAgent agent, const char *provider, const char *model, int prompt_version)
+{
+	KamRun	   *run = job->run;
+	const char *name = kam_agent_name(agent);
+	const json_t *schema = job->config->agent[agent].schema;
+	KamCallRow	row = {0};
+	json_t	   *output;
+	char	   *faults;
+
+	number_row(job, agent, &row);
+	row.agent = name;
+	row.iteration = run->iteration;
+	row.provider = provider;
+	row.model = model;
+	row.prompt_version = prompt_version;
+	row.first_byte_ms = -1;
+	row.started_at = GetCurrentTimestamp();
+	output = kam_builtin_run(&run->env, agent, kam_run_inputs(run, agent));
+	row.finished_at = GetCurrentTimestamp();
+	if (output == NULL)
+	{
+		row.error = "the agent gave no answer";
+		add_row(job, KAM_ROW_WHOLE, &row, NULL);
+		kam_job_set_failure(job, "XX000", psprintf("agent \"%s\" gave no answer", name));
+		return;
+	}
+	output = kam_pg_own(output);
+	faults = kam_call_schema_faults(run->env.arena, schema, output);
+	if (faults != NULL)
+	{
+		row.error = psprintf("the answer breaks the agent's schema: %s", faults);
+		add_row(job, KAM_ROW_WHOLE, &row, NULL);
+		kam_job_set_failure(job, "XX000", psprintf("the answer of agent \"%s\" breaks its schema: %s", name, faults));
+		return;
+	}
+	row.output = kam_jsonb_from_json(output);
+	add_row(job, KAM_ROW_WHOLE, &row, NULL);
+	kam_run_accept(run, agent, json_incref(output));
+}
+
+/* The run will fail, but not before the calls beside this one are answered and recorded: they are paid. */
+static void
+doom(KamJob *job, const char *sqlstate, const char *fault)
+{
+	if (job->fatal != NULL)
+		return;
+	job->fatal = MemoryContextStrdup(job->context, fault);
+	job->fatal_sqlstate = sqlstate;
+}
+
+/* A model's answer has come, or none will. */
+static void
+take_end(KamJob *job, KamCall *call)
+{
+	json_t	   *output;
+	char	   *fault;
+	KamCallOutcome outcome;
+
+	if (call->replayed != NULL)
+	{
+		output = kam_json_from_jsonb(call->replayed);
+		call->replayed = NULL;
+		call->state = KAM_CALL_NONE;
+		kam_run_accept(job->run, call->agent, json_incref(output));
+		return;
+	}
+	if (job->config->agent[call->agent].api == KAM_API_REPLAY)
+	{
+		kam_job_set_failure(job, "P0002", psprintf("agent \"%s\": %s", kam_agent_name(call->agent), call->start_fault));
+		return;
+	}
+	outcome = kam_call_digest(call, &output, &fault);
+	add_row(job, KAM_ROW_ENDED, &call->row, NULL);
+	switch (outcome)
+	{
+		case KAM_CALL_ACCEPTED:
+			kam_run_accept(job->run, call->agent, output);
+			break;
+		case KAM_CALL_AGAIN:
+			break;
+		case KAM_CALL_STAND_IN:
+			answer_builtin(job, call->agent, "builtin", "builtin", 1);
+			break;
+		case KAM_CALL_FATAL:
+			doom(job, "58000", fault);
+			break;
+	}
+}
+
+static int
+failed_before(const KamJob *job, KamAgent agent)
+{
+	int			count = 0;
+
+	for (int i = 0; i < job->nrecorded; i++)
+	{
+		const KamRecordedCall *call = &job->recorded[i];
+
+		if (strcmp(call->status, "failed") == 0 && call->iteration == job->run->iteration &&
+			kam_agent_from_name(call->agent) == (int) agent)
+			count++;
+	}
+	return count;
+}
+
+/* Looks after one due call of a model: wants it, and has its intent written once it is admitted. */
+static void
+ask(KamJob *job, KamAgent agent)
+{
+	KamCall    *call = &job->call[agent];
+	const char *sqlstate = NULL;
+	char	   *fault = NULL;
+	int64		wait;
+
+	if (call->state == KAM_CALL_NONE)
+		kam_call_want(call, job, agent, failed_before(job, agent));
+	if (call->state != KAM_CALL_WANTED)
+		return;
+	wait = kam_call_admit(call, &sqlstate, &fault);
+	if (fault != NULL)
+		doom(job, sqlstate, fault);
+	else if (wait < 0)
+		job->wants_room = true;
+	else if (wait > 0)
+	{
+		int64		at = kam_network_now() + wait * 1000;
+
+		job->wake_at = job->wake_at == 0 ? at : Min(job->wake_at, at);
+	}
+	else
+	{
+		number_row(job, agent, &call->row);
+		call->row.started_at = GetCurrentTimestamp();
+		if (call->state == KAM_CALL_ADMITTED)
+			add_row(job, KAM_ROW_BEGUN, &call->row, call);
+		else
+		{
+			call->row.finished_at = call->row.started_at;
+			add_row(job, KAM_ROW_REPLAY, &call->row, call);
+		}
+	}
+}
+
+/* Everything that is due and can be done now. */
+void
+kam_job_make_calls(KamJob *job)
+{
+	KamRun	   *run = job->run;
+	bool		builtin = false;
+
+	for (int i = 0; i < KAM_AGENTS; i++)
+	{
+		if (job->call[i].state == KAM_CALL_ENDED && job->step.kind != KAM_STEP_FAIL)
+			take_end(job, &job->call[i]);
+	}
+	if (job->fatal != NULL)
+	{
+		if (kam_job_in_flight(job) == 0)
+			kam_job_set_failure(job, job->fatal_sqlstate, job->fatal);
+		return;
+	}
+	/* The content agent draws on validated decisions, which a unit reads first. */
+	if (kam_job_needs_history(job))
+		return;
+	for (int i = 0; i < KAM_AGENTS && job->step.kind != KAM_STEP_FAIL && job->fatal == NULL; i++)
+	{
+		const KamAgentConfig *config = &job->config->agent[i];
+
+		if (!run->due[i])
+			continue;
+		if (config->provider == NULL)
+			kam_job_set_failure(job, "55000", psprintf("agent \"%s\" has no row in kam.agent", kam_agent_name((KamAgent) i)));
+		else if (config->api != KAM_API_BUILTIN)
+			ask(job, (KamAgent) i);
+		else if (!builtin)
+		{
+			/* One at a time: each is committed before the next is made. */
+			builtin = true;
+			answer_builtin(job, (KamAgent) i, config->provider, config->model.name, config->prompt_version);
+		}
+	}
+}
+
+int
+kam_job_in_flight(const KamJob *job)
+{
+	int			count = 0;
+
+	for (int i = 0; i < KAM_AGENTS; i++)
+		count += job->call[i].state == KAM_CALL_IN_FLIGHT || job->call[i].state == KAM_CALL_ENDED;
+	return count;
+}

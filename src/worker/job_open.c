@@ -1,0 +1,257 @@
+/*
+ * worker/job_open.c: taking a run in hand: what is recorded of it already, and
+ * the state that leads to.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "kam.h"
+#include "pg/clock.h"
+#include "worker/job_parts.h"
+/* after the server's headers */
+#include "llm/prompt.h"
+#include "pg/memory.h"
+
+/* ---- life ------------------------------------------------------------------ */
+
+KamJob *
+kam_job_new(MemoryContext parent)
+{
+	MemoryContext context = AllocSetContextCreate(parent, "kam run", ALLOCSET_DEFAULT_SIZES);
+	KamJob	   *job = MemoryContextAllocZero(context, sizeof(KamJob));
+
+	job->context = context;
+	job->step_context = AllocSetContextCreate(context, "kam step", ALLOCSET_DEFAULT_SIZES);
+	job->stage_context = AllocSetContextCreate(context, "kam stage", ALLOCSET_SMALL_SIZES);
+	job->ready = true;
+	return job;
+}
+
+void
+kam_job_free(KamJob *job)
+{
+	for (int i = 0; i < KAM_AGENTS; i++)
+		kam_call_drop(&job->call[i]);
+	if (job->config != NULL)
+		kam_config_release(job->config);
+	/* The arena and every json_t hang on it. */
+	MemoryContextDelete(job->context);
+}
+
+static void
+close_run(void *arg)
+{
+	kam_run_close(arg);
+}
+
+/* Whether a call is recorded that had, or should have had, the validated decisions before it. */
+static bool
+began_wave2(const KamJob *job)
+{
+	for (int i = 0; i < job->nrecorded; i++)
+	{
+		int			agent = kam_agent_from_name(job->recorded[i].agent);
+
+		if (agent >= 0 && kam_agent_wave((KamAgent) agent) >= 2)
+			return true;
+	}
+	return false;
+}
+
+/* Inside a unit: looks up, as of now, whether anybody may write to this contact. */
+void
+kam_job_look_up_compliance(KamJob *job)
+{
+	KamComplianceRow found;
+
+	kam_store_compliance(&job->claim.session_id, job->context, &found);
+	job->is_forbidden = found.status != NULL;
+	job->forbidden = (KamForbidden)
+	{
+		found.status, found.source, found.about, found.dated ? kam_time_from_timestamptz(found.since) : KAM_NO_TIME
+	};
+}
+
+static bool
+is_in_doubt(const KamRecordedCall *call)
+{
+	return strcmp(call->status, "in_doubt") == 0;
+}
+
+/* Whether an attempt after this one was answered: what is in doubt then is settled. */
+static bool
+was_answered_later(const KamJob *job, int n)
+{
+	for (int i = n + 1; i < job->nrecorded; i++)
+	{
+		const KamRecordedCall *call = &job->recorded[i];
+
+		if (strcmp(call->status, "succeeded") == 0 && strcmp(call->agent, job->recorded[n].agent) == 0 &&
+			call->iteration == job->recorded[n].iteration)
+			return true;
+	}
+	return false;
+}
+
+/* Calls whose answers a crash lost: their providers' policy says what becomes of the run. */
+static void
+look_at_doubts(KamJob *job)
+{
+	int			lost[KAM_AGENTS] = {0};
+
+	for (int i = 0; i < job->nrecorded && job->halt == NULL; i++)
+	{
+		const KamRecordedCall *call = &job->recorded[i];
+		int			agent = kam_agent_from_name(call->agent);
+		MemoryContext old;
+
+		if (!is_in_doubt(call) || agent < 0 || was_answered_later(job, i))
+			continue;
+		old = MemoryContextSwitchTo(job->context);
+		if (call->in_doubt != NULL && strcmp(call->in_doubt, "hold") == 0)
+			job->halt = psprintf("call %d (agent \"%s\", provider \"%s\") is in doubt: its answer was lost in a crash and may have to be paid;"
+								 " kam_retry(session_id) asks again, kam_cancel(session_id) ends the run", call->call_no, call->agent, call->provider);
+		else if (call->in_doubt != NULL && strcmp(call->in_doubt, "fail") == 0)
+		{
+			job->halt = psprintf("the answer to call %d (agent \"%s\", provider \"%s\") was lost in a crash", call->call_no, call->agent, call->provider);
+			job->halt_fails = true;
+		}
+		else if (++lost[agent] >= kam_max_attempts)
+		{
+			job->halt = psprintf("given up: %d answers of agent \"%s\" were lost in crashes", lost[agent], call->agent);
+			job->halt_fails = true;
+		}
+		MemoryContextSwitchTo(old);
+	}
+}
+
+void
+kam_job_load(KamJob *job)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->context);
+
+	job->session = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->claim.session_id)));
+	MemoryContextSwitchTo(old);
+	kam_store_calls_in_doubt(&job->claim.session_id);
+	job->nrecorded = kam_store_calls(&job->claim.session_id, job->context, &job->recorded);
+	look_at_doubts(job);
+	if (job->nrecorded > 0 || strcmp(job->claim.status, kam_run_stage_name(KAM_RUN_SAVED)) == 0)
+		job->saved = kam_store_saved_decision(&job->claim.session_id, job->context);
+	/* A decision that people have seen stands. */
+	if (job->saved == NULL)
+		kam_job_look_up_compliance(job);
+	if (began_wave2(job))
+		job->replayed_history = kam_store_history(job->context);
+	job->next_call_no = job->nrecorded > 0 ? job->recorded[job->nrecorded - 1].call_no + 1 : 1;
+	job->status = job->claim.status;
+	job->iteration = job->claim.iteration;
+	job->renewed = GetCurrentTimestamp();
+}
+/* ---- opening: the contact, and what is recorded already ----------------------- */
+
+/* Hands the run one recorded answer; one that is not due any more is passed over. */
+static void
+replay_call(KamJob *job, const KamRecordedCall *call)
+{
+	int			agent = kam_agent_from_name(call->agent);
+
+	if (agent < 0 || strcmp(call->status, "succeeded") != 0 || call->output == NULL)
+		return;
+	if (!job->run->due[agent] || call->iteration != job->run->iteration)
+		return;
+	kam_run_accept(job->run, (KamAgent) agent, json_incref(kam_json_from_jsonb(call->output)));
+}
+
+/* The decision that people have seen is the one the judge judges. */
+static void
+resume_saved(KamJob *job)
+{
+	KamRun	   *run = job->run;
+
+	json_decref(run->decision);
+	run->decision = json_incref(kam_json_from_jsonb(job->saved));
+	run->in.decision = run->decision;
+	run->forbidden = job->is_forbidden ? &job->forbidden : NULL;
+	kam_run_saved(run);
+}
+
+/* Whether the run needs no call: nobody may write to this contact, or that was decided before a crash. */
+static bool
+forbidden_from_the_start(KamJob *job)
+{
+	if (job->saved != NULL)
+		job->is_forbidden = kam_forbidden_read(&job->run->contact, kam_json_from_jsonb(job->saved), &job->forbidden);
+	return job->is_forbidden;
+}
+
+void
+kam_job_open(KamJob *job)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->context);
+	KamEnv		env = kam_pg_env(kam_time_from_timestamptz(job->claim.as_of));
+	json_t	   *contact = kam_json_from_jsonb(job->claim.contact);
+	KamRun	   *run = palloc0(sizeof(KamRun));
+	KamError	error;
+
+	if (job->config->remote)
+		job->contact_text = JsonbToCString(NULL, &job->claim.contact->root, VARSIZE(job->claim.contact));
+	pfree(job->claim.contact);
+	job->claim.contact = NULL;
+	if (!kam_run_open(run, env.arena, &env, contact, job->session, &error))
+	{
+		MemoryContextSwitchTo(job->step_context);
+		kam_job_set_refusal(job, &error);
+		MemoryContextSwitchTo(old);
+		return;
+	}
+	kam_on_reset(close_run, run);
+	run->in.resources = job->config->resources;
+	run->in.practices = job->config->practices;
+	if (job->config->agent[KAM_SYNTHESIS_ORCHESTRATOR].provider != NULL)
+		run->in.provider = pstrdup(job->config->agent[KAM_SYNTHESIS_ORCHESTRATOR].provider);
+	job->run = run;
+	if (forbidden_from_the_start(job))
+	{
+		if (job->saved != NULL)
+			resume_saved(job);
+		else
+			kam_run_forbid(run, &job->forbidden);
+		MemoryContextSwitchTo(old);
+		return;
+	}
+	if (job->replayed_history != NULL)
+		run->in.history = job->history = kam_json_from_jsonb(job->replayed_history);
+
+	for (int i = 0; i < job->nrecorded; i++)
+	{
+		if (run->stage == KAM_RUN_GUARD && job->saved != NULL)
+			resume_saved(job);
+		replay_call(job, &job->recorded[i]);
+	}
+	if (run->stage == KAM_RUN_GUARD && job->saved != NULL)
+		resume_saved(job);
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- history -------------------------------------------------------------------- */
+
+bool
+kam_job_needs_history(const KamJob *job)
+{
+	return job->run != NULL && job->history == NULL && job->run->due[KAM_CONTENT_GENERATOR];
+}
+
+void
+kam_job_give_history(KamJob *job, json_t *history)
+{
+	MemoryContext old = MemoryContextSwitchTo(job->context);
+
+	job->history = kam_pg_own(json_incref(history));
+	job->run->in.history = job->history;
+	MemoryContextSwitchTo(old);
+}

@@ -1,0 +1,259 @@
+/*
+ * worker/job_write.c: writing steps, and what follows once they are committed.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "kam.h"
+#include "pg/clock.h"
+#include "worker/job_parts.h"
+/* after the server's headers */
+
+/* A transient trouble's pause before the run is taken again. */
+#define POSTPONE_MS 5000
+
+/* Whether the row says already what it is to say, and the lease is young: then it need not be written. */
+static bool
+row_may_stay(const KamJob *job)
+{
+	bool		fresh = !TimestampDifferenceExceeds(job->renewed, GetCurrentTimestamp(), kam_lease * 500);
+
+	return job->clean && fresh && job->step.iteration == job->iteration && strcmp(job->step.status, job->status) == 0;
+}
+
+/* Asks for the leases of the jobs that write calls: many with one statement, with a write only where the row must change. */
+static void
+keep_leases(KamJob *const *job, int count, int owner)
+{
+	pg_uuid_t  *id = palloc_array(pg_uuid_t, count);
+	bool	   *held = palloc_array(bool, count);
+	int		   *asked = palloc_array(int, count);
+	int			n = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		job[i]->lost = false;
+		if (job[i]->step.kind != KAM_STEP_CALL)
+			continue;
+		if (row_may_stay(job[i]))
+		{
+			asked[n] = i;
+			id[n++] = job[i]->claim.session_id;
+		}
+		else
+			job[i]->lost = !kam_store_advance(&job[i]->claim.session_id, owner, kam_lease, job[i]->step.status, job[i]->step.iteration);
+	}
+	kam_store_hold(id, n, owner, held);
+	for (int i = 0; i < n; i++)
+		job[asked[i]]->lost = !held[i];
+}
+
+static void
+write_replay(KamJob *job, KamCallRow *row)
+{
+	row->output = kam_store_replay(row->request_sha256, row->agent, row->model, job->context, (char **) &row->response);
+	row->error = row->output == NULL ? "no answer to this request is recorded" : NULL;
+	row->error_class = row->output == NULL ? "not_recorded" : NULL;
+	kam_store_call(&job->claim.session_id, row);
+}
+
+/* The rows of calls of all these jobs, but for those that lost their lease. */
+static void
+write_rows(KamJob *const *job, int count)
+{
+	KamCallOf  *begun = palloc_array(KamCallOf, count * KAM_STEP_ROWS);
+	KamCallOf  *ended = palloc_array(KamCallOf, count * KAM_STEP_ROWS);
+	int			nbegun = 0,
+				nended = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		const pg_uuid_t *id = &job[i]->claim.session_id;
+
+		for (int r = 0; r < job[i]->step.nrows && !job[i]->lost; r++)
+		{
+			KamStepRow *made = &job[i]->step.row[r];
+
+			switch (made->kind)
+			{
+				case KAM_ROW_WHOLE:
+					kam_store_call(id, &made->row);
+					break;
+				case KAM_ROW_BEGUN:
+					/* Of a run that fails nothing more is sent. */
+					if (job[i]->step.kind != KAM_STEP_FAIL)
+						begun[nbegun++] = (KamCallOf) {id, &made->row};
+					break;
+				case KAM_ROW_ENDED:
+					ended[nended++] = (KamCallOf) {id, &made->row};
+					break;
+				case KAM_ROW_REPLAY:
+					write_replay(job[i], &made->row);
+					break;
+			}
+		}
+	}
+	kam_store_calls_ended(ended, nended);
+	kam_store_calls_begun(begun, nbegun);
+}
+
+static void
+write_fail(KamJob *job, int owner)
+{
+	KamStep    *step = &job->step;
+	const pg_uuid_t *id = &job->claim.session_id;
+	TimestampTz now = kam_now();
+
+	job->lost = !kam_store_end(id, owner, "failed", step->error, step->sqlstate, now);
+	if (job->lost)
+		return;
+	write_rows(&job, 1);
+	/* What is still under way is broken off. */
+	kam_store_calls_in_doubt(id);
+	kam_store_workflow_run(id, "failed", now);
+	kam_store_failure_notice(id, job->claim.lead_id, step->error, step->sqlstate);
+}
+
+static void
+write_finish(KamJob *job, int owner)
+{
+	KamStep    *step = &job->step;
+	const pg_uuid_t *id = &job->claim.session_id;
+	TimestampTz now = kam_now();
+
+	job->lost = !kam_store_end(id, owner, step->status, NULL, NULL, now);
+	if (job->lost)
+		return;
+	if (step->verdict != NULL)
+		kam_store_evaluation(id, step->overall_score, step->criteria, step->verdict);
+	kam_store_workflow_run(id, step->status, now);
+}
+
+/*
+ * The last look before somebody is written to: what was recorded while the
+ * agents worked wins.  Nothing is written then; the step is made anew.
+ */
+static void
+write_save(KamJob *job, int owner)
+{
+	KamStep    *step = &job->step;
+	const pg_uuid_t *id = &job->claim.session_id;
+
+	if (step->contacts)
+	{
+		kam_job_look_up_compliance(job);
+		if (job->is_forbidden)
+		{
+			step->kind = KAM_STEP_NONE;
+			return;
+		}
+	}
+	job->lost = !kam_store_advance(id, owner, kam_lease, step->status, step->iteration);
+	if (!job->lost)
+		kam_store_decision(id, &step->decision);
+}
+
+static void
+write_other(KamJob *job, int owner)
+{
+	KamStep    *step = &job->step;
+	const pg_uuid_t *id = &job->claim.session_id;
+
+	switch (step->kind)
+	{
+		case KAM_STEP_NONE:
+		case KAM_STEP_CALL:
+			break;
+		case KAM_STEP_SAVE:
+			write_save(job, owner);
+			break;
+		case KAM_STEP_FINISH:
+			write_finish(job, owner);
+			break;
+		case KAM_STEP_FAIL:
+			write_fail(job, owner);
+			break;
+		case KAM_STEP_POSTPONE:
+			job->lost = !kam_store_postpone(id, owner, POSTPONE_MS, step->counted, step->error);
+			break;
+		case KAM_STEP_PUT_ASIDE:
+			job->lost = !kam_store_put_aside(id, owner, step->error);
+			break;
+	}
+}
+
+void
+kam_jobs_write(KamJob *const *job, int count, int owner)
+{
+	KamJob	  **calling = palloc_array(KamJob *, count);
+	int			ncalling = 0;
+
+	keep_leases(job, count, owner);
+	for (int i = 0; i < count; i++)
+	{
+		if (job[i]->step.kind == KAM_STEP_CALL)
+			calling[ncalling++] = job[i];
+		else
+			write_other(job[i], owner);
+	}
+	write_rows(calling, ncalling);
+}
+
+/* The rows are committed: what was announced is sent, what was found is looked at. */
+static void
+follow_up(KamJob *job)
+{
+	for (int i = 0; i < job->step.nrows; i++)
+	{
+		KamStepRow *made = &job->step.row[i];
+		KamCall    *call = made->call;
+
+		if (made->kind == KAM_ROW_BEGUN)
+			kam_call_send(call);
+		else if (made->kind == KAM_ROW_REPLAY)
+		{
+			call->replayed = made->row.output;
+			call->start_fault = call->replayed == NULL ? "no answer to this request is recorded" : NULL;
+			call->state = KAM_CALL_ENDED;
+		}
+	}
+}
+
+bool
+kam_job_done(KamJob *job)
+{
+	KamStep    *step = &job->step;
+
+	job->unwritten = false;
+	job->write_attempts = 0;
+	if (job->lost)
+		return true;
+	switch (step->kind)
+	{
+		case KAM_STEP_NONE:
+			/* Opened, or waiting. */
+			job->ready = kam_job_in_flight(job) == 0 && !job->wants_room && job->wake_at == 0;
+			return false;
+		case KAM_STEP_CALL:
+			break;
+		case KAM_STEP_SAVE:
+			kam_run_saved(job->run);
+			break;
+		default:
+			return true;
+	}
+	follow_up(job);
+	job->ready = true;
+	if (!job->clean || strcmp(step->status, job->status) != 0 || step->iteration != job->iteration ||
+		TimestampDifferenceExceeds(job->renewed, GetCurrentTimestamp(), kam_lease * 500))
+		job->renewed = GetCurrentTimestamp();
+	job->clean = true;
+	job->status = step->status;
+	job->iteration = step->iteration;
+	return false;
+}

@@ -1,0 +1,30 @@
+/*
+ * worker/network.h: this process's way out: the engine, what it has learnt of
+ * providers' limits, and the keys it has read.
+ */
+#pragma once
+
+#include "postgres.h"
+
+/* after the server's headers */
+#include "pg/json.h"
+#include "llm/limits.h"
+#include "worker/config.h"
+
+/* Made when the first call goes out; raises when it cannot be. */
+extern KamEngine *kam_network_engine(void);
+/* The engine if there is one, else NULL. */
+extern KamEngine *kam_network_open(void);
+extern KamLane *kam_network_lane(const char *provider, const char *model);
+/* After a reload: settings are taken up, keys are read again. */
+extern void kam_network_reload(void);
+
+/*
+ * The header line that shows who we are, or NULL for a server that asks no key;
+ * valid until the next call here.  False when there should be a key and is none
+ * that may be used: *why says so.
+ */
+extern bool kam_network_auth(const KamAgentConfig *agent, const char **line, char **why);
+
+/* Microseconds since 1970, the time of llm/. */
+extern int64 kam_network_now(void);
