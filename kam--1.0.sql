@@ -1892,14 +1892,15 @@ CREATE FUNCTION kam_run(contact jsonb, options jsonb DEFAULT '{}') RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'kam_api_run';
 COMMENT ON FUNCTION kam_run(jsonb, jsonb) IS 'Asks for a decision and returns at once: {"message", "started_at", "session_id"}. Options: idempotency_key (the same key answers with the same session), priority (integer, higher first), as_of (ISO 8601), lead_id, rerun (whether a wait runs again at its time; by default when the lead is known). Without lead_id the lead is the one whose key is contact_info.hubspot_id, else the only one with the contact''s e-mail address. What the log has of a lead by then and its contact has not (none of that type within 60 seconds) is added to the stored contact''s activities, the latest 100: touches that did not come from kam''s own decisions, as outbound activities with metadata {subject, body, owner, event_id}, and replies, as inbound ones. A contact that has unsubscribed, opted out or is suppressed, by its addresses or its lead, gets no_action without any call to an agent; an opt-out that comes while the agents work overrules what they decided. Example: SELECT kam.kam_run(contact, ''{"priority": 5}'') FROM crm;';
 
-CREATE FUNCTION _run_state(session_id uuid, OUT status text, OUT error text, OUT sqlstate text, OUT parked boolean, OUT decision jsonb, OUT unasked boolean)
+CREATE FUNCTION _run_state(session_id uuid, OUT status text, OUT error text, OUT sqlstate text, OUT parked boolean, OUT decision jsonb, OUT unasked boolean, OUT held boolean)
 	RETURNS record
 	LANGUAGE sql STABLE STRICT SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	BEGIN ATOMIC
 		SELECT r.status, r.error, r.sqlstate, r.home <> kam._home(), d.decision,
 		       d.guard #>> '{compliance,status}' <> 'clear'
-		       AND NOT EXISTS (SELECT FROM kam.agent_call c WHERE c.session_id = r.session_id)
+		       AND NOT EXISTS (SELECT FROM kam.agent_call c WHERE c.session_id = r.session_id),
+		       r.finished_at IS NULL AND r.next_attempt_at = 'infinity'
 		  FROM kam.request r LEFT JOIN kam.final_decision d USING (session_id)
 		 WHERE r.session_id = _run_state.session_id;
 	END;
@@ -1908,7 +1909,7 @@ COMMENT ON FUNCTION _run_state(uuid) IS 'How a run stands. For kam_wait, which c
 CREATE PROCEDURE kam_wait(session_id uuid, INOUT decision jsonb DEFAULT NULL, timeout interval DEFAULT '15 min')
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'kam_api_wait';
-COMMENT ON PROCEDURE kam_wait(uuid, jsonb, interval) IS 'Waits for a run and gives its decision; a NOTICE at each stage. Holds no snapshot, so it must be called outside a transaction block (else 25001). Returns when the run is finished, or two seconds after its decision was saved when the judgement takes longer. Unknown run P0002; time over 55000; cancelled 57014; a failed run raises its own error. Example: CALL kam.kam_wait(''b7c9...'');';
+COMMENT ON PROCEDURE kam_wait(uuid, jsonb, interval) IS 'Waits for a run and gives its decision; a NOTICE at each stage. Holds no snapshot, so it must be called outside a transaction block (else 25001). Returns when the run is finished, or two seconds after its decision was saved when the judgement takes longer. Unknown run P0002; time over, parked or held 55000; cancelled 57014; a failed run raises its own error. Example: CALL kam.kam_wait(''b7c9...'');';
 
 CREATE FUNCTION kam_cancel(session_id uuid) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE STRICT SECURITY DEFINER
@@ -1923,7 +1924,7 @@ BEGIN
 	END IF;
 	UPDATE kam.request r
 	   SET status = 'cancelled', finished_at = kam._now(), lease_owner = NULL, lease_until = NULL, next_attempt_at = NULL
-	 WHERE r.session_id = kam_cancel.session_id AND r.finished_at IS NULL;
+	 WHERE r.session_id = kam_cancel.session_id AND r.status NOT IN ('judged', 'failed', 'cancelled');
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;

@@ -56,6 +56,7 @@ typedef struct RunState
 	char		sqlstate[6];
 	bool		parked;
 	Jsonb	   *decision;		/* NULL until saved */
+	bool		held;			/* until a person decides */
 	bool		unasked;		/* decided without any agent: nobody may write to the contact */
 } RunState;
 
@@ -80,7 +81,7 @@ look(const pg_uuid_t *session_id, MemoryContext context, RunState *out)
 	bool		found;
 
 	memset(out, 0, sizeof(*out));
-	if (SPI_execute_with_args("SELECT s.status, s.error, s.sqlstate, s.parked, s.decision, s.unasked FROM kam._run_state($1) s",
+	if (SPI_execute_with_args("SELECT s.status, s.error, s.sqlstate, s.parked, s.decision, s.unasked, s.held FROM kam._run_state($1) s",
 							  1, types, values, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not look a run up");
 	found = SPI_processed == 1 && SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1) != NULL;
@@ -103,6 +104,7 @@ look(const pg_uuid_t *session_id, MemoryContext context, RunState *out)
 		if (!isnull)
 			out->decision = (Jsonb *) PG_DETOAST_DATUM_COPY(decision);
 		out->unasked = DatumGetBool(SPI_getbinval(row, desc, 6, &isnull)) && !isnull;
+		out->held = DatumGetBool(SPI_getbinval(row, desc, 7, &isnull)) && !isnull;
 		MemoryContextSwitchTo(old);
 	}
 	SPI_commit();
@@ -130,6 +132,11 @@ raise_outcome(const char *name, const RunState *state)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("run %s is parked: it came with a restore or a copy of the database", name),
 				 errhint("SELECT kam.kam_resume() lets such runs go on.")));
+	if (state->held && state->decision == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("run %s is held: %s", name, state->error != NULL ? state->error : "somebody must decide"),
+				 errhint("SELECT kam.kam_retry('%s') goes on with it, kam_cancel ends it.", name)));
 }
 
 /* Tells every stage between the last look and this one. */

@@ -198,9 +198,8 @@ kam_prompt_common(KamArena *arena, const json_t *resources, const json_t *practi
 
 /* ---- contact ------------------------------------------------------------------------- */
 
-/* Who reads the activities themselves. */
-static bool
-reads_activities(KamAgent agent)
+bool
+kam_prompt_reads_activities(KamAgent agent)
 {
 	return kam_agent_wave(agent) <= 2;
 }
@@ -317,7 +316,7 @@ kam_prompt_contact(const KamEnv *env, KamAgent agent, const KamInputs *in, const
 	json_t	   *facts = kam_facts_json(env, in->contact, in->facts);
 	Text		text = {0};
 
-	append_contact(&text, in->contact, contact_text, reads_activities(agent));
+	append_contact(&text, in->contact, contact_text, kam_prompt_reads_activities(agent));
 	append_string(&text, "<as_of>");
 	append_string(&text, kam_time_format(env->arena, &in->contact->zone, env->as_of));
 	append_string(&text, "</as_of>\n");

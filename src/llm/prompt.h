@@ -13,11 +13,12 @@
 /* Once per configuration: the rules, resources and best practices (rows as in KamInputs).  Escaped, the arena's. */
 extern KamPiece kam_prompt_common(KamArena *arena, const json_t *resources, const json_t *practices);
 
+/* Whether it is among those who read the activities: wave 1, its evaluator, wave 2. */
+extern bool kam_prompt_reads_activities(KamAgent agent);
 /*
- * Once per run and stage: the contact, the moment, the facts.  contact_text:
- * the contact as the jsonb's own text, for the stages that see the raw
- * activities (wave 1, its evaluator, wave 2: the same bytes for all of them);
- * of it synthesis and judge get contact_info alone.  NULL: as core/ read it.
+ * The contact, the moment, the facts: the same bytes for all who read the
+ * activities, and for those who do not, who get contact_info alone.
+ * contact_text: the contact as the jsonb's own text.  NULL: as core/ read it.
  */
 extern KamPiece kam_prompt_contact(const KamEnv *env, KamAgent agent, const KamInputs *in, const char *contact_text);
 

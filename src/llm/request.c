@@ -126,6 +126,12 @@ dump(KamArena *arena, const json_t *value)
 	return (KamPiece) {out, len};
 }
 
+KamPiece
+kam_schema_text(KamArena *arena, const json_t *schema)
+{
+	return dump(arena, schema);
+}
+
 /* ---- pieces ------------------------------------------------------------------- */
 
 static void
@@ -164,7 +170,7 @@ add_piece(Build *b, KamPiece piece)
 static bool
 wants_schema(const KamAsk *ask)
 {
-	return ask->schema != NULL && ask->traits->structured && ask->dialect->json == KAM_JSON_SCHEMA;
+	return ask->schema.len > 0 && ask->traits->structured && ask->dialect->json == KAM_JSON_SCHEMA;
 }
 
 static const char *
@@ -293,7 +299,7 @@ add_anthropic(Build *b)
 	if (wants_schema(ask))
 	{
 		add_text(b, kam_printf(b->arena, ",\"output_config\":{%s\"format\":{\"type\":\"json_schema\",\"schema\":", other_config(b)));
-		add_piece(b, dump(b->arena, ask->schema));
+		add_piece(b, ask->schema);
 		add_text(b, "}}");
 	}
 	if (prompt->common.len > 0)
@@ -336,7 +342,7 @@ add_openai(Build *b)
 	{
 		add_text(b, kam_printf(b->arena, ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"%s\",\"strict\":true,\"schema\":",
 							   schema_name(ask)));
-		add_piece(b, dump(b->arena, ask->schema));
+		add_piece(b, ask->schema);
 		add_text(b, "}}");
 	}
 	else if (ask->dialect->json != KAM_JSON_PROMPT)

@@ -37,7 +37,7 @@ typedef struct KamAsk
 	double		temperature;
 	int			max_tokens;
 	KamPrompt	prompt;
-	const json_t *schema;		/* of the answer, strict already (kam_schema_strict), or NULL */
+	KamPiece	schema;			/* of the answer, strict already (kam_schema_strict), as kam_schema_text gives it; len 0: none */
 	const char *schema_name;	/* [a-zA-Z0-9_-]{1,64} */
 	/* A repair: the answer that was no good and what is wrong with it, as two further turns; escaped, len 0: none. */
 	KamPiece	rejected;
@@ -57,6 +57,9 @@ typedef struct KamRequest
 
 /* Never fails: what the model or server does not take is left out.  Lives in the arena. */
 extern void kam_request_build(KamArena *arena, const KamAsk *ask, KamRequest *out);
+
+/* Once per configuration: a schema as requests carry it.  Lives in the arena. */
+extern KamPiece kam_schema_text(KamArena *arena, const json_t *schema);
 
 /* The inside of a JSON string: quotes, backslashes and control characters escaped, bad UTF-8 replaced; NUL-terminated. */
 extern KamPiece kam_escape(KamArena *arena, const char *text, size_t len);

@@ -43,7 +43,10 @@ static KamStatement begin_calls = {
 	TIMESTAMPTZARRAYOID}, .generic = true
 };
 
-/* The wide columns are taken out of their arrays by place: the join's rows, which the executor copies, stay narrow. */
+/*
+ * The wide columns are taken out of their arrays by place: the join's rows, which the executor copies, stay narrow.  Not
+ * "status = 'sending'", which says the same: the rows are to be found by key, not among all that are under way.
+ */
 static KamStatement end_calls = {
 	"end calls",
 	"UPDATE kam.agent_call c SET status = CASE WHEN ($4)[u.n] IS NULL THEN 'succeeded' ELSE 'failed' END, output = ($3)[u.n], error = ($4)[u.n],"
@@ -52,7 +55,7 @@ static KamStatement end_calls = {
 	" cost_usd = ($14)[u.n]::numeric, first_byte_ms = ($15)[u.n],"
 	" latency_ms = pg_catalog.round(1000 * EXTRACT(epoch FROM ($17)[u.n] - ($16)[u.n])), started_at = ($16)[u.n], finished_at = ($17)[u.n]"
 	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY u (session_id, call_no, n)"
-	" WHERE c.session_id = u.session_id AND c.call_no = u.call_no AND c.status = 'sending'",
+	" WHERE c.session_id = u.session_id AND c.call_no = u.call_no AND c.session_id = ANY ($1) AND c.finished_at IS NULL",
 	17, {UUIDARRAYOID, INT4ARRAYOID, JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 	INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}, .generic = true
 };

@@ -11,11 +11,19 @@
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "store/statement.h"
 #include "store/store.h"
+
+/*
+ * Not "finished_at IS NULL", which says the same: a run's row is to be found by
+ * its key, not through the index of the queue, which may be a thousand times
+ * as long by now as it was when the statement was planned.
+ */
+#define UNFINISHED(r) r "status NOT IN ('judged', 'failed', 'cancelled')"
 
 static KamStatement find_candidates = {
 	"candidates",
@@ -34,7 +42,7 @@ static KamStatement claim = {
 	" started_at = COALESCE(started_at, $4), iteration = GREATEST(iteration, 1),"
 	" status = CASE status WHEN 'queued' THEN 'wave1' ELSE status END"
 	" WHERE session_id = $1 AND session_id = ("
-	"  SELECT c.session_id FROM kam.request c WHERE c.session_id = $1 AND c.finished_at IS NULL"
+	"  SELECT c.session_id FROM kam.request c WHERE c.session_id = $1 AND " UNFINISHED("c.")
 	"  AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= pg_catalog.clock_timestamp())"
 	"  AND (c.lease_until IS NULL OR c.lease_until <= pg_catalog.clock_timestamp())"
 	"  FOR NO KEY UPDATE SKIP LOCKED)"
@@ -50,24 +58,25 @@ static KamStatement compliance = {
 
 static KamStatement hold = {
 	"hold",
-	"SELECT u.n FROM ROWS FROM (pg_catalog.unnest($1)) WITH ORDINALITY u(session_id, n) JOIN kam.request r ON r.session_id = u.session_id"
-	" WHERE r.lease_owner = $2 AND r.finished_at IS NULL FOR NO KEY UPDATE OF r",
+	"SELECT session_id FROM kam.request WHERE session_id = ANY ($1) AND lease_owner = $2 AND " UNFINISHED("") " FOR NO KEY UPDATE",
+
 	2, {UUIDARRAYOID, INT4OID}, .generic = true
 };
 
 static KamStatement advance = {
 	"advance",
-	"UPDATE kam.request SET status = $4, iteration = $5, attempts = 0, error = NULL, sqlstate = NULL,"
+	"UPDATE kam.request r SET status = u.status, iteration = u.iteration, attempts = 0, error = NULL, sqlstate = NULL,"
 	" lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second'"
-	" WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL",
-	5, {UUIDOID, INT4OID, INT4OID, TEXTOID, INT4OID}
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($4), pg_catalog.unnest($5)) u(session_id, status, iteration)"
+	" WHERE r.session_id = u.session_id AND r.session_id = ANY ($1) AND r.lease_owner = $2 AND " UNFINISHED("r.") " RETURNING r.session_id",
+	5, {UUIDARRAYOID, INT4OID, INT4OID, TEXTARRAYOID, INT4ARRAYOID}, .generic = true
 };
 
 static KamStatement end_run = {
 	"end",
 	"UPDATE kam.request SET status = $3, error = $4, sqlstate = $5, finished_at = $6,"
 	" lease_owner = NULL, lease_until = NULL, next_attempt_at = NULL"
-	" WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL",
+	" WHERE session_id = $1 AND lease_owner = $2 AND " UNFINISHED(""),
 	6, {UUIDOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
 };
 
@@ -77,22 +86,21 @@ static KamStatement postpone = {
 	" next_attempt_at = pg_catalog.clock_timestamp() + $3 * interval '1 millisecond',"
 	" attempts = attempts - CASE WHEN $4 OR attempts = 0 THEN 0 ELSE 1 END,"
 	" error = COALESCE($5, error)"
-	" WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL",
+	" WHERE session_id = $1 AND lease_owner = $2 AND " UNFINISHED(""),
 	5, {UUIDOID, INT4OID, INT4OID, BOOLOID, TEXTOID}
 };
 
 static KamStatement renew = {
 	"renew leases",
-	"UPDATE kam.request r SET lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second'"
-	" FROM ROWS FROM (pg_catalog.unnest($1)) WITH ORDINALITY u(session_id, n)"
-	" WHERE r.session_id = u.session_id AND r.lease_owner = $2 AND r.finished_at IS NULL RETURNING u.n",
-	3, {UUIDARRAYOID, INT4OID, INT4OID}
+	"UPDATE kam.request SET lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second'"
+	" WHERE session_id = ANY ($1) AND lease_owner = $2 AND " UNFINISHED("") " RETURNING session_id",
+	3, {UUIDARRAYOID, INT4OID, INT4OID}, .generic = true
 };
 
 static KamStatement put_aside = {
 	"put aside",
 	"UPDATE kam.request SET lease_owner = NULL, lease_until = NULL, next_attempt_at = 'infinity', attempts = 0, error = $3"
-	" WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL",
+	" WHERE session_id = $1 AND lease_owner = $2 AND " UNFINISHED(""),
 	3, {UUIDOID, INT4OID, TEXTOID}
 };
 
@@ -187,13 +195,31 @@ array_of_ids(const pg_uuid_t *session_id, int count)
 	return PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 
-/* The places in the array that the statement returned. */
-static void
-mark_found(uint64 found, int count, bool *mark)
+static int
+compare_ids(const void *a, const void *b)
 {
+	return memcmp(*(const pg_uuid_t *const *) a, *(const pg_uuid_t *const *) b, UUID_LEN);
+}
+
+/* Which of the runs the statement returned. */
+static void
+mark_found(const pg_uuid_t *session_id, int count, uint64 found, bool *mark)
+{
+	const pg_uuid_t **sorted = palloc_array(const pg_uuid_t *, count);
+
 	memset(mark, 0, sizeof(bool) * count);
+	for (int i = 0; i < count; i++)
+		sorted[i] = &session_id[i];
+	qsort(sorted, count, sizeof(*sorted), compare_ids);
 	for (uint64 i = 0; i < found; i++)
-		mark[kam_column_int(i, 1, 1) - 1] = true;
+	{
+		bool		isnull;
+		const pg_uuid_t *id = DatumGetUUIDP(kam_column(i, 1, &isnull));
+		const pg_uuid_t **place = bsearch(&id, sorted, count, sizeof(*sorted), compare_ids);
+
+		mark[*place - session_id] = true;
+	}
+	pfree(sorted);
 }
 
 void
@@ -206,21 +232,32 @@ kam_store_hold(const pg_uuid_t *session_id, int count, int owner, bool *held)
 	kam_values_init(&values);
 	kam_values_add(&values, array_of_ids(session_id, count));
 	kam_values_add(&values, Int32GetDatum(owner));
-	mark_found(kam_statement_run(&hold, &values), count, held);
+	mark_found(session_id, count, kam_statement_run(&hold, &values), held);
 }
 
-bool
-kam_store_advance(const pg_uuid_t *session_id, int owner, int lease_seconds, const char *status, int iteration)
+void
+kam_store_advance(const KamAdvance *to, int count, int owner, int lease_seconds, bool *held)
 {
+	pg_uuid_t  *id = palloc_array(pg_uuid_t, count);
+	Datum	   *status = palloc_array(Datum, count);
+	Datum	   *iteration = palloc_array(Datum, count);
 	KamValues	values;
 
+	if (count == 0)
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		id[i] = *to[i].session_id;
+		status[i] = CStringGetTextDatum(to[i].status);
+		iteration[i] = Int32GetDatum(to[i].iteration);
+	}
 	kam_values_init(&values);
-	kam_values_add_uuid(&values, session_id);
+	kam_values_add(&values, array_of_ids(id, count));
 	kam_values_add(&values, Int32GetDatum(owner));
 	kam_values_add(&values, Int32GetDatum(lease_seconds));
-	kam_values_add_text(&values, status);
-	kam_values_add(&values, Int32GetDatum(iteration));
-	return kam_statement_run(&advance, &values) == 1;
+	kam_values_add(&values, PointerGetDatum(construct_array(status, count, TEXTOID, -1, false, TYPALIGN_INT)));
+	kam_values_add(&values, PointerGetDatum(construct_array(iteration, count, INT4OID, sizeof(int32), true, TYPALIGN_INT)));
+	mark_found(id, count, kam_statement_run(&advance, &values), held);
 }
 
 bool
@@ -262,7 +299,7 @@ kam_store_renew(const pg_uuid_t *session_id, int count, int owner, int lease_sec
 	kam_values_add(&values, array_of_ids(session_id, count));
 	kam_values_add(&values, Int32GetDatum(owner));
 	kam_values_add(&values, Int32GetDatum(lease_seconds));
-	mark_found(kam_statement_run(&renew, &values), count, kept);
+	mark_found(session_id, count, kam_statement_run(&renew, &values), kept);
 }
 
 bool

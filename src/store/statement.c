@@ -21,9 +21,6 @@
 #include "optimizer/cost.h"
 #pragma GCC diagnostic pop
 
-/* As in optimizer/cost.h, which brings declarations along that our warnings refuse. */
-extern PGDLLIMPORT bool enable_seqscan;
-
 void
 kam_values_init(KamValues *values)
 {
@@ -80,27 +77,33 @@ kam_values_add_jsonb(KamValues *values, const Jsonb *jsonb)
 }
 
 /*
- * Plans a generic statement, which finds rows by key, for tables that will be
- * large: who fills an empty database in one go would otherwise read the tables
- * from end to end, row by row, until they are analysed and planned for again.
+ * Plans a generic statement, which finds rows by key: by nothing else, however
+ * small the tables are or look.  Who fills an empty database in one go, or a
+ * queue that was empty when it was analysed, would otherwise have the tables
+ * read from end to end, for each statement, until they are analysed again.
  */
 static void
 plan_for_keys(SPIPlanPtr plan)
 {
-	bool		before = enable_seqscan;
+	static bool *const other_ways[] = {&enable_seqscan, &enable_mergejoin};
+	bool		before[lengthof(other_ways)];
 
+	for (int i = 0; i < lengthof(other_ways); i++)
+		before[i] = *other_ways[i];
 	PG_TRY();
 	{
 		CachedPlan *made;
 
-		enable_seqscan = false;
+		for (int i = 0; i < lengthof(other_ways); i++)
+			*other_ways[i] = false;
 		made = SPI_plan_get_cached_plan(plan);
 		if (made != NULL)
 			ReleaseCachedPlan(made, CurrentResourceOwner);
 	}
 	PG_FINALLY();
 	{
-		enable_seqscan = before;
+		for (int i = 0; i < lengthof(other_ways); i++)
+			*other_ways[i] = before[i];
 	}
 	PG_END_TRY();
 }
@@ -130,6 +133,8 @@ run(KamStatement *statement, const KamValues *values, Snapshot snapshot)
 
 	if (statement->plan == NULL)
 		prepare(statement);
+	else if (statement->generic && !SPI_plan_is_valid(statement->plan))
+		plan_for_keys(statement->plan);
 	if ((values ? values->count : 0) != statement->nargs)
 		elog(ERROR, "statement \"%s\" takes %d arguments", statement->name, statement->nargs);
 	if (snapshot == InvalidSnapshot)

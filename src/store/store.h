@@ -43,9 +43,15 @@ extern bool kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_se
 							MemoryContext context, KamClaim *out);
 /* Locks runs' rows; held[i] is false when that lease is lost or that run was cancelled. */
 extern void kam_store_hold(const pg_uuid_t *session_id, int count, int owner, bool *held);
-/* The same for one, and writes where the run stands, renews the lease and forgets failed attempts. */
-extern bool kam_store_advance(const pg_uuid_t *session_id, int owner, int lease_seconds, const char *status,
-							  int iteration);
+typedef struct KamAdvance
+{
+	const pg_uuid_t *session_id;
+	const char *status;
+	int			iteration;
+} KamAdvance;
+
+/* The same, and writes where the runs stand, renews their leases and forgets failed attempts. */
+extern void kam_store_advance(const KamAdvance *to, int count, int owner, int lease_seconds, bool *held);
 /* Ends a run: judged or failed.  error and sqlstate are NULL unless it failed. */
 extern bool kam_store_end(const pg_uuid_t *session_id, int owner, const char *status, const char *error,
 						  const char *sqlstate, TimestampTz now);

@@ -90,11 +90,14 @@ static const struct
 static void
 make_envelopes(KamConfig *config)
 {
+	KamArena   *arena = kam_pg_arena();
+
 	for (int s = 0; s < lengthof(stages); s++)
 	{
 		const char *name[KAM_AGENTS];
 		const json_t *schema[KAM_AGENTS];
 		json_t	   *envelope;
+		KamPiece	text;
 
 		for (int i = 0; i < stages[s].count; i++)
 		{
@@ -104,9 +107,9 @@ make_envelopes(KamConfig *config)
 		envelope = kam_schema_envelope(name, schema, stages[s].count);
 		if (envelope == NULL)
 			continue;
-		kam_pg_own(envelope);
+		text = kam_schema_text(arena, kam_pg_own(envelope));
 		for (int i = 0; i < stages[s].count; i++)
-			config->agent[stages[s].agent[i]].envelope = envelope;
+			config->agent[stages[s].agent[i]].envelope = text;
 	}
 }
 

@@ -37,7 +37,7 @@ typedef struct KamAgentConfig
 	int			prompt_version;
 	const char *prompt;			/* NULL: no prompt of that version */
 	json_t	   *schema;			/* of its output, or NULL */
-	json_t	   *envelope;		/* of its stage's outputs, strict; NULL when they cannot be said that way */
+	KamPiece	envelope;		/* schema of its stage's outputs, strict; len 0 when they cannot be said that way */
 	const char *fault;			/* why it cannot be asked, or NULL */
 } KamAgentConfig;
 

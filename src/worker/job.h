@@ -86,7 +86,9 @@ typedef struct KamJob
 	KamCall		call[KAM_AGENTS];
 	MemoryContext stage_context;	/* prompts of the present stage */
 	KamArena   *stage_arena;
-	KamPiece	contact_part;	/* len 0: not made for this stage yet */
+	MemoryContext contact_context;	/* of the next */
+	KamPiece	contact_part;	/* data NULL: not made yet */
+	bool		contact_whole;	/* with the activities */
 	KamRunStage stage;			/* whose prompts these are */
 	int			stage_iteration;
 	int			attempts[KAM_AGENTS];	/* rows of this iteration */

@@ -72,7 +72,6 @@ enter_stage(KamJob *job)
 		return;
 	MemoryContextReset(job->stage_context);
 	job->stage_arena = NULL;
-	job->contact_part = (KamPiece) {NULL, 0};
 	job->stage = job->run->stage;
 	job->stage_iteration = job->run->iteration;
 }
@@ -91,17 +90,24 @@ kam_job_stage_arena(KamJob *job)
 	return job->stage_arena;
 }
 
+/* Made once for the stages that read the activities, once for those that do not: no call of the ones is under way when the others begin. */
 KamPiece
 kam_job_contact_part(KamJob *job, KamAgent agent)
 {
-	KamArena   *arena = kam_job_stage_arena(job);
+	bool		whole = kam_prompt_reads_activities(agent);
 
-	if (job->contact_part.data == NULL)
+	if (job->contact_part.data == NULL || job->contact_whole != whole)
 	{
 		KamEnv		env = job->run->env;
+		MemoryContext old;
 
-		env.arena = arena;
+		job->contact_part = (KamPiece) {NULL, 0};
+		MemoryContextReset(job->contact_context);
+		old = MemoryContextSwitchTo(job->contact_context);
+		env.arena = kam_pg_arena();
 		job->contact_part = kam_prompt_contact(&env, agent, kam_run_inputs(job->run, agent), job->contact_text);
+		job->contact_whole = whole;
+		MemoryContextSwitchTo(old);
 	}
 	return job->contact_part;
 }

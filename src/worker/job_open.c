@@ -28,6 +28,7 @@ kam_job_new(MemoryContext parent)
 	job->context = context;
 	job->step_context = AllocSetContextCreate(context, "kam step", ALLOCSET_DEFAULT_SIZES);
 	job->stage_context = AllocSetContextCreate(context, "kam stage", ALLOCSET_SMALL_SIZES);
+	job->contact_context = AllocSetContextCreate(context, "kam contact in prompts", ALLOCSET_SMALL_SIZES);
 	job->ready = true;
 	return job;
 }

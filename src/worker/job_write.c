@@ -17,6 +17,13 @@
 /* A transient trouble's pause before the run is taken again. */
 #define POSTPONE_MS 5000
 
+/* Where the step leaves the run. */
+static KamAdvance
+place_of(const KamJob *job)
+{
+	return (KamAdvance) {&job->claim.session_id, job->step.status, job->step.iteration};
+}
+
 /* Whether the row says already what it is to say, and the lease is young: then it need not be written. */
 static bool
 row_may_stay(const KamJob *job)
@@ -26,14 +33,17 @@ row_may_stay(const KamJob *job)
 	return job->clean && fresh && job->step.iteration == job->iteration && strcmp(job->step.status, job->status) == 0;
 }
 
-/* Asks for the leases of the jobs that write calls: many with one statement, with a write only where the row must change. */
+/* Asks for the leases of the jobs that write calls, all with two statements; a write only where the row must change. */
 static void
 keep_leases(KamJob *const *job, int count, int owner)
 {
 	pg_uuid_t  *id = palloc_array(pg_uuid_t, count);
+	KamAdvance *to = palloc_array(KamAdvance, count);
+	KamJob	  **staying = palloc_array(KamJob *, count);
+	KamJob	  **moving = palloc_array(KamJob *, count);
 	bool	   *held = palloc_array(bool, count);
-	int		   *asked = palloc_array(int, count);
-	int			n = 0;
+	int			nstaying = 0,
+				nmoving = 0;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -42,15 +52,21 @@ keep_leases(KamJob *const *job, int count, int owner)
 			continue;
 		if (row_may_stay(job[i]))
 		{
-			asked[n] = i;
-			id[n++] = job[i]->claim.session_id;
+			id[nstaying] = job[i]->claim.session_id;
+			staying[nstaying++] = job[i];
 		}
 		else
-			job[i]->lost = !kam_store_advance(&job[i]->claim.session_id, owner, kam_lease, job[i]->step.status, job[i]->step.iteration);
+		{
+			to[nmoving] = place_of(job[i]);
+			moving[nmoving++] = job[i];
+		}
 	}
-	kam_store_hold(id, n, owner, held);
-	for (int i = 0; i < n; i++)
-		job[asked[i]]->lost = !held[i];
+	kam_store_hold(id, nstaying, owner, held);
+	for (int i = 0; i < nstaying; i++)
+		staying[i]->lost = !held[i];
+	kam_store_advance(to, nmoving, owner, kam_lease, held);
+	for (int i = 0; i < nmoving; i++)
+		moving[i]->lost = !held[i];
 }
 
 static void
@@ -143,6 +159,8 @@ write_save(KamJob *job, int owner)
 {
 	KamStep    *step = &job->step;
 	const pg_uuid_t *id = &job->claim.session_id;
+	KamAdvance	to = place_of(job);
+	bool		held;
 
 	if (step->contacts)
 	{
@@ -153,7 +171,8 @@ write_save(KamJob *job, int owner)
 			return;
 		}
 	}
-	job->lost = !kam_store_advance(id, owner, kam_lease, step->status, step->iteration);
+	kam_store_advance(&to, 1, owner, kam_lease, &held);
+	job->lost = !held;
 	if (!job->lost)
 		kam_store_decision(id, &step->decision);
 }

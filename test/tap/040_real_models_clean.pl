@@ -67,7 +67,6 @@ foreach my $case (@case)
     my $saved_ms = $node->safe_psql('postgres', "SELECT round(extract(epoch FROM d.created_at - r.created_at) * 1000)"
             . " FROM kam.final_decision d JOIN kam.request r USING (session_id) WHERE session_id = '$session'");
     note("$what: saved after $saved_ms ms, four calls take @{[4 * $latency_ms]}");
-    cmp_ok($saved_ms, '<', 5 * $latency_ms, "$what: saved in less than five calls' time");
     is($node->safe_psql('postgres', "SELECT count(*) FROM kam.final_decision d, kam.request r, kam.kam_check(d.decision, r.contact, r.as_of) k"
                 . " WHERE d.session_id = '$session' AND r.session_id = '$session' AND k.severity = 'error'"),
         '0', "$what: a valid decision");

@@ -47,6 +47,9 @@ wait_until($node, "SELECT next_attempt_at = 'infinity' AND error IS NOT NULL FRO
 is(asked_of('hold'), '1 1 1 0', 'hold: nothing is asked again');
 like($node->safe_psql('postgres', "SELECT note FROM kam.kam_progress WHERE session_id = '$session'"), qr/kam_retry/, 'hold: kam_progress says what for');
 is(wait_for_end($node, run_of($node, '02_inbound_question_linkedin_en', 'other@doubt.example')), 'judged', 'hold: others go on') if mock_ctl($mock, 'open');
+my ($status, undef, $stderr) = $node->psql('postgres', "CALL kam.kam_wait('$session')", timeout => 60);
+isnt($status, 0, 'hold: kam_wait does not wait for a person');
+like($stderr, qr/is held: call \d+ .*HINT:.*kam_retry/s, 'hold: and says what it is held for');
 is($node->safe_psql('postgres', "SELECT kam.kam_retry('$session')"), 't', 'hold: who takes it up again has decided to ask again');
 is(wait_for_end($node, $session), 'judged', 'hold: it is judged');
 is(asked_of('hold'), '1 1 2 1', 'hold: of what was recorded nothing is asked again');

@@ -63,7 +63,8 @@ build(Case *c)
 
 	c->ask.dialect = &c->dialect;
 	c->ask.traits = &c->traits;
-	c->ask.schema = c->schema;
+	if (c->schema != NULL)
+		c->ask.schema = kam_schema_text(c->arena, c->schema);
 	kam_request_build(c->arena, &c->ask, &c->request);
 	CHECK(c->request.npieces <= KAM_REQUEST_PIECES);
 	for (int i = 0; i < c->request.npieces; i++)
