@@ -230,7 +230,7 @@ guard(KamRun *run)
 	/* Its parts are the output's own, which stays as it came: whoever changes more than the top copies them first. */
 	run->decision = copied(json_copy(run->output[KAM_SYNTHESIS_ORCHESTRATOR]));
 	drop_stated_compliance(run);
-	kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content, &found);
+	kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->in.resources, run->decision, content, &found);
 	run->findings = findings_json(&found);
 	if (found.count == 0)
 		run->repairs = kam_array();
@@ -239,7 +239,7 @@ guard(KamRun *run)
 		decide_anew(run, copied(json_deep_copy(run->output[KAM_SYNTHESIS_ORCHESTRATOR])));
 		drop_stated_compliance(run);
 		run->repairs = kam_repair(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content);
-		kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content, &found);
+		kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->in.resources, run->decision, content, &found);
 	}
 	if (found.errors > 0)
 	{
@@ -280,7 +280,7 @@ kam_run_forbid(KamRun *run, const KamForbidden *forbidden)
 	decide_anew(run, decision);
 	if (run->findings == NULL)
 	{
-		kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->decision, NULL, &found);
+		kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->in.resources, run->decision, NULL, &found);
 		run->findings = findings_json(&found);
 	}
 	if (run->repairs == NULL)
