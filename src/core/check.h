@@ -51,5 +51,8 @@ extern json_t *kam_safety_checks(const KamEnv *env, const KamContact *contact, c
 extern json_t *kam_repair(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamPlan *plan,
 						  json_t *decision, const json_t *content);
 
+/* What the content generator wrote for a channel, {message, subject}, or NULL; borrowed. */
+extern const json_t *kam_generated_for(const json_t *content, KamChannel channel);
+
 /* Temporal claims of a message ("depuis notre echange de la semaine derniere") that no activity bears out: an array of {quote, why}. */
 extern json_t *kam_false_temporal_claims(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const char *message);

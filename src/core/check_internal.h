@@ -101,9 +101,6 @@ extern int	kam_phrase_find(const KamTokens *tokens, const char *pattern, int fro
 /* The source text of tokens [first, last]. */
 extern const char *kam_token_text(KamArena *arena, const KamTokens *tokens, int first, int last);
 
-/* What the content generator wrote for a channel, {message, subject}, or NULL; borrowed. */
-extern const json_t *kam_generated_for(const json_t *content, KamChannel channel);
-
 /* Does a tag of HTML stand here, behind its "<"? */
 extern bool kam_is_tag(const char *s);
 
