@@ -455,6 +455,29 @@ TEST(every_rule_is_spoilt_once)
 	CHECK(kam_check_rule(-1) == NULL, "rule -1");
 }
 
+TEST(every_rule_is_documented)
+{
+	FILE	   *file = fopen("docs/guard.md", "r");
+	char		line[2000];
+	char	   *seen = calloc(1, 1);
+
+	CHECK(file != NULL, "run from the top of the tree");
+	while (file != NULL && fgets(line, sizeof line, file) != NULL)
+		if (strncmp(line, "| `", 3) == 0)
+		{
+			seen = realloc(seen, strlen(seen) + strlen(line) + 1);
+			strcat(seen, line);
+		}
+	if (file != NULL)
+		fclose(file);
+	for (int r = 0; kam_check_rule(r) != NULL; r++)
+	{
+		snprintf(line, sizeof line, "| `%s` |", kam_check_rule(r));
+		CHECK(strstr(seen, line) != NULL, "docs/guard.md has no line for %s", kam_check_rule(r));
+	}
+	free(seen);
+}
+
 TEST(content_is_passed_through)
 {
 	Case		c;
