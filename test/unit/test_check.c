@@ -332,6 +332,7 @@ static const Spoilt rows[] = {
 	{"foreign_recipient", SCENE_COLD, "{\"/selected_content/phone\": \"123456\"}", "/selected_content/phone"},
 	{"foreign_recipient", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/recipient\": \"marc@evil.example\"}", "/sequence_instructions/sequence_plan/0/recipient"},
 	{"", SCENE_COLD, "{\"/selected_content/to\": \"Ines@Atelier.example\", \"/recipient\": \"In\xc3\xa8s Carpentier\", \"/selected_content/from\": \"Paul Martin\"}", NULL},
+	{"", SCENE_COLD, "{\"/selected_content/email_subject\": \"Votre \xc3\xa9tude\", \"/selected_content/addressed_objection\": \"prix\"}", NULL},
 	{"foreign_account", SCENE_LINKED, MESSAGE("R\xc3\xa9glez sur l'IBAN FR76 3000 6000 0112 3456 7890 189."), "/selected_content/message"},
 	{"foreign_account", SCENE_COLD, MESSAGE("Account number 12345678, please."), "/selected_content/message"},
 	{"foreign_account", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/content\": \"BIC : BNPAFRPPXXX\"}", "/sequence_instructions/sequence_plan/0/content"},
