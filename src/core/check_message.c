@@ -13,6 +13,7 @@
 #define MESSAGE "/selected_content/message"
 #define FEWEST_WORDS_OF_A_LANGUAGE 8	/* shorter messages show none */
 #define LONGEST_PLACEHOLDER 40
+#define MOST_BLAMES 20			/* of one wording */
 #define MOST_PLACEHOLDERS 20	/* looked up in the contact; more need no telling */
 
 /* ---- phrases ------------------------------------------------------------------ */
@@ -112,29 +113,56 @@ const KamTokens *
 kam_guard_tokens(KamGuard *guard)
 {
 	if (guard->tokens.source == NULL)
-		guard->tokens = kam_tokenize(guard->env->arena, guard->message, strnlen(guard->message, KAM_LONGEST_MESSAGE));
+		guard->tokens = kam_tokenize(guard->env->arena, guard->message, strnlen(guard->message, KAM_LONGEST_READ));
 	return &guard->tokens;
 }
 
 /* ---- channel and content --------------------------------------------------------- */
 
-void
-kam_rule_channel_unavailable(KamGuard *guard)
+/* The channels that work, as a list; NULL when none does. */
+static const char *
+working_channels(const KamGuard *guard)
 {
 	const char *list = NULL;
 
-	if (!guard->sends || guard->channel == KAM_NO_CHANNEL || guard->facts->channel[guard->channel])
-		return;
 	for (int i = KAM_NO_CHANNEL + 1; i < KAM_CHANNELS; i++)
 		if (guard->facts->channel[i])
 			list = list == NULL ? kam_channel_name((KamChannel) i)
 				: kam_printf(guard->env->arena, "%s, %s", list, kam_channel_name((KamChannel) i));
-	kam_guard_report(guard, "/selected_channel", "%s does not work for this contact; %s%s.", kam_channel_name(guard->channel),
+	return list;
+}
+
+static void
+require_channel(KamGuard *guard, KamChannel channel, const char *path)
+{
+	const char *list;
+
+	if (channel == KAM_NO_CHANNEL || guard->facts->channel[channel])
+		return;
+	list = working_channels(guard);
+	kam_guard_report(guard, path, "%s does not work for this contact; %s%s.", kam_channel_name(channel),
 					 list != NULL ? "these do: " : "no channel does", list != NULL ? list : "");
 }
 
-const char *
-kam_generated_message(const json_t *content, KamChannel channel)
+void
+kam_rule_channel_unavailable(KamGuard *guard)
+{
+	const json_t *plan = kam_guard_value(guard, "/sequence_instructions/sequence_plan");
+
+	if (guard->sends)
+		require_channel(guard, guard->channel, "/selected_channel");
+	for (size_t i = 0; i < json_array_size(plan); i++)
+	{
+		const char *name = kam_get_string(json_array_get(plan, i), "channel");
+
+		if (name != NULL)
+			require_channel(guard, kam_channel_from_name(name),
+							kam_printf(guard->env->arena, "/sequence_instructions/sequence_plan/%zu/channel", i));
+	}
+}
+
+const json_t *
+kam_generated_for(const json_t *content, KamChannel channel)
 {
 	const json_t *generated = kam_get_object(content, "generated_content");
 	const char *key;
@@ -144,23 +172,34 @@ kam_generated_message(const json_t *content, KamChannel channel)
 		return NULL;
 	json_object_foreach((json_t *) generated, key, value)
 		if (strcasecmp(key, kam_channel_name(channel)) == 0)
-			return kam_get_string(value, "message");
+			return kam_get_string(value, "message") != NULL ? value : NULL;
 	return NULL;
+}
+
+/* Letter by letter; characters that nobody sees have a rule of their own. */
+static bool
+is_passed_on(const KamGuard *guard, const char *generated, const char *text)
+{
+	return strcmp(kam_without_hidden(guard->env->arena, generated), kam_without_hidden(guard->env->arena, text)) == 0;
 }
 
 void
 kam_rule_content_altered(KamGuard *guard)
 {
-	const char *generated;
+	const char *subject = kam_guard_words(guard, "/selected_content/subject");
+	const json_t *generated;
 
 	if (guard->content == NULL || !guard->sends || guard->message == NULL || guard->channel == KAM_NO_CHANNEL)
 		return;
-	generated = kam_generated_message(guard->content, guard->channel);
+	generated = kam_generated_for(guard->content, guard->channel);
 	if (generated == NULL)
 		kam_guard_report(guard, MESSAGE, "The content generator wrote no message for %s; the message must be its own, unaltered.",
 						 kam_channel_name(guard->channel));
-	else if (strcmp(generated, guard->message) != 0)
+	else if (!is_passed_on(guard, kam_get_string(generated, "message"), guard->message))
 		kam_guard_report(guard, MESSAGE, "The message is not the content generator's, which must be passed on without alteration.");
+	else if (subject != NULL &&
+			 (kam_get_string(generated, "subject") == NULL || !is_passed_on(guard, kam_get_string(generated, "subject"), subject)))
+		kam_guard_report(guard, "/selected_content/subject", "The subject is not the content generator's, which must be passed on without alteration.");
 }
 
 /* ---- placeholders ------------------------------------------------------------------ */
@@ -255,7 +294,7 @@ placeholder_at(const char *s)
 		/* shares are written "50% of 20%" */
 		if (s[0] == '%' && strcspn(s + open, " ") < n)
 			continue;
-		if (s[0] == '<' && (strchr(s + open, '/') == s + open || strcspn(s + open, "/") < n))
+		if (s[0] == '<' && (kam_is_tag(s + 1) || strchr(s + open, '/') == s + open || strcspn(s + open, "/") < n))
 			continue;
 		return (size_t) (close - s) + strlen(marks[i].close);
 	}
@@ -330,30 +369,59 @@ static const struct
 	const char *side;			/* who is blamed */
 	const char *pattern;
 }			blames[] = {
-	{"them", "vous|tu n ..1 pas pu ..1 venir|participer|assister|rejoindre|joindre|connecter|liberer|etre|honorer"},
+	{"them", "vous|tu n ..2 pas ..1 pu ..2 venir|participer|assister|rejoindre|joindre|connecter|liberer|honorer"},
+	{"them", "vous|tu n ..2 pas ..1 pu ..1 etre la|present*|disponible*|connecte*|parmi|des|au"},
 	{"them", "vous|tu n etiez|etais|etes|es pas ..1 la|present*|disponible*|venu*|connecte*"},
-	{"them", "vous|tu avez|as manque|rate|loupe ..1 notre|le|la|l"},
+	{"them", "vous|tu n etiez|etais pas ..1 au|a|dans|sur"},
+	{"them", "vous|tu ne vous|t etes|es pas ..2 connecte*|presente*|joint*|rendu*|libere*|montre*"},
+	{"them", "vous|tu avez|as ..1 manque|rate|loupe|oublie ..1 notre|le|la|l"},
+	{"them", "vous|tu avez|as du|pu ..1 oublier|manquer|rater|louper"},
+	{"them", "vous|tu etiez|etais ..1 absent*"},
 	{"them", "votre|ton absence"},
-	{"them", "ne vous|t ..1 avons|ai|a pas vu*"},
+	{"them", "ne vous|t ..1 avons|ai|a ..1 pas ..1 vu*"},
 	{"them", "vous|t ..1 avons|ai attendu*"},
-	{"them", "you missed our|the|this|that|your"},
-	{"them", "you ..1 could|can not ..1 make|join|attend|be|come|connect"},
-	{"them", "you ..1 did not ..1 make|join|attend|show|come|connect|turn"},
-	{"them", "you ..1 were ..1 not ..1 there|able|available|around"},
+	{"them", "m|nous avez|as ..1 fait|pose faux|attendre|un"},
+	{"them", "you ..1 missed our|the|this|that|your"},
+	{"them", "you ..1 could|can not ..1 make|join|attend|come|connect"},
+	{"them", "you ..1 could|can not ..1 be there|available|present|with|on|at"},
+	{"them", "you ..1 did not ..1 make|join|attend|show|come|connect|turn|dial"},
+	{"them", "you ..1 were ..1 not ..1 there|able|available|around|at|on|in|present"},
 	{"them", "you ..1 were unable to"},
+	{"them", "you ..1 were absent"},
+	{"them", "you ..1 never ..1 made|joined|attended|showed|came|connected|turned"},
+	{"them", "you ..2 forgot|forgotten ..1 our|the|about"},
 	{"them", "your absence"},
 	{"them", "we|i|sorry missed you"},
-	{"us", "je|j|nous n ..1 pas pu ..2 venir|participer|assister|rejoindre|connecter|liberer|disponible|etre|honorer"},
+	{"them", "we|i ..1 waited for you"},
+	{"them", "we|i were|was ..1 waiting for you"},
+	{"them", "we|i did not|never see you"},
+	{"them", "we|i never saw you"},
+	{"them", "you ..1 stood me|us up"},
+	{"us", "je|j|nous n ..2 pas ..1 pu ..2 venir|participer|assister|rejoindre|connecter|liberer|disponible|honorer"},
+	{"us", "je|j|nous n ..2 pas ..1 pu ..1 etre la|present*|disponible*|connecte*|parmi|des|au"},
 	{"us", "je|nous n etais|etions pas ..1 la|present*|disponible*|connecte*"},
-	{"us", "j|nous ai|avons manque|rate|loupe ..1 notre|le|la|l"},
+	{"us", "je|nous n etais|etions pas ..1 au|a|dans|sur"},
+	{"us", "je|nous ne suis|sommes pas ..1 venu*"},
+	{"us", "je|nous ne me|nous suis|sommes pas ..2 connecte*|presente*|joint*|rendu*|libere*|montre*"},
+	{"us", "j|nous ai|avons ..1 manque|rate|loupe|oublie ..1 notre|le|la|l"},
+	{"us", "j|nous etais|etions ..1 absent*"},
+	{"us", "vous|t ai|avons|avoir ..1 fait|pose faux|attendre|un"},
 	{"us", "mon|notre absence"},
-	{"us", "de ne pas avoir pu ..2 venir|participer|assister|rejoindre|connecter|liberer|disponible|etre|honorer"},
-	{"us", "d avoir manque|rate|loupe notre|le|la"},
-	{"us", "i|we|sorry missed our|the meeting|call|demo|appointment|session|slot"},
-	{"us", "i|we ..1 could|can not ..1 make|join|attend|be|come|connect"},
-	{"us", "i|we ..1 did not ..1 make|join|attend|show|come|connect|turn"},
-	{"us", "i|we ..1 was|were not able to ..1 make|join|attend|be|connect"},
+	{"us", "de ne pas avoir pu ..2 venir|participer|assister|rejoindre|connecter|liberer|disponible|honorer|present*"},
+	{"us", "d avoir manque|rate|loupe|oublie notre|le|la"},
+	{"us", "i|we|sorry ..1 missed our|the meeting|call|demo|appointment|session|slot"},
+	{"us", "i|we ..1 could|can not ..1 make|join|attend|come|connect"},
+	{"us", "i|we ..1 could|can not ..1 be there|available|present|with|on|at"},
+	{"us", "i|we ..1 did not ..1 make|join|attend|show|come|connect|turn|dial"},
+	{"us", "i|we ..1 was|were ..1 not able to ..1 make|join|attend|be|connect"},
+	{"us", "i|we ..1 was|were not ..1 there|available|present|at|on|in"},
 	{"us", "i|we ..1 was|were unable to ..1 make|join|attend|be|connect"},
+	{"us", "i|we ..1 was|were absent"},
+	{"us", "i|we ..1 never ..1 made|joined|attended|showed|came|connected|turned"},
+	{"us", "i|we ..2 forgot|forgotten ..1 our|the|about"},
+	{"us", "for not ..1 joining|attending|making|coming|showing|connecting|being"},
+	{"us", "kept|keeping you waiting"},
+	{"us", "i|we ..1 stood you up"},
 	{"us", "for missing our|the ..1 meeting|call|demo|appointment"},
 	{"us", "my|our absence"},
 };
@@ -372,24 +440,40 @@ speaks_of_meeting(const KamTokens *tokens, int sentence)
 	return false;
 }
 
+/* "If you cannot make the meeting" blames nobody. */
+static bool
+is_supposed(const KamTokens *tokens, int first)
+{
+	static const char words[] = "if|si|unless|whether|should|sauf";
+
+	for (int i = first - 1; i >= 0 && tokens->token[i].sentence == tokens->token[first].sentence; i--)
+		if (match_word(&tokens->token[i], words, sizeof words - 1))
+			return true;
+	return false;
+}
+
 const char *
 kam_blame_fault(const KamEnv *env, const KamFacts *facts, const KamTokens *tokens, const char **quote)
 {
 	for (size_t i = 0; i < KAM_LENGTHOF(blames); i++)
 	{
 		bool		them = strcmp(blames[i].side, "them") == 0;
-		int			last;
-		int			first = kam_phrase_find(tokens, blames[i].pattern, 0, &last);
+		int			last,
+					n = 0;
 
-		if (first < 0 || !speaks_of_meeting(tokens, tokens->token[first].sentence))
-			continue;
-		*quote = kam_token_text(env->arena, tokens, first, last);
-		if (!facts->no_show)
-			return "no missed meeting is known";
-		if (facts->no_show_responsible == NULL && them)
-			return "who missed the meeting is not known, so the contact must not be blamed";
-		if (facts->no_show_responsible != NULL && strcmp(facts->no_show_responsible, blames[i].side) != 0)
-			return them ? "it was we who missed the meeting" : "it was the contact who missed the meeting";
+		for (int first = kam_phrase_find(tokens, blames[i].pattern, 0, &last); first >= 0 && n < MOST_BLAMES;
+			 first = kam_phrase_find(tokens, blames[i].pattern, first + 1, &last), n++)
+		{
+			if (!speaks_of_meeting(tokens, tokens->token[first].sentence) || is_supposed(tokens, first))
+				continue;
+			*quote = kam_token_text(env->arena, tokens, first, last);
+			if (!facts->no_show)
+				return "no missed meeting is known";
+			if (facts->no_show_responsible == NULL && them)
+				return "who missed the meeting is not known, so the contact must not be blamed";
+			if (facts->no_show_responsible != NULL && strcmp(facts->no_show_responsible, blames[i].side) != 0)
+				return them ? "it was we who missed the meeting" : "it was the contact who missed the meeting";
+		}
 	}
 	return NULL;
 }

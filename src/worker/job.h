@@ -87,8 +87,7 @@ typedef struct KamJob
 	MemoryContext stage_context;	/* prompts of the present stage */
 	KamArena   *stage_arena;
 	MemoryContext contact_context;	/* of the next */
-	KamPiece	contact_part;	/* data NULL: not made yet */
-	bool		contact_whole;	/* with the activities */
+	KamPiece	contact_part[2];	/* without and with the activities; data NULL: not made yet */
 	KamRunStage stage;			/* whose prompts these are */
 	int			stage_iteration;
 	int			attempts[KAM_AGENTS];	/* rows of this iteration */

@@ -90,26 +90,22 @@ kam_job_stage_arena(KamJob *job)
 	return job->stage_arena;
 }
 
-/* Made once for the stages that read the activities, once for those that do not: no call of the ones is under way when the others begin. */
+/* Made once for the agents that read the activities, once for those that do not. */
 KamPiece
 kam_job_contact_part(KamJob *job, KamAgent agent)
 {
-	bool		whole = kam_prompt_reads_activities(agent);
+	KamPiece   *part = &job->contact_part[kam_prompt_reads_activities(agent)];
 
-	if (job->contact_part.data == NULL || job->contact_whole != whole)
+	if (part->data == NULL)
 	{
 		KamEnv		env = job->run->env;
-		MemoryContext old;
+		MemoryContext old = MemoryContextSwitchTo(job->contact_context);
 
-		job->contact_part = (KamPiece) {NULL, 0};
-		MemoryContextReset(job->contact_context);
-		old = MemoryContextSwitchTo(job->contact_context);
 		env.arena = kam_pg_arena();
-		job->contact_part = kam_prompt_contact(&env, agent, kam_run_inputs(job->run, agent), job->contact_text);
-		job->contact_whole = whole;
+		*part = kam_prompt_contact(&env, agent, kam_run_inputs(job->run, agent), job->contact_text);
 		MemoryContextSwitchTo(old);
 	}
-	return job->contact_part;
+	return *part;
 }
 
 /* ---- calls ------------------------------------------------------------------------------ */
@@ -179,7 +175,7 @@ take_end(KamJob *job, KamCall *call)
 		output = kam_json_from_jsonb(call->replayed);
 		call->replayed = NULL;
 		call->state = KAM_CALL_NONE;
-		kam_run_accept(job->run, call->agent, json_incref(output));
+		kam_run_accept_model(job->run, call->agent, json_incref(output));
 		return;
 	}
 	if (job->config->agent[call->agent].api == KAM_API_REPLAY)
@@ -192,7 +188,7 @@ take_end(KamJob *job, KamCall *call)
 	switch (outcome)
 	{
 		case KAM_CALL_ACCEPTED:
-			kam_run_accept(job->run, call->agent, output);
+			kam_run_accept_model(job->run, call->agent, output);
 			break;
 		case KAM_CALL_AGAIN:
 			break;
@@ -200,23 +196,31 @@ take_end(KamJob *job, KamCall *call)
 			answer_builtin(job, call->agent, "builtin", "builtin", 1);
 			break;
 		case KAM_CALL_FATAL:
-			doom(job, "58000", fault);
+			/* There is a decision without a repair: what is wrong with it is replaced. */
+			if (job->run->stage == KAM_RUN_REPAIR)
+				answer_builtin(job, call->agent, "builtin", "builtin", 1);
+			else
+				doom(job, "58000", fault);
 			break;
 	}
 }
 
+/* Recorded attempts at the present answer that failed: those at the first one do not count against the guard's repair. */
 static int
 failed_before(const KamJob *job, KamAgent agent)
 {
+	bool		repairing = job->run->stage == KAM_RUN_REPAIR,
+				answered = false;
 	int			count = 0;
 
 	for (int i = 0; i < job->nrecorded; i++)
 	{
 		const KamRecordedCall *call = &job->recorded[i];
 
-		if (strcmp(call->status, "failed") == 0 && call->iteration == job->run->iteration &&
-			kam_agent_from_name(call->agent) == (int) agent)
-			count++;
+		if (call->iteration != job->run->iteration || kam_agent_from_name(call->agent) != (int) agent)
+			continue;
+		answered |= strcmp(call->status, "succeeded") == 0;
+		count += strcmp(call->status, "failed") == 0 && answered == repairing;
 	}
 	return count;
 }
