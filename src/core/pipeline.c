@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "core/rounds.h"
+
 /* Which agents answer in a stage. */
 static const KamAgent wave1[] = {
 	KAM_CONTEXT_RELATIONSHIP_ANALYZER, KAM_OPPORTUNITY_DETECTOR, KAM_STATE_ANALYZER, KAM_TIMING_STRATEGIST
@@ -80,6 +82,7 @@ kam_run_close(KamRun *run)
 		json_decref(run->output[i]);
 		run->output[i] = NULL;
 	}
+	kam_rounds_close(run);
 	json_decref(run->decision);
 	json_decref(run->findings);
 	json_decref(run->repairs);
@@ -293,15 +296,21 @@ kam_run_forbid(KamRun *run, const KamForbidden *forbidden)
 void
 kam_run_accept(KamRun *run, KamAgent agent, json_t *output)
 {
-	json_decref(run->output[agent]);
-	run->output[agent] = output;
-	run->in.output[agent] = output;
+	if (run->stage == KAM_RUN_WAVE1 && run->iteration > 1)
+		kam_rounds_take(run, agent, output);
+	else
+	{
+		json_decref(run->output[agent]);
+		run->output[agent] = output;
+		run->in.output[agent] = output;
+	}
 	run->due[agent] = false;
 	if (kam_run_next_call(run) >= 0)
 		return;
 	switch (run->stage)
 	{
 		case KAM_RUN_WAVE1:
+			kam_rounds_settle(run);
 			enter(run, KAM_RUN_EVALUATION);
 			break;
 		case KAM_RUN_EVALUATION:
