@@ -511,7 +511,7 @@ COMMENT ON COLUMN final_decision.type_of_validation IS 'approved, edited, reject
 COMMENT ON COLUMN final_decision.edited_message IS 'The message as the person rewrote it.';
 COMMENT ON COLUMN final_decision.validated_by IS 'The database role that judged.';
 COMMENT ON COLUMN final_decision.validated_at IS 'When it was judged (kam''s clock).';
-COMMENT ON COLUMN final_decision.guard IS 'What the guard did: {"findings": [...], "repairs": [...], "replaced": bool, "forced": bool, "compliance": {"status": "clear", ...}}.';
+COMMENT ON COLUMN final_decision.guard IS 'What the guard did: {"findings": [...], "repairs": [...], "repair_call": {"asked": bool, "agents": [...], "findings": [...], "helped": bool, "left": [...]}, "replaced": bool, "forced": bool, "compliance": {"status": "clear", ...}}.';
 
 CREATE TABLE workflow_run (
 	session_id		uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,
@@ -1834,10 +1834,10 @@ COMMENT ON FUNCTION kam_decide(jsonb, timestamptz) IS 'The whole workflow at onc
 
 CREATE FUNCTION kam_check(decision jsonb, contact jsonb, as_of timestamptz DEFAULT NULL)
 	RETURNS TABLE (rule text, severity text, path text, message text)
-	LANGUAGE c STABLE PARALLEL SAFE ROWS 5
+	LANGUAGE c STABLE PARALLEL SAFE SECURITY DEFINER ROWS 5
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_check';
-COMMENT ON FUNCTION kam_check(jsonb, jsonb, timestamptz) IS 'The guard: one row per rule that a decision (whole, or its final_decision) breaks for this contact, none for a sound one. severity: error or warning. Example: SELECT * FROM kam.kam_check(kam.kam_decide(contact), contact);';
+COMMENT ON FUNCTION kam_check(jsonb, jsonb, timestamptz) IS 'The guard: one row per rule that a decision (whole, or its final_decision) breaks for this contact, none for a sound one. severity: error or warning. What a message may link to is read from the active rows of kam.resource; docs/guard.md has a line for each rule. Example: SELECT * FROM kam.kam_check(kam.kam_decide(contact), contact);';
 
 CREATE FUNCTION kam_when(expression text, as_of timestamptz, zone text DEFAULT 'Europe/Paris') RETURNS timestamptz
 	LANGUAGE c STABLE PARALLEL SAFE STRICT
@@ -4472,6 +4472,7 @@ BEGIN
 		'findings', coalesce(saved.guard -> 'findings', '[]'),
 		'overrides', jsonb_build_object(
 			'repairs', coalesce(saved.guard -> 'repairs', '[]'),
+			'repair_call', coalesce(saved.guard -> 'repair_call', '{"asked": false}'),
 			'replaced', coalesce(saved.guard -> 'replaced', 'false'),
 			'wave1_forced', coalesce(saved.guard -> 'forced', 'false'),
 			'wave1_kept', coalesce(saved.guard -> 'kept', '[]')),
@@ -4490,7 +4491,7 @@ BEGIN
 			FROM kam.notification n WHERE n.session_id = run.session_id), '[]'));
 END
 $$;
-COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
+COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
 
 
 -- The Coordinator for people to look at.

@@ -156,7 +156,7 @@ COMMENT ON COLUMN final_decision.type_of_validation IS 'approved, edited, reject
 COMMENT ON COLUMN final_decision.edited_message IS 'The message as the person rewrote it.';
 COMMENT ON COLUMN final_decision.validated_by IS 'The database role that judged.';
 COMMENT ON COLUMN final_decision.validated_at IS 'When it was judged (kam''s clock).';
-COMMENT ON COLUMN final_decision.guard IS 'What the guard did: {"findings": [...], "repairs": [...], "replaced": bool, "forced": bool, "compliance": {"status": "clear", ...}}.';
+COMMENT ON COLUMN final_decision.guard IS 'What the guard did: {"findings": [...], "repairs": [...], "repair_call": {"asked": bool, "agents": [...], "findings": [...], "helped": bool, "left": [...]}, "replaced": bool, "forced": bool, "compliance": {"status": "clear", ...}}.';
 
 CREATE TABLE workflow_run (
 	session_id		uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,

@@ -14,10 +14,10 @@ COMMENT ON FUNCTION kam_decide(jsonb, timestamptz) IS 'The whole workflow at onc
 
 CREATE FUNCTION kam_check(decision jsonb, contact jsonb, as_of timestamptz DEFAULT NULL)
 	RETURNS TABLE (rule text, severity text, path text, message text)
-	LANGUAGE c STABLE PARALLEL SAFE ROWS 5
+	LANGUAGE c STABLE PARALLEL SAFE SECURITY DEFINER ROWS 5
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_check';
-COMMENT ON FUNCTION kam_check(jsonb, jsonb, timestamptz) IS 'The guard: one row per rule that a decision (whole, or its final_decision) breaks for this contact, none for a sound one. severity: error or warning. Example: SELECT * FROM kam.kam_check(kam.kam_decide(contact), contact);';
+COMMENT ON FUNCTION kam_check(jsonb, jsonb, timestamptz) IS 'The guard: one row per rule that a decision (whole, or its final_decision) breaks for this contact, none for a sound one. severity: error or warning. What a message may link to is read from the active rows of kam.resource; docs/guard.md has a line for each rule. Example: SELECT * FROM kam.kam_check(kam.kam_decide(contact), contact);';
 
 CREATE FUNCTION kam_when(expression text, as_of timestamptz, zone text DEFAULT 'Europe/Paris') RETURNS timestamptz
 	LANGUAGE c STABLE PARALLEL SAFE STRICT

@@ -33,6 +33,7 @@ typedef struct KamInputs
 	const json_t *history;		/* array of the latest validated final_decision rows {action, selected_channel, decision, type_of_validation, edited_message}, newest first, or NULL */
 	const json_t *output[KAM_AGENTS];	/* latest output per agent */
 	const json_t *instruction;	/* retry instruction for this agent, or NULL */
+	const json_t *findings;		/* what the guard found in this agent's answer, which it is to mend, or NULL */
 	const json_t *decision;		/* the guarded {"final_decision", "metadata"}: what the judge judges */
 	int			iteration;		/* 1-3 */
 	const char *session_id;		/* NULL in kam_decide */

@@ -4,7 +4,7 @@
  * A rule looks at one thing and reports it; which rules make sense only after
  * others is said in the table, so that one fault is told once.  The rules
  * themselves stand in check_shape.c, check_action.c, check_times.c,
- * check_message.c, check_score.c and check_parts.c.  The decision may be any
+ * check_message.c, check_foreign.c, check_score.c and check_parts.c.  The decision may be any
  * JSON: what has the wrong type is a finding, never a crash.
  */
 #include "core/check_internal.h"
@@ -22,8 +22,11 @@
  * RULE(name, severity, needs): a rule is skipped unless those that it needs were
  * looked at and passed.  Every rule needs the first one.
  */
-#define NONE 0
-#define NEEDS(name) (UINT64_C(1) << RULE_##name)
+#define NONE {0}
+#define NEEDS(a) {RULE_##a + 1}
+#define NEEDS_2(a, b) {RULE_##a + 1, RULE_##b + 1}
+#define NEEDS_3(a, b, c) {RULE_##a + 1, RULE_##b + 1, RULE_##c + 1}
+#define MOST_NEEDS 3
 
 #define RULES(RULE) \
 	RULE(not_a_decision, ERROR_, NONE) \
@@ -62,13 +65,18 @@
 	RULE(timezone_differs, WARNING_, NEEDS(unknown_timezone)) \
 	RULE(wrong_offset, ERROR_, NONE) \
 	RULE(execute_at_past, ERROR_, NEEDS(time_without_zone)) \
-	RULE(execute_at_outside_hours, ERROR_, NEEDS(time_without_zone) | NEEDS(execute_at_past)) \
+	RULE(execute_at_outside_hours, ERROR_, NEEDS_2(time_without_zone, execute_at_past)) \
 	RULE(reevaluate_at_past, ERROR_, NEEDS(time_without_zone)) \
-	RULE(reevaluate_at_differs, ERROR_, NEEDS(time_without_zone) | NEEDS(reevaluate_at_past)) \
+	RULE(reevaluate_at_differs, ERROR_, NEEDS_2(time_without_zone, reevaluate_at_past)) \
 	\
 	RULE(channel_unavailable, ERROR_, NONE) \
 	RULE(content_altered, ERROR_, NONE) \
 	RULE(placeholder_left, ERROR_, NONE) \
+	RULE(hidden_characters, ERROR_, NONE) \
+	RULE(embedded_markup, ERROR_, NONE) \
+	RULE(foreign_link, ERROR_, NONE) \
+	RULE(foreign_recipient, ERROR_, NONE) \
+	RULE(foreign_account, ERROR_, NONE) \
 	RULE(question_count, ERROR_, NONE) \
 	RULE(language_differs, WARNING_, NONE) \
 	RULE(variant_differs, WARNING_, NONE) \
@@ -81,12 +89,12 @@
 	RULE(zero_strength_recent_meeting, ERROR_, NONE) \
 	RULE(strength_total_mismatch, ERROR_, NEEDS(zero_strength_recent_meeting)) \
 	RULE(strength_out_of_range, ERROR_, NEEDS(strength_total_mismatch)) \
-	RULE(pricing_below_floor, ERROR_, NEEDS(strength_total_mismatch) | NEEDS(strength_out_of_range)) \
+	RULE(pricing_below_floor, ERROR_, NEEDS_2(strength_total_mismatch, strength_out_of_range)) \
 	RULE(strength_below_floor, ERROR_, NEEDS(pricing_below_floor)) \
 	RULE(unknown_base_score, ERROR_, NONE) \
 	RULE(factor_malformed, ERROR_, NONE) \
 	RULE(factor_without_evidence, ERROR_, NONE) \
-	RULE(score_arithmetic, ERROR_, NEEDS(strength_below_floor) | NEEDS(unknown_base_score) | NEEDS(factor_malformed)) \
+	RULE(score_arithmetic, ERROR_, NEEDS_3(strength_below_floor, unknown_base_score, factor_malformed)) \
 	RULE(factor_out_of_range, ERROR_, NEEDS(score_arithmetic)) \
 	\
 	/* INVALID 5, and the other conditional structures */ \
@@ -109,7 +117,7 @@ enum
 };
 #undef RULE_ID
 
-_Static_assert(RULE_COUNT <= 64, "rules must fit the mask");
+_Static_assert(RULE_COUNT < UINT8_MAX, "a rule's number and one must fit a byte");
 
 #define RULE_ROW(name, severity, needs) {#name, severity, kam_rule_##name, needs},
 static const struct
@@ -117,7 +125,7 @@ static const struct
 	const char *name,
 			   *severity;
 	KamRuleCheck check;
-	uint64_t	needs;
+	uint8_t		needs[MOST_NEEDS];	/* numbers of rules and one; 0: none */
 }			rules[] = {
 	RULES(RULE_ROW)
 };
@@ -257,26 +265,35 @@ kam_guard_report(KamGuard *guard, const char *path, const char *fmt,...)
 
 /* ---- the interpreter -------------------------------------------------------------- */
 
+static bool
+may_look(const uint8_t *needs, const bool *passed)
+{
+	for (int i = 0; i < MOST_NEEDS && needs[i] > 0; i++)
+		if (!passed[needs[i] - 1])
+			return false;
+	return true;
+}
+
 void
-kam_check(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamPlan *plan,
+kam_check(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamPlan *plan, const json_t *resources,
 		  const json_t *decision, const json_t *content, KamFindings *out)
 {
 	KamGuard	guard;
-	uint64_t	passed = 0;
+	bool		passed[RULE_COUNT] = {false};
 
 	*out = (KamFindings) {NULL, 0, 0};
 	kam_guard_open(&guard, env, contact, facts, plan, decision, content, out);
+	guard.resources = resources;
 	for (int i = 0; i < RULE_COUNT; i++)
 	{
 		guard.rule = rules[i].name;
 		guard.severity = rules[i].severity;
 		guard.fired = false;
-		if ((rules[i].needs & ~passed) != 0)
+		if (!may_look(rules[i].needs, passed))
 			continue;
 		rules[i].check(&guard);
-		if (!guard.fired)
-			passed |= UINT64_C(1) << i;
-		else if (i == RULE_not_a_decision)
+		passed[i] = !guard.fired;
+		if (guard.fired && i == RULE_not_a_decision)
 			return;
 	}
 }

@@ -25,11 +25,13 @@ typedef struct KamFindings
 /*
  * Checks {"final_decision": {...}, "metadata": {...}} (or the final_decision
  * object alone) against the facts.  Any JSON value may come in: what has the
- * wrong type is a finding, never a crash.  content is the content_generator's
- * output for the passed-through-exactly rule, or NULL when it is not known.
+ * wrong type is a finding, never a crash.  resources are the rows that a
+ * message may link to (KamInputs), NULL for none.  content is the
+ * content_generator's output for the passed-through-exactly rule, or NULL when
+ * it is not known.
  */
 extern void kam_check(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamPlan *plan,
-					  const json_t *decision, const json_t *content, KamFindings *out);
+					  const json_t *resources, const json_t *decision, const json_t *content, KamFindings *out);
 
 /* Rules in table order, for documentation and tests: NULL past the end. */
 extern const char *kam_check_rule(int i);
@@ -48,6 +50,9 @@ extern json_t *kam_safety_checks(const KamEnv *env, const KamContact *contact, c
  */
 extern json_t *kam_repair(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamPlan *plan,
 						  json_t *decision, const json_t *content);
+
+/* What the content generator wrote for a channel, {message, subject}, or NULL; borrowed. */
+extern const json_t *kam_generated_for(const json_t *content, KamChannel channel);
 
 /* Temporal claims of a message ("depuis notre echange de la semaine derniere") that no activity bears out: an array of {quote, why}. */
 extern json_t *kam_false_temporal_claims(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const char *message);

@@ -16,6 +16,9 @@ typedef struct KamGuard
 	const json_t *root;			/* what was handed in */
 	const json_t *decision;		/* the final_decision object, NULL when there is none */
 	const json_t *content;		/* the content generator's output, or NULL */
+	const json_t *resources;	/* rows of ours that may be linked to, or NULL */
+	struct KamSent *sent;		/* the texts that leave the house, once asked for */
+	struct KamKnown *known;		/* addresses and links that may stand in a message, once something was held against them */
 	const char *base;			/* pointer of the final_decision: "/final_decision" or "" */
 
 	int			action;			/* KamAction, -1 when it is none of them */
@@ -98,11 +101,14 @@ extern int	kam_phrase_find(const KamTokens *tokens, const char *pattern, int fro
 /* The source text of tokens [first, last]. */
 extern const char *kam_token_text(KamArena *arena, const KamTokens *tokens, int first, int last);
 
-/* Borrowed: the message that the content generator wrote for a channel, or NULL. */
-extern const char *kam_generated_message(const json_t *content, KamChannel channel);
+/* Does a tag of HTML stand here, behind its "<"? */
+extern bool kam_is_tag(const char *s);
+
+/* Is a member of the final_decision shown to nobody outside: reasons, quotes, checks? */
+extern bool kam_stays_inside(const char *key);
 
 /* Bytes of a message that are read for what it says; a longer one is none that anybody sends. */
-#define KAM_LONGEST_MESSAGE 16384
+#define KAM_LONGEST_READ 16384
 
 /* The message, which must be there, as tokens; read once. */
 extern const KamTokens *kam_guard_tokens(KamGuard *guard);
@@ -155,6 +161,11 @@ extern void kam_rule_reevaluate_at_differs(KamGuard *guard);
 extern void kam_rule_channel_unavailable(KamGuard *guard);
 extern void kam_rule_content_altered(KamGuard *guard);
 extern void kam_rule_placeholder_left(KamGuard *guard);
+extern void kam_rule_hidden_characters(KamGuard *guard);
+extern void kam_rule_embedded_markup(KamGuard *guard);
+extern void kam_rule_foreign_link(KamGuard *guard);
+extern void kam_rule_foreign_recipient(KamGuard *guard);
+extern void kam_rule_foreign_account(KamGuard *guard);
 extern void kam_rule_question_count(KamGuard *guard);
 extern void kam_rule_language_differs(KamGuard *guard);
 extern void kam_rule_variant_differs(KamGuard *guard);

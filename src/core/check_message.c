@@ -112,29 +112,56 @@ const KamTokens *
 kam_guard_tokens(KamGuard *guard)
 {
 	if (guard->tokens.source == NULL)
-		guard->tokens = kam_tokenize(guard->env->arena, guard->message, strnlen(guard->message, KAM_LONGEST_MESSAGE));
+		guard->tokens = kam_tokenize(guard->env->arena, guard->message, strnlen(guard->message, KAM_LONGEST_READ));
 	return &guard->tokens;
 }
 
 /* ---- channel and content --------------------------------------------------------- */
 
-void
-kam_rule_channel_unavailable(KamGuard *guard)
+/* The channels that work, as a list; NULL when none does. */
+static const char *
+working_channels(const KamGuard *guard)
 {
 	const char *list = NULL;
 
-	if (!guard->sends || guard->channel == KAM_NO_CHANNEL || guard->facts->channel[guard->channel])
-		return;
 	for (int i = KAM_NO_CHANNEL + 1; i < KAM_CHANNELS; i++)
 		if (guard->facts->channel[i])
 			list = list == NULL ? kam_channel_name((KamChannel) i)
 				: kam_printf(guard->env->arena, "%s, %s", list, kam_channel_name((KamChannel) i));
-	kam_guard_report(guard, "/selected_channel", "%s does not work for this contact; %s%s.", kam_channel_name(guard->channel),
+	return list;
+}
+
+static void
+require_channel(KamGuard *guard, KamChannel channel, const char *path)
+{
+	const char *list;
+
+	if (channel == KAM_NO_CHANNEL || guard->facts->channel[channel])
+		return;
+	list = working_channels(guard);
+	kam_guard_report(guard, path, "%s does not work for this contact; %s%s.", kam_channel_name(channel),
 					 list != NULL ? "these do: " : "no channel does", list != NULL ? list : "");
 }
 
-const char *
-kam_generated_message(const json_t *content, KamChannel channel)
+void
+kam_rule_channel_unavailable(KamGuard *guard)
+{
+	const json_t *plan = kam_guard_value(guard, "/sequence_instructions/sequence_plan");
+
+	if (guard->sends)
+		require_channel(guard, guard->channel, "/selected_channel");
+	for (size_t i = 0; i < json_array_size(plan); i++)
+	{
+		const char *name = kam_get_string(json_array_get(plan, i), "channel");
+
+		if (name != NULL)
+			require_channel(guard, kam_channel_from_name(name),
+							kam_printf(guard->env->arena, "/sequence_instructions/sequence_plan/%zu/channel", i));
+	}
+}
+
+const json_t *
+kam_generated_for(const json_t *content, KamChannel channel)
 {
 	const json_t *generated = kam_get_object(content, "generated_content");
 	const char *key;
@@ -144,23 +171,34 @@ kam_generated_message(const json_t *content, KamChannel channel)
 		return NULL;
 	json_object_foreach((json_t *) generated, key, value)
 		if (strcasecmp(key, kam_channel_name(channel)) == 0)
-			return kam_get_string(value, "message");
+			return kam_get_string(value, "message") != NULL ? value : NULL;
 	return NULL;
+}
+
+/* Letter by letter; characters that nobody sees have a rule of their own. */
+static bool
+is_passed_on(const KamGuard *guard, const char *generated, const char *text)
+{
+	return strcmp(kam_without_hidden(guard->env->arena, generated), kam_without_hidden(guard->env->arena, text)) == 0;
 }
 
 void
 kam_rule_content_altered(KamGuard *guard)
 {
-	const char *generated;
+	const char *subject = kam_guard_words(guard, "/selected_content/subject");
+	const json_t *generated;
 
 	if (guard->content == NULL || !guard->sends || guard->message == NULL || guard->channel == KAM_NO_CHANNEL)
 		return;
-	generated = kam_generated_message(guard->content, guard->channel);
+	generated = kam_generated_for(guard->content, guard->channel);
 	if (generated == NULL)
 		kam_guard_report(guard, MESSAGE, "The content generator wrote no message for %s; the message must be its own, unaltered.",
 						 kam_channel_name(guard->channel));
-	else if (strcmp(generated, guard->message) != 0)
+	else if (!is_passed_on(guard, kam_get_string(generated, "message"), guard->message))
 		kam_guard_report(guard, MESSAGE, "The message is not the content generator's, which must be passed on without alteration.");
+	else if (subject != NULL &&
+			 (kam_get_string(generated, "subject") == NULL || !is_passed_on(guard, kam_get_string(generated, "subject"), subject)))
+		kam_guard_report(guard, "/selected_content/subject", "The subject is not the content generator's, which must be passed on without alteration.");
 }
 
 /* ---- placeholders ------------------------------------------------------------------ */
@@ -255,7 +293,7 @@ placeholder_at(const char *s)
 		/* shares are written "50% of 20%" */
 		if (s[0] == '%' && strcspn(s + open, " ") < n)
 			continue;
-		if (s[0] == '<' && (strchr(s + open, '/') == s + open || strcspn(s + open, "/") < n))
+		if (s[0] == '<' && (kam_is_tag(s + 1) || strchr(s + open, '/') == s + open || strcspn(s + open, "/") < n))
 			continue;
 		return (size_t) (close - s) + strlen(marks[i].close);
 	}

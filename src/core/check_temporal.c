@@ -379,7 +379,7 @@ static void
 judge_dates(Reader *r, const char *message)
 {
 	KamQuantity *q;
-	int			n = kam_quantities_find(r->env->arena, message, strnlen(message, KAM_LONGEST_MESSAGE), &q);
+	int			n = kam_quantities_find(r->env->arena, message, strnlen(message, KAM_LONGEST_READ), &q);
 
 	for (int i = 0; i < n && json_array_size(r->faults) < MOST_FAULTS; i++)
 		if (q[i].kind == KAM_QUANTITY_DATE)
@@ -409,7 +409,7 @@ kam_false_temporal_claims(const KamEnv *env, const KamContact *contact, const Ka
 
 	if (message == NULL)
 		return kam_array();
-	tokens = kam_tokenize(env->arena, message, strnlen(message, KAM_LONGEST_MESSAGE));
+	tokens = kam_tokenize(env->arena, message, strnlen(message, KAM_LONGEST_READ));
 	return kam_false_temporal_tokens(env, contact, facts, &tokens, message);
 }
 

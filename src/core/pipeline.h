@@ -2,8 +2,20 @@
  * core/pipeline.h: the workflow as a pure state machine (design section 7).
  *
  *   queued -> wave1 -> evaluation -> wave2 -> synthesis -> guard -> saved -> judged
- *               ^__________|  (at most 3 iterations, only the agents with an instruction)
+ *               ^__________|                        |________^
+ *     (at most 3 iterations, only the agents        repair, at most once
+ *      with an instruction)
  *   any of them -> guard -> judged, when the contact must not be written to (kam_run_forbid)
+ *
+ * The guard checks the synthesis (check.h) and repairs what has one right
+ * value.  Errors that are left go back once to whoever can mend them, if a
+ * model answered: faults of the message's wording to the content generator,
+ * since the synthesis must pass the message on as it is, all others to the
+ * synthesis; to both at once where there are both, each with its findings.  A
+ * new message takes the place of the old one without the synthesis being asked.
+ * The answers are checked and repaired likewise; what is still wrong is
+ * replaced by the built-in decision, and so is at once what a built-in agent
+ * got wrong.  While it waits for them the run's status is "guard".
  *
  * The shell (worker or kam_decide) asks which calls are due, makes them,
  * records each, and hands the outputs back.  The same recorded outputs always
@@ -16,7 +28,9 @@
 
 typedef enum KamRunStage
 {
-	KAM_RUN_WAVE1, KAM_RUN_EVALUATION, KAM_RUN_WAVE2, KAM_RUN_SYNTHESIS, KAM_RUN_GUARD,
+	KAM_RUN_WAVE1, KAM_RUN_EVALUATION, KAM_RUN_WAVE2, KAM_RUN_SYNTHESIS,
+	KAM_RUN_REPAIR,				/* the guard has sent something back */
+	KAM_RUN_GUARD,				/* the decision is made */
 	KAM_RUN_SAVED, KAM_RUN_JUDGED
 } KamRunStage;
 
@@ -36,9 +50,13 @@ typedef struct KamRun
 	json_t	   *output[KAM_AGENTS];	/* owned, latest per agent */
 	json_t	   *earlier[KAM_AGENTS];	/* owned: rounds.c, the output of the round before while this one runs */
 	json_t	   *kept;			/* owned: rounds.c, array: which rounds were worse than the one before */
+	bool		by_model[KAM_AGENTS];	/* a model gave that output: it can be asked for a better one */
 	json_t	   *decision;		/* owned: set from guard on */
 	json_t	   *findings;		/* owned: array, what the guard found in the synthesis */
-	json_t	   *repairs;		/* owned: array */
+	json_t	   *repairs;		/* owned: array, of the decision that stands */
+	json_t	   *sent_back[KAM_AGENTS];	/* owned: the findings that an agent was asked to mend, or NULL */
+	json_t	   *again[KAM_AGENTS];	/* owned: its answer to them, until all have come */
+	json_t	   *repair_call;	/* owned: {asked, agents, findings, helped, left}, NULL when nothing was sent back */
 	bool		replaced;		/* the built-in decision took the place of the synthesis */
 	bool		forced;			/* wave 1 forced on after the third iteration */
 	const KamForbidden *forbidden;	/* NULL: the contact may be written to, as far as is known */
@@ -62,6 +80,8 @@ extern int	kam_run_next_call(const KamRun *run);
 extern const KamInputs *kam_run_inputs(KamRun *run, KamAgent agent);
 /* Takes an output (steals the reference) of a due call and advances as far as it goes. */
 extern void kam_run_accept(KamRun *run, KamAgent agent, json_t *output);
+/* The same of a model's answer. */
+extern void kam_run_accept_model(KamRun *run, KamAgent agent, json_t *output);
 
 /*
  * Nobody may write to this contact: ends the run in the guard with no_action,

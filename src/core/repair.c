@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/text.h"
+
 #define BREAKDOWN "/rationale/opportunity_strength_breakdown"
 #define CONTENT_SOURCE "wave2_content_generator"
 
@@ -207,11 +209,30 @@ repair_spellings(Repair *r)
 
 /* ---- what does not belong to the action, and what follows from it ---------------- */
 
+/* A text of the content generator's as it wrote it, but for the characters that nobody sees. */
+static void
+pass_on(Repair *r, const json_t *generated, const char *key, const char *rule)
+{
+	KamArena   *arena = r->guard.env->arena;
+	const char *text = kam_get_string(generated, key);
+	const char *given = kam_get_string(object_at(r, "/selected_content"), key);
+
+	if (text == NULL)
+	{
+		set(r, rule, "/selected_content", key, json_null());
+		return;
+	}
+	text = kam_without_hidden(arena, text);
+	if (given != NULL && strcmp(kam_without_hidden(arena, given), text) == 0)
+		rule = "hidden_characters";
+	set(r, rule, "/selected_content", key, kam_string(text));
+}
+
 static void
 repair_action_fields(Repair *r)
 {
 	const KamGuard *g = &r->guard;
-	const char *generated = kam_generated_message(r->content, g->channel);
+	const json_t *generated = kam_generated_for(r->content, g->channel);
 
 	if (g->action < 0)
 		return;
@@ -229,7 +250,9 @@ repair_action_fields(Repair *r)
 	{
 		if (value_at(r, "/selected_content") == NULL)
 			set(r, "missing_message", "", "selected_content", kam_object());
-		set(r, g->message != NULL ? "content_altered" : "missing_message", "/selected_content", "message", kam_string(generated));
+		pass_on(r, generated, "message", g->message != NULL ? "content_altered" : "missing_message");
+		if (kam_guard_words(g, "/selected_content/subject") != NULL)
+			pass_on(r, generated, "subject", "content_altered");
 		if (kam_guard_words(g, "/selected_content/tone") == NULL && kam_get_string(r->content, "tone") != NULL)
 			set(r, "missing_tone", "/selected_content", "tone", kam_string(kam_get_string(r->content, "tone")));
 	}
@@ -533,10 +556,52 @@ repair_safety_checks(Repair *r)
 		set(r, "safety_check_malformed", "", "synthesis_safety_checks", made);
 }
 
+/* ---- what nobody sees ---------------------------------------------------------------- */
+
+#define MAX_DEPTH 16
+
+/* Every string below a value without its hidden characters; path is the value's own. */
+static void
+drop_hidden(Repair *r, const char *path, int depth)
+{
+	KamArena   *arena = r->guard.env->arena;
+	json_t	   *value = (json_t *) kam_pointer(r->decision, path);
+	const char *key;
+	json_t	   *member;
+	void	   *next;
+	size_t		i;
+
+	if (depth > MAX_DEPTH)
+		return;
+	if (json_is_array(value))
+		json_array_foreach(value, i, member)
+			if (json_is_object(member) || json_is_array(member))
+				drop_hidden(r, kam_printf(arena, "%s/%zu", path, i), depth + 1);
+	if (!json_is_object(value))
+		return;
+	json_object_foreach_safe(value, next, key, member)
+	{
+		const char *text = json_string_value(member);
+
+		if (strpbrk(key, "/~") != NULL || (depth == 0 && kam_stays_inside(key)))
+			continue;
+		if (text != NULL && kam_hidden_find(text, strlen(text)) < strlen(text))
+			set(r, "hidden_characters", path, key, kam_string(kam_without_hidden(arena, text)));
+		else if (json_is_object(member) || json_is_array(member))
+			drop_hidden(r, kam_printf(arena, "%s/%s", path, key), depth + 1);
+	}
+}
+
+static void
+repair_hidden(Repair *r)
+{
+	drop_hidden(r, "", 0);
+}
+
 /* ---- the steps --------------------------------------------------------------------------------------- */
 
 static void (*const steps[]) (Repair *r) = {
-	repair_keys, repair_spellings, repair_action_fields, repair_wait_type, repair_times, repair_sequence,
+	repair_hidden, repair_keys, repair_spellings, repair_action_fields, repair_wait_type, repair_times, repair_sequence,
 	repair_score, repair_confidence, repair_conditionals, repair_safety_checks
 };
 

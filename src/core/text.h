@@ -71,3 +71,8 @@ extern int	kam_count_questions(const char *text);
 
 /* Language of a text by its function words: "fr", "en", or NULL when it cannot be told. */
 extern const char *kam_language(const KamTokens *tokens);
+
+/* Where the first character stands that nobody sees (zero-width, direction mark, control, tag); len when there is none. */
+extern size_t kam_hidden_find(const char *text, size_t len);
+/* The text without them: itself when it has none. */
+extern const char *kam_without_hidden(KamArena *arena, const char *text);

@@ -544,7 +544,23 @@ is_further_round(KamAgent agent, const KamInputs *in)
 static json_t *
 previous_answer(const KamEnv *env, KamAgent agent, const KamInputs *in)
 {
-	return is_further_round(agent, in) && in->output[agent] != NULL ? shared(in->output[agent]) : NULL;
+	return (is_further_round(agent, in) || in->findings != NULL) && in->output[agent] != NULL ? shared(in->output[agent]) : NULL;
+}
+
+/* What the guard found in the answer, and what it wants. */
+static json_t *
+findings(const KamEnv *env, KamAgent agent, const KamInputs *in)
+{
+	json_t	   *out;
+
+	if (in->findings == NULL)
+		return NULL;
+	out = kam_object();
+	kam_put(out, "found", shared(in->findings));
+	kam_put(out, "task", kam_string(agent == KAM_CONTENT_GENERATOR ?
+									"The message that you wrote was chosen and cannot be sent: see \"found\". Answer again in full: the same output with every fault gone, and as little else changed as possible." :
+									"The decision in previous_answer breaks the rules in \"found\"; path is where. Answer again in full: the same output with every fault gone, and as little else changed as possible. Pass the message on as it is."));
+	return out;
 }
 
 /* This agent's instruction; without one, all four answer again, and each is told what was found in all. */
@@ -600,7 +616,8 @@ static const struct
 	{BEFORE_TASK, A(KAM_SYNTHESIS_ORCHESTRATOR), "conditional_context", conditional},
 	{BEFORE_TASK, A(KAM_CONTENT_GENERATOR) | A(KAM_SYNTHESIS_ORCHESTRATOR), "history", history},
 	{BEFORE_TASK, A(KAM_DECISION_EVALUATOR), "decision", decision},
-	{AFTER_TASK, ANALYSTS, "previous_answer", previous_answer},
+	{AFTER_TASK, ANALYSTS | A(KAM_CONTENT_GENERATOR) | A(KAM_SYNTHESIS_ORCHESTRATOR), "previous_answer", previous_answer},
+	{AFTER_TASK, A(KAM_CONTENT_GENERATOR) | A(KAM_SYNTHESIS_ORCHESTRATOR), "findings", findings},
 	{AFTER_TASK, ~0u, "retry", retry},
 };
 

@@ -16,7 +16,8 @@
 
 static KamStatement find_calls = {
 	"calls",
-	"SELECT c.call_no, c.agent, c.iteration, c.attempt, c.provider, c.model, c.status, c.error, c.error_class, p.in_doubt, c.output"
+	"SELECT c.call_no, c.agent, c.iteration, c.attempt, c.provider, c.model, c.status, c.error, c.error_class, p.in_doubt, c.output,"
+	" (c.request_sha256 IS NOT NULL)::int4"
 	" FROM kam.agent_call c LEFT JOIN kam.provider p ON p.provider = c.provider"
 	" WHERE c.session_id = $1 ORDER BY c.call_no",
 	1, {UUIDOID}
@@ -150,6 +151,7 @@ kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedC
 		call->error_class = kam_column_text(context, i, 9);
 		call->in_doubt = kam_column_text(context, i, 10);
 		call->output = kam_column_jsonb(context, i, 11);
+		call->by_model = kam_column_int(i, 12, 0) != 0;
 	}
 	return (int) found;
 }

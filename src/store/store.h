@@ -94,6 +94,7 @@ typedef struct KamRecordedCall
 	char	   *error_class;	/* NULL: none */
 	char	   *in_doubt;		/* its provider's policy now; NULL when that has no row any more */
 	Jsonb	   *output;			/* NULL unless it succeeded */
+	bool		by_model;		/* a provider was asked; else the built-in agent answered */
 } KamRecordedCall;
 
 /* One attempt: its intent, its end, or both at once. */

@@ -86,7 +86,7 @@ typedef struct KamJob
 	KamCall		call[KAM_AGENTS];
 	MemoryContext stage_context;	/* prompts of the present stage */
 	KamArena   *stage_arena;
-	KamPiece	contact_part;	/* len 0: not made for this stage yet */
+	KamPiece	contact_part[2];	/* without and with the activities; data NULL: not made for this stage yet */
 	KamRunStage stage;			/* whose prompts these are */
 	int			stage_iteration;
 	int			attempts[KAM_AGENTS];	/* rows of this iteration */

@@ -72,7 +72,7 @@ enter_stage(KamJob *job)
 		return;
 	MemoryContextReset(job->stage_context);
 	job->stage_arena = NULL;
-	job->contact_part = (KamPiece) {NULL, 0};
+	memset(job->contact_part, 0, sizeof(job->contact_part));
 	job->stage = job->run->stage;
 	job->stage_iteration = job->run->iteration;
 }
@@ -95,15 +95,17 @@ KamPiece
 kam_job_contact_part(KamJob *job, KamAgent agent)
 {
 	KamArena   *arena = kam_job_stage_arena(job);
+	/* A repair may ask one who reads the activities and one who does not. */
+	KamPiece   *part = &job->contact_part[kam_agent_wave(agent) <= 2];
 
-	if (job->contact_part.data == NULL)
+	if (part->data == NULL)
 	{
 		KamEnv		env = job->run->env;
 
 		env.arena = arena;
-		job->contact_part = kam_prompt_contact(&env, agent, kam_run_inputs(job->run, agent), job->contact_text);
+		*part = kam_prompt_contact(&env, agent, kam_run_inputs(job->run, agent), job->contact_text);
 	}
-	return job->contact_part;
+	return *part;
 }
 
 /* ---- calls ------------------------------------------------------------------------------ */
@@ -173,7 +175,7 @@ take_end(KamJob *job, KamCall *call)
 		output = kam_json_from_jsonb(call->replayed);
 		call->replayed = NULL;
 		call->state = KAM_CALL_NONE;
-		kam_run_accept(job->run, call->agent, json_incref(output));
+		kam_run_accept_model(job->run, call->agent, json_incref(output));
 		return;
 	}
 	if (job->config->agent[call->agent].api == KAM_API_REPLAY)
@@ -186,7 +188,7 @@ take_end(KamJob *job, KamCall *call)
 	switch (outcome)
 	{
 		case KAM_CALL_ACCEPTED:
-			kam_run_accept(job->run, call->agent, output);
+			kam_run_accept_model(job->run, call->agent, output);
 			break;
 		case KAM_CALL_AGAIN:
 			break;
@@ -194,23 +196,31 @@ take_end(KamJob *job, KamCall *call)
 			answer_builtin(job, call->agent, "builtin", "builtin", 1);
 			break;
 		case KAM_CALL_FATAL:
-			doom(job, "58000", fault);
+			/* There is a decision without a repair: what is wrong with it is replaced. */
+			if (job->run->stage == KAM_RUN_REPAIR)
+				answer_builtin(job, call->agent, "builtin", "builtin", 1);
+			else
+				doom(job, "58000", fault);
 			break;
 	}
 }
 
+/* Recorded attempts at the present answer that failed: those at the first one do not count against the guard's repair. */
 static int
 failed_before(const KamJob *job, KamAgent agent)
 {
+	bool		repairing = job->run->stage == KAM_RUN_REPAIR,
+				answered = false;
 	int			count = 0;
 
 	for (int i = 0; i < job->nrecorded; i++)
 	{
 		const KamRecordedCall *call = &job->recorded[i];
 
-		if (strcmp(call->status, "failed") == 0 && call->iteration == job->run->iteration &&
-			kam_agent_from_name(call->agent) == (int) agent)
-			count++;
+		if (call->iteration != job->run->iteration || kam_agent_from_name(call->agent) != (int) agent)
+			continue;
+		answered |= strcmp(call->status, "succeeded") == 0;
+		count += strcmp(call->status, "failed") == 0 && answered == repairing;
 	}
 	return count;
 }

@@ -98,6 +98,18 @@ json_text(const json_t *value)
 	return text;
 }
 
+static json_t *
+repair_call_note(const KamRun *run)
+{
+	json_t	   *none;
+
+	if (run->repair_call != NULL)
+		return json_incref(run->repair_call);
+	none = kam_object();
+	kam_put(none, "asked", json_false());
+	return none;
+}
+
 /* What the guard did, for people to read. */
 static Jsonb *
 guard_notes(const KamRun *run)
@@ -108,6 +120,7 @@ guard_notes(const KamRun *run)
 
 	kam_put(guard, "findings", run->findings ? json_incref(run->findings) : kam_array());
 	kam_put(guard, "repairs", run->repairs ? json_incref(run->repairs) : kam_array());
+	kam_put(guard, "repair_call", repair_call_note(run));
 	kam_put(guard, "replaced", json_boolean(run->replaced));
 	kam_put(guard, "forced", json_boolean(run->forced));
 	kam_put(guard, "kept", run->kept ? json_incref(run->kept) : kam_array());

@@ -160,12 +160,17 @@ static void
 replay_call(KamJob *job, const KamRecordedCall *call)
 {
 	int			agent = kam_agent_from_name(call->agent);
+	json_t	   *output;
 
 	if (agent < 0 || strcmp(call->status, "succeeded") != 0 || call->output == NULL)
 		return;
 	if (!job->run->due[agent] || call->iteration != job->run->iteration)
 		return;
-	kam_run_accept(job->run, (KamAgent) agent, json_incref(kam_json_from_jsonb(call->output)));
+	output = json_incref(kam_json_from_jsonb(call->output));
+	if (call->by_model)
+		kam_run_accept_model(job->run, (KamAgent) agent, output);
+	else
+		kam_run_accept(job->run, (KamAgent) agent, output);
 }
 
 /* The decision that people have seen is the one the judge judges. */

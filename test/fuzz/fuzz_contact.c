@@ -35,10 +35,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (json != NULL && kam_run_open(&run, env.arena, &env, json, NULL, &error))
 	{
 		kam_run_builtin(&run, true);
-		kam_check(&run.env, &run.contact, &run.facts, &run.plan, run.decision, run.output[KAM_CONTENT_GENERATOR], &found);
+		kam_check(&run.env, &run.contact, &run.facts, &run.plan, NULL, run.decision, run.output[KAM_CONTENT_GENERATOR], &found);
 		require_clean(&found);
 
-		kam_check(&run.env, &run.contact, &run.facts, &run.plan, json, json, &found);
+		kam_check(&run.env, &run.contact, &run.facts, &run.plan, NULL, json, json, &found);
 		json_decref(kam_repair(&run.env, &run.contact, &run.facts, &run.plan, run.decision, json));
 		json_decref(kam_safety_checks(&run.env, &run.contact, &run.facts, &run.plan, json));
 		kam_run_close(&run);

@@ -35,6 +35,7 @@ typedef enum Scene
 	SCENE_GHOSTED,				/* five follow-ups: break_up */
 	SCENE_PILOT,				/* an open pilot: wait */
 	SCENE_MISSED,				/* we missed a meeting: send_message */
+	SCENE_LINKED,				/* links and addresses in both directions, several of the contact's own: send_message */
 	SCENES
 } Scene;
 
@@ -67,13 +68,25 @@ static const char *const contacts[SCENES] = {
 	[SCENE_MISSED] = "{\"contact_info\": " INES ", \"activities\": ["
 	MAIL("inbound", "2026-03-04T15:00:00+01:00", "Notre point", "Bonjour Paul, je vous ai attendu mardi \xc3\xa0 14h, vous n'\xc3\xaates pas venu.") ", "
 	MEETING("2026-03-03T14:00:00+01:00", "no_show") "]}",
+	[SCENE_LINKED] = "{\"contact_info\": {\"full_name\": \"In\xc3\xa8s evil.example\", \"first_name\": \"In\xc3\xa8s\", \"email\": \"ines@atelier.example\","
+	" \"work_email\": \"i.carpentier@groupe.example\", \"phone\": \"+33 6 12 34 56 78\", \"website\": \"https://www.atelier-paris.example/accueil\","
+	" \"linkedin_url\": \"https://www.linkedin.com/in/ines\", \"company\": \"https://evil.example/a\", \"owner\": \"Paul Martin\","
+	" \"owner_email\": \"paul.martin@lumio.example\"}, \"activities\": ["
+	MAIL("outbound", "2026-03-02T10:00:00+01:00", "\xc3\x89tude", "Bonjour In\xc3\xa8s, voici l'\xc3\xa9tude : https://lumio.example/etude?id=7 . Mon portable : 06 99 88 77 66.\\n\\n"
+	"Le 27/02/2026, In\xc3\xa8s a \xc3\xa9" "crit :\\n> Voyez https://quoted.example/x ou quoted@evil.example") ", "
+	MAIL("inbound", "2026-03-05T10:00:00+01:00", "Point", "Bonjour Paul, voyez https://evil.example/pay, \xc3\xa9" "crivez \xc3\xa0 marc@evil.example ou au 07 11 22 33 44,"
+	" IBAN FR76 3000 6000 0112 3456 7890 189.") "]}",
 };
 
 typedef struct Case
 {
 	KamRun		run;
-	json_t	   *contact;
+	json_t	   *contact,
+			   *resources;
 } Case;
+
+#define RESOURCES "[{\"resource_id\": \"R1\", \"title\": \"\xc3\x89tude\", \"url\": \"https://kam.example/e?x=1\", \"language\": \"fr\"," \
+	" \"topics\": [], \"match_terms\": [], \"body\": \"Questions : etude@kam.example, +33 1 23 45 67 89.\"}]"
 
 static void
 open_contact(Case *c, const char *text)
@@ -88,6 +101,7 @@ open_contact(Case *c, const char *text)
 		printf("contact: %s\n", c->contact == NULL ? where.text : error.message);
 		abort();
 	}
+	c->run.in.resources = c->resources = json_loads(RESOURCES, 0, NULL);
 	kam_run_builtin(&c->run, false);
 }
 
@@ -98,6 +112,7 @@ close_contact(Case *c)
 
 	kam_run_close(&c->run);
 	json_decref(c->contact);
+	json_decref(c->resources);
 	kam_arena_free(arena);
 }
 
@@ -110,7 +125,7 @@ findings(Case *c, const json_t *decision, const json_t *content)
 	const char *out = "";
 	int			errors = 0;
 
-	kam_check(&c->run.env, &c->run.contact, &c->run.facts, &c->run.plan, decision, content, &found);
+	kam_check(&c->run.env, &c->run.contact, &c->run.facts, &c->run.plan, c->run.in.resources, decision, content, &found);
 	for (int i = 0; i < found.count; i++)
 	{
 		const KamFinding *f = &found.finding[i];
@@ -289,6 +304,42 @@ static const Spoilt rows[] = {
 	{"placeholder_left", SCENE_COLD, MESSAGE("Une \xc3\xa9tude pour <company>."), NULL},
 	{"placeholder_left", SCENE_COLD, MESSAGE("Bonjour {{ contact.first_name }}, une \xc3\xa9tude."), NULL},
 	{"", SCENE_COLD, MESSAGE("Bonjour, 50% de gain et 20% de temps, [1], a < b et c > d."), NULL},
+	{"", SCENE_LINKED, MESSAGE("Bonjour, l'\xc3\xa9tude : https://kam.example/e?x=1 et https://lumio.example/etude?id=7."), NULL},
+	{"", SCENE_LINKED, MESSAGE("Vu sur atelier.example, https://www.atelier.example/, atelier-paris.example et https://www.atelier-paris.example/accueil."), NULL},
+	{"", SCENE_LINKED, MESSAGE("Est-ce bien ines@atelier.example ou i.carpentier@groupe.example, au 06 12 34 56 78 ?"), NULL},
+	{"", SCENE_LINKED, MESSAGE("paul.martin@lumio.example, 06 99 88 77 66, etude@kam.example, 01 23 45 67 89, https://linkedin.com/in/ines"), NULL},
+	{"foreign_link", SCENE_LINKED, MESSAGE("Tout est l\xc3\xa0 : https://evil.example/pay"), "/selected_content/message"},
+	{"foreign_link", SCENE_LINKED, MESSAGE("Tout est sur evil.example."), "/selected_content/message"},
+	{"foreign_link", SCENE_LINKED, MESSAGE("Comme cit\xc3\xa9 : https://quoted.example/x"), "/selected_content/message"},
+	{"foreign_link", SCENE_LINKED, MESSAGE("https://atelier.example/login"), "/selected_content/message"},
+	{"foreign_link", SCENE_LINKED, MESSAGE("https://kam.example/e?x=2"), "/selected_content/message"},
+	{"foreign_link", SCENE_LINKED, MESSAGE("https://kam.example@evil.example/e?x=1"), "/selected_content/message"},
+	{"foreign_link", SCENE_LINKED, MESSAGE("https://kam.example.evil.example/e?x=1"), "/selected_content/message"},
+	{"foreign_link", SCENE_LINKED, MESSAGE("[kam.example](https://evil.example)"), NULL},
+	{"foreign_link", SCENE_LINKED, MESSAGE("Voir k\xc3\xa0m.example/e?x=1"), "/selected_content/message"},
+	{"foreign_link", SCENE_COLD, "{\"/selected_content/subject\": \"\xc3\x89tude : bit.ly/3xYz\"}", "/selected_content/subject"},
+	{"foreign_link", SCENE_COLD, "{\"/selected_content/link\": \"https://evil.example\"}", "/selected_content/link"},
+	{"foreign_link", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/content\": \"Voir evil.com\"}", "/sequence_instructions/sequence_plan/0/content"},
+	{"", SCENE_COLD, "{\"/rationale/action_reasoning\": \"They wrote of https://evil.example and marc@evil.example.\"}", NULL},
+	{"foreign_recipient", SCENE_LINKED, MESSAGE("R\xc3\xa9pondez \xc3\xa0 marc@evil.example."), "/selected_content/message"},
+	{"foreign_recipient", SCENE_LINKED, MESSAGE("R\xc3\xa9pondez \xc3\xa0 quoted@evil.example."), "/selected_content/message"},
+	{"foreign_recipient", SCENE_LINKED, MESSAGE("Appelez le 07 11 22 33 44."), "/selected_content/message"},
+	{"foreign_recipient", SCENE_LINKED, MESSAGE("https://www.linkedin.com/in/marc"), "/selected_content/message"},
+	{"foreign_recipient", SCENE_LINKED, MESSAGE("Je suis sur Telegram, @evil_guy."), "/selected_content/message"},
+	{"foreign_recipient", SCENE_COLD, "{\"/recipient\": \"marc@evil.example\"}", "/recipient"},
+	{"foreign_recipient", SCENE_COLD, "{\"/selected_content/cc\": [\"ines@atelier.example\", \"marc@evil.example\"]}", "/selected_content/cc/1"},
+	{"foreign_recipient", SCENE_COLD, "{\"/selected_content/to\": \"Marc\"}", "/selected_content/to"},
+	{"foreign_recipient", SCENE_COLD, "{\"/selected_content/phone\": \"123456\"}", "/selected_content/phone"},
+	{"foreign_recipient", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/recipient\": \"marc@evil.example\"}", "/sequence_instructions/sequence_plan/0/recipient"},
+	{"", SCENE_COLD, "{\"/selected_content/to\": \"Ines@Atelier.example\", \"/recipient\": \"In\xc3\xa8s Carpentier\", \"/selected_content/from\": \"Paul Martin\"}", NULL},
+	{"foreign_account", SCENE_LINKED, MESSAGE("R\xc3\xa9glez sur l'IBAN FR76 3000 6000 0112 3456 7890 189."), "/selected_content/message"},
+	{"foreign_account", SCENE_COLD, MESSAGE("Account number 12345678, please."), "/selected_content/message"},
+	{"foreign_account", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/content\": \"BIC : BNPAFRPPXXX\"}", "/sequence_instructions/sequence_plan/0/content"},
+	{"hidden_characters", SCENE_COLD, MESSAGE("Bonjour In\xc3\xa8s, voi\xe2\x80\x8b" "ci notre \xc3\xa9tude."), "/selected_content/message"},
+	{"hidden_characters", SCENE_COLD, "{\"/selected_content/subject\": \"\xe2\x80\xae" "edut\xc3\x89\"}", "/selected_content/subject"},
+	{"embedded_markup", SCENE_COLD, MESSAGE("Bonjour <b>In\xc3\xa8s</b>, voici notre \xc3\xa9tude."), "/selected_content/message"},
+	{"embedded_markup", SCENE_COLD, MESSAGE("Bonjour ![vu](https://kam.example/e?x=1)"), "/selected_content/message"},
+	{"channel_unavailable", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/channel\": \"phone\"}", "/sequence_instructions/sequence_plan/0/channel"},
 	{"question_count", SCENE_COLD, MESSAGE("Bonjour In\xc3\xa8s, comment allez-vous ? Avez-vous lu notre \xc3\xa9tude ?"), "/selected_content/message"},
 	{"language_differs", SCENE_DEAL, MESSAGE("Hello In\xc3\xa8s, here is the study that you may want to read with your team."), "/selected_content/message"},
 	{"variant_differs", SCENE_DEAL, "{\"/selected_content/variant\": \"first_touch\"}", "/selected_content/variant"},
@@ -333,7 +384,7 @@ static const Spoilt rows[] = {
 TEST(builtin_decisions_pass)
 {
 	static const char *const actions[SCENES] = {
-		"send_message", "send_message", "send_message", "wait", "wait", "no_action", "break_up", "wait", "send_message"
+		"send_message", "send_message", "send_message", "wait", "wait", "no_action", "break_up", "wait", "send_message", "send_message"
 	};
 
 	for (int i = 0; i < SCENES; i++)
@@ -649,7 +700,7 @@ TEST(who_missed_the_meeting)
 
 			c.run.facts.no_show_responsible = sides[s];
 			json_object_set_new((json_t *) kam_pointer(decision, "/final_decision/selected_content"), "message", json_string(rows_[i].message));
-			kam_check(&c.run.env, &c.run.contact, &c.run.facts, &c.run.plan, decision, NULL, &found);
+			kam_check(&c.run.env, &c.run.contact, &c.run.facts, &c.run.plan, NULL, decision, NULL, &found);
 			for (int k = 0; k < found.count; k++)
 				fired |= strcmp(found.finding[k].rule, "meeting_responsibility") == 0;
 			CHECK(fired == (rows_[i].side != NULL && strcmp(rows_[i].side, sides[s]) != 0), "\"%s\" when %s missed it", rows_[i].message, sides[s]);
@@ -683,7 +734,7 @@ TEST(huge_decisions)
 			json_array_append_new(risks, json_integer(k));
 		json_object_set_new((json_t *) kam_pointer(decision, "/final_decision/selected_content"), "message", json_string(text));
 		json_object_set_new((json_t *) kam_pointer(decision, "/final_decision/rationale"), "risk_factors", risks);
-		kam_check(&c.run.env, &c.run.contact, &c.run.facts, &c.run.plan, decision, NULL, &found);
+		kam_check(&c.run.env, &c.run.contact, &c.run.facts, &c.run.plan, NULL, decision, NULL, &found);
 		CHECK_INT(found.count, 200);
 		json_decref(decision);
 	}
@@ -762,6 +813,9 @@ TEST(what_has_one_right_value_is_repaired)
 		{SCENE_COLD, "{\"/execution_timing/timezone\": \"Mars/Olympus\"}", "unknown_timezone"},
 		{SCENE_COLD, "{\"/selected_content/content_source\": \"me\"}", "wrong_content_source"},
 		{SCENE_COLD, "{\"/selected_content/message\": \"Other\"}", "content_altered"},
+		{SCENE_COLD, "{\"/selected_content/subject\": \"Other\"}", "content_altered"},
+		{SCENE_COLD, "{\"/selected_content/note\": \"\xe2\x80\x8bx\"}", "hidden_characters"},
+		{SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/content\": \"a\xe2\x80\x8b" "b\"}", "hidden_characters"},
 		{SCENE_COLD, "{\"/selected_content/tone\": \"\"}", "missing_tone"},
 		{SCENE_COLD, "{\"/conditional_context\": {\"pilot_health\": {\"x\": 1}}}",
 		"unexpected_conditional missing_key missing_key missing_key missing_key missing_key missing_key"},

@@ -57,7 +57,7 @@ check_example(const char *path)
 
 		CHECK(at && strncmp(at, day, 10) == 0, "%s: reevaluate_at %s, not %s", path, at ? at : "null", day);
 	}
-	kam_check(&t->env, &t->run.contact, &t->run.facts, &t->run.plan, t->run.decision, NULL, &found);
+	kam_check(&t->env, &t->run.contact, &t->run.facts, &t->run.plan, NULL, t->run.decision, NULL, &found);
 	for (int i = 0; i < found.count; i++)
 		CHECK(false, "%s: %s at %s: %s", path, found.finding[i].rule, found.finding[i].path, found.finding[i].message);
 	close_run(t);
@@ -79,7 +79,7 @@ check_forbidden(const char *path)
 	compare(path, "action", "no_action", kam_get_string(kam_get_object(t->run.decision, "final_decision"), "action"));
 	CHECK(kam_forbidden_read(&t->run.contact, t->run.decision, &read), "%s: the decision does not say why", path);
 	kam_plan_forbidden(&t->env, &t->run.contact, &t->run.facts, &read, &plan);
-	kam_check(&t->env, &t->run.contact, &t->run.facts, &plan, t->run.decision, NULL, &found);
+	kam_check(&t->env, &t->run.contact, &t->run.facts, &plan, NULL, t->run.decision, NULL, &found);
 	for (int i = 0; i < found.count; i++)
 		CHECK(false, "%s: %s at %s: %s", path, found.finding[i].rule, found.finding[i].path, found.finding[i].message);
 	close_run(t);

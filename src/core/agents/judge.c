@@ -87,7 +87,7 @@ judge_findings(Marks *m)
 {
 	KamFindings found;
 
-	kam_check(m->env, m->in->contact, m->in->facts, m->in->plan, m->in->decision, m->in->output[KAM_CONTENT_GENERATOR], &found);
+	kam_check(m->env, m->in->contact, m->in->facts, m->in->plan, m->in->resources, m->in->decision, m->in->output[KAM_CONTENT_GENERATOR], &found);
 	for (int i = 0; i < found.count; i++)
 	{
 		const KamFinding *finding = &found.finding[i];

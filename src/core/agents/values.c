@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "core/reach.h"
+
 #define OBJECTION_DAYS 270		/* older ones are not taken up */
 
 /* Legal forms that nobody says in a message. */
@@ -52,8 +54,8 @@ one_line(KamArena *arena, const char *text)
 }
 
 /* On one line; NULL for what would spoil a sentence. */
-char *
-kam_sayable(KamArena *arena, const char *text, int max_characters)
+static char *
+on_one_line(KamArena *arena, const char *text, int max_characters)
 {
 	char	   *out;
 	size_t		len;
@@ -69,7 +71,16 @@ kam_sayable(KamArena *arena, const char *text, int max_characters)
 	for (const unsigned char *p = (const unsigned char *) out; *p != '\0'; p++)
 		if (*p < 0x20 || *p == 0x7F || strchr("?{}[]<>|\\", *p) != NULL)
 			return NULL;
-	return out;
+	return kam_hidden_find(out, len) < len ? NULL : out;
+}
+
+/* The same of what others wrote: nothing in it leads anywhere. */
+char *
+kam_sayable(KamArena *arena, const char *text, int max_characters)
+{
+	char	   *out = on_one_line(arena, text, max_characters);
+
+	return out == NULL || kam_reach_any(arena, out) ? NULL : out;
 }
 
 static bool
@@ -238,7 +249,7 @@ writer(KamArena *arena, const KamContact *contact)
 static const char *
 url_of(KamArena *arena, const json_t *resource)
 {
-	const char *url = kam_sayable(arena, kam_get_string(resource, "url"), 150);
+	const char *url = on_one_line(arena, kam_get_string(resource, "url"), 150);
 
 	if (url == NULL)
 	{
@@ -370,7 +381,7 @@ kam_compose_open(const KamEnv *env, const KamInputs *in, const KamHooks *hooks, 
 		kam_printf(arena, "%s%s", hooks->question_words, out->wording->question_mark));
 	set_flag(out, "questioned", hooks->question_pending);
 	set(out, "subject", hooks->subject);
-	set(out, "resource", hooks->resource == NULL ? NULL : kam_sayable(arena, kam_get_string(hooks->resource, "title"), 100));
+	set(out, "resource", hooks->resource == NULL ? NULL : on_one_line(arena, kam_get_string(hooks->resource, "title"), 100));
 	set(out, "url", hooks->resource == NULL ? NULL : url_of(arena, hooks->resource));
 	set_flag(out, "resource_answers", hooks->resource != NULL && hooks->resource_asked);
 	set(out, "deal", facts->active_deal == NULL ? NULL : kam_sayable(arena, facts->active_deal->name, 80));

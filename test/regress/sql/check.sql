@@ -38,6 +38,21 @@ SELECT s.what, k.rule, k.severity, k.at FROM (VALUES
   CROSS JOIN LATERAL pg_temp.spoilt('10_meeting_scheduled_fr', s.path::text[], s.value::jsonb) k
  ORDER BY s.what, k.rule COLLATE "C", k.at COLLATE "C";
 
+-- What a message may lead to: the active resources, the contact's and our own addresses, nothing else.
+BEGIN;
+INSERT INTO kam.resource (resource_id, title, url) VALUES ('R-1', 'Cas client', 'https://lumio.example/cas/7');
+CREATE FUNCTION pg_temp.leads(words text) RETURNS SETOF text LANGUAGE sql AS
+	$$SELECT rule || ': ' || message FROM decided, kam.kam_check(jsonb_set(d, '{final_decision,selected_content,message}', to_jsonb(words)), c, as_of)
+	   WHERE name = '01_inbound_question_fr'$$;
+SELECT pg_temp.leads('Bonjour, voici le cas : https://lumio.example/cas/7');
+SELECT pg_temp.leads('Bonjour, voici le cas : https://lumio.example/cas/8');
+UPDATE kam.resource SET active = false WHERE resource_id = 'R-1';
+SELECT pg_temp.leads('Bonjour, voici le cas : https://lumio.example/cas/7');
+SELECT pg_temp.leads('Bonjour, écrivez à marc@evil.example ou au 07 11 22 33 44.');
+SELECT pg_temp.leads('Bonjour, réglez sur FR76 3000 6000 0112 3456 7890 189.');
+SELECT pg_temp.leads('Bonjour' || chr(8203) || ', voici <b>le cas</b>.');
+ROLLBACK;
+
 -- Any JSON may come in.
 SELECT input, count(*) > 0 AS refused, bool_or(severity = 'error') AS error
   FROM (VALUES ('null'), ('1'), ('"x"'), ('[]'), ('{}'), ('{"final_decision": 3}'), ('{"final_decision": {"action": ["x"]}}')) AS t (input)
