@@ -12,6 +12,7 @@
 /* after the server's headers */
 #include "api/api.h"
 #include "core/evidence.h"
+#include "core/steering.h"
 
 PG_FUNCTION_INFO_V1(kam_api_basis);
 PG_FUNCTION_INFO_V1(kam_api_claim_verdicts);
@@ -102,6 +103,7 @@ kam_api_basis(PG_FUNCTION_ARGS)
 	out = kam_pg_own(kam_object());
 	kam_put(out, "facts", kam_facts_json(&env, &contact, &facts));
 	kam_put(out, "plan", plan_json(&env, &contact, &plan));
+	kam_put(out, "steering", kam_steering_json(&env, &contact));
 	kam_put(out, "score", score_json(&env, &contact, &score));
 	result = kam_result(&call, out);
 	kam_call_end(&call);

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "core/evidence.h"
+#include "core/steering.h"
 #include "llm/prompt_rules.h"
 
 #define RESOURCE_BYTES 400		/* of a resource's body that is shown */
@@ -330,6 +331,18 @@ append_contact(Text *text, const KamInputs *in, const char *contact_text, bool w
 	append_string(text, "\n");
 }
 
+/* Passages that try to steer whoever reads them, for those who read them anyway; NULL when there are none. */
+static json_t *
+suspicious(const KamEnv *env, const KamInputs *in)
+{
+	json_t	   *found = kam_steering_json(env, in->contact);
+
+	if (json_array_size(found) > 0)
+		return found;
+	json_decref(found);
+	return NULL;
+}
+
 KamPiece
 kam_prompt_contact(const KamEnv *env, KamAgent agent, const KamInputs *in, const char *contact_text)
 {
@@ -341,6 +354,8 @@ kam_prompt_contact(const KamEnv *env, KamAgent agent, const KamInputs *in, const
 	append_string(&text, kam_time_format(env->arena, &in->contact->zone, env->as_of));
 	append_string(&text, "</as_of>\n");
 	append_section(&text, "facts", facts);
+	if (reads_activities(agent))
+		append_section(&text, "suspicious", suspicious(env, in));
 	return finish(env->arena, &text);
 }
 
