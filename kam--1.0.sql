@@ -1855,13 +1855,19 @@ CREATE FUNCTION _basis(contact jsonb, as_of timestamptz, decision jsonb DEFAULT 
 	LANGUAGE c STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_basis';
-COMMENT ON FUNCTION _basis(jsonb, timestamptz, jsonb) IS 'What a run starts from: {"facts", "plan", "score"}, the plan with what forbids to write, as the decision states it; NULL for a contact that cannot be read. For kam_explain.';
+COMMENT ON FUNCTION _basis(jsonb, timestamptz, jsonb) IS 'What a run starts from: {"facts", "plan", "score", "steering"}, the plan with what forbids to write, as the decision states it; NULL for a contact that cannot be read. For kam_explain.';
 
 CREATE FUNCTION _claim_verdicts(output jsonb, contact jsonb, as_of timestamptz) RETURNS jsonb
 	LANGUAGE c STABLE PARALLEL SAFE STRICT
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_claim_verdicts';
-COMMENT ON FUNCTION _claim_verdicts(jsonb, jsonb, timestamptz) IS 'The claims of an agent''s output, each with "holds" and, when it does not hold, "fault". For kam_explain.';
+COMMENT ON FUNCTION _claim_verdicts(jsonb, jsonb, timestamptz) IS 'The claims of an agent''s output, each with "holds", "verdict" (verified, repaired, unverified), "fault" or "repair" where it is not simply verified, and "at": where its evidence stands, [{path, quote, found, recorded_on}]. For kam_explain.';
+
+CREATE FUNCTION _decision_evidence(decision jsonb, contact jsonb, as_of timestamptz) RETURNS jsonb
+	LANGUAGE c STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_api_decision_evidence';
+COMMENT ON FUNCTION _decision_evidence(jsonb, jsonb, timestamptz) IS 'The evidence that a decision carries in itself: [{"part": pointer into the decision, "text", "holds", "verdict", "fault" or "repair", "at"}]. For kam_explain.';
 
 -- The worker, as SQL sees it.
 
@@ -4461,14 +4467,17 @@ BEGIN
 		'facts', basis -> 'facts',
 		'plan', basis -> 'plan',
 		'score', basis -> 'score',
+		'steering', coalesce(basis -> 'steering', '[]'),
 		'calls', coalesce(calls, '[]'),
 		'evidence', coalesce(evidence, '[]'),
+		'decision_evidence', coalesce(kam._decision_evidence(saved.decision, run.contact, judged_from), '[]'),
 		'findings', coalesce(saved.guard -> 'findings', '[]'),
 		'overrides', jsonb_build_object(
 			'repairs', coalesce(saved.guard -> 'repairs', '[]'),
 			'repair_call', coalesce(saved.guard -> 'repair_call', '{"asked": false}'),
 			'replaced', coalesce(saved.guard -> 'replaced', 'false'),
-			'wave1_forced', coalesce(saved.guard -> 'forced', 'false')),
+			'wave1_forced', coalesce(saved.guard -> 'forced', 'false'),
+			'wave1_kept', coalesce(saved.guard -> 'kept', '[]')),
 		'compliance', coalesce(saved.guard -> 'compliance', present) || jsonb_build_object('now', present),
 		'decision', saved.decision,
 		'gate', verdicts.events,
@@ -4484,7 +4493,7 @@ BEGIN
 			FROM kam.notification n WHERE n.session_id = run.session_id), '[]'));
 END
 $$;
-COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, every call with its output, the verdict on every claim (evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
+COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, texts of the contact that try to steer a program (steering), every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
 
 
 -- The Coordinator for people to look at.

@@ -35,10 +35,16 @@ CREATE FUNCTION _basis(contact jsonb, as_of timestamptz, decision jsonb DEFAULT 
 	LANGUAGE c STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_basis';
-COMMENT ON FUNCTION _basis(jsonb, timestamptz, jsonb) IS 'What a run starts from: {"facts", "plan", "score"}, the plan with what forbids to write, as the decision states it; NULL for a contact that cannot be read. For kam_explain.';
+COMMENT ON FUNCTION _basis(jsonb, timestamptz, jsonb) IS 'What a run starts from: {"facts", "plan", "score", "steering"}, the plan with what forbids to write, as the decision states it; NULL for a contact that cannot be read. For kam_explain.';
 
 CREATE FUNCTION _claim_verdicts(output jsonb, contact jsonb, as_of timestamptz) RETURNS jsonb
 	LANGUAGE c STABLE PARALLEL SAFE STRICT
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_claim_verdicts';
-COMMENT ON FUNCTION _claim_verdicts(jsonb, jsonb, timestamptz) IS 'The claims of an agent''s output, each with "holds" and, when it does not hold, "fault". For kam_explain.';
+COMMENT ON FUNCTION _claim_verdicts(jsonb, jsonb, timestamptz) IS 'The claims of an agent''s output, each with "holds", "verdict" (verified, repaired, unverified), "fault" or "repair" where it is not simply verified, and "at": where its evidence stands, [{path, quote, found, recorded_on}]. For kam_explain.';
+
+CREATE FUNCTION _decision_evidence(decision jsonb, contact jsonb, as_of timestamptz) RETURNS jsonb
+	LANGUAGE c STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_api_decision_evidence';
+COMMENT ON FUNCTION _decision_evidence(jsonb, jsonb, timestamptz) IS 'The evidence that a decision carries in itself: [{"part": pointer into the decision, "text", "holds", "verdict", "fault" or "repair", "at"}]. For kam_explain.';

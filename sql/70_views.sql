@@ -112,14 +112,17 @@ BEGIN
 		'facts', basis -> 'facts',
 		'plan', basis -> 'plan',
 		'score', basis -> 'score',
+		'steering', coalesce(basis -> 'steering', '[]'),
 		'calls', coalesce(calls, '[]'),
 		'evidence', coalesce(evidence, '[]'),
+		'decision_evidence', coalesce(kam._decision_evidence(saved.decision, run.contact, judged_from), '[]'),
 		'findings', coalesce(saved.guard -> 'findings', '[]'),
 		'overrides', jsonb_build_object(
 			'repairs', coalesce(saved.guard -> 'repairs', '[]'),
 			'repair_call', coalesce(saved.guard -> 'repair_call', '{"asked": false}'),
 			'replaced', coalesce(saved.guard -> 'replaced', 'false'),
-			'wave1_forced', coalesce(saved.guard -> 'forced', 'false')),
+			'wave1_forced', coalesce(saved.guard -> 'forced', 'false'),
+			'wave1_kept', coalesce(saved.guard -> 'kept', '[]')),
 		'compliance', coalesce(saved.guard -> 'compliance', present) || jsonb_build_object('now', present),
 		'decision', saved.decision,
 		'gate', verdicts.events,
@@ -135,5 +138,5 @@ BEGIN
 			FROM kam.notification n WHERE n.session_id = run.session_id), '[]'));
 END
 $$;
-COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, every call with its output, the verdict on every claim (evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
+COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, texts of the contact that try to steer a program (steering), every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
 

@@ -12,14 +12,26 @@
 /* after the server's headers */
 #include "api/api.h"
 #include "core/evidence.h"
+#include "core/steering.h"
 
 PG_FUNCTION_INFO_V1(kam_api_basis);
 PG_FUNCTION_INFO_V1(kam_api_claim_verdicts);
+PG_FUNCTION_INFO_V1(kam_api_decision_evidence);
 
 static json_t *
 time_json(const KamEnv *env, const KamContact *contact, KamTime at)
 {
 	return at == KAM_NO_TIME ? json_null() : kam_string(kam_time_format(env->arena, &contact->zone, at));
+}
+
+/* Evidence, and where it stands. */
+static void
+put_evidence(json_t *out, const KamEnv *env, const KamContact *contact, const KamEvidence *evidence)
+{
+	json_t	   *entries = kam_evidence_json(evidence);
+
+	kam_put(out, "evidence", entries);
+	kam_put(out, "at", kam_evidence_places(env, contact, entries));
 }
 
 static json_t *
@@ -36,12 +48,12 @@ plan_json(const KamEnv *env, const KamContact *contact, const KamPlan *plan)
 	kam_put(out, "reevaluate_at", time_json(env, contact, plan->wait_type == KAM_NO_WAIT ? KAM_NO_TIME : plan->reevaluate_at));
 	kam_put(out, "reason", kam_string(plan->reason));
 	kam_put(out, "trigger_event", kam_string(plan->trigger_event));
-	kam_put(out, "evidence", kam_evidence_json(plan->evidence));
+	put_evidence(out, env, contact, plan->evidence);
 	return out;
 }
 
 static json_t *
-score_json(const KamScore *score)
+score_json(const KamEnv *env, const KamContact *contact, const KamScore *score)
 {
 	json_t	   *out = kam_object();
 	json_t	   *factors = kam_array();
@@ -58,7 +70,7 @@ score_json(const KamScore *score)
 		kam_put(row, "factor", kam_string(factor->name));
 		kam_put(row, "impact", kam_rounded(factor->impact / 100.0));
 		kam_put(row, "reason", kam_string(factor->evidence));
-		kam_put(row, "evidence", kam_evidence_json(factor->proof));
+		put_evidence(row, env, contact, factor->proof);
 	}
 	kam_put(out, "total", kam_rounded(score->total / 100.0));
 	return out;
@@ -91,7 +103,8 @@ kam_api_basis(PG_FUNCTION_ARGS)
 	out = kam_pg_own(kam_object());
 	kam_put(out, "facts", kam_facts_json(&env, &contact, &facts));
 	kam_put(out, "plan", plan_json(&env, &contact, &plan));
-	kam_put(out, "score", score_json(&score));
+	kam_put(out, "steering", kam_steering_json(&env, &contact));
+	kam_put(out, "score", score_json(&env, &contact, &score));
 	result = kam_result(&call, out);
 	kam_call_end(&call);
 	PG_RETURN_DATUM(result);
@@ -103,28 +116,44 @@ kam_api_claim_verdicts(PG_FUNCTION_ARGS)
 {
 	KamCall		call = kam_call_begin();
 	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 2));
-	const json_t *claims = kam_get_array(kam_arg_json(fcinfo, 0), "claims");
-	json_t	   *verdicts = kam_pg_own(kam_array());
+	const json_t *output = kam_arg_json(fcinfo, 0);
+	json_t	   *verdicts;
 	KamContact	contact;
 	KamError	error = {0};
 	Datum		result;
 
-	if (json_array_size(claims) > 0 && kam_contact_parse(&env, kam_arg_json(fcinfo, 1), &contact, &error))
-	{
-		for (size_t i = 0; i < json_array_size(claims); i++)
-		{
-			json_t	   *claim = json_array_get(claims, i);
-			const char *fault = kam_claim_fault(&env, &contact, claim);
-			json_t	   *verdict = kam_object();
-
-			kam_push(verdicts, verdict);
-			kam_put(verdict, "claim", json_incref(claim));
-			kam_put(verdict, "holds", json_boolean(fault == NULL));
-			if (fault != NULL)
-				kam_put(verdict, "fault", kam_string(fault));
-		}
-	}
+	if (json_array_size(kam_get_array(output, "claims")) > 0 && kam_contact_parse(&env, kam_arg_json(fcinfo, 1), &contact, &error))
+		verdicts = kam_pg_own(kam_claims_report(&env, &contact, output));
+	else
+		verdicts = kam_pg_own(kam_array());
 	result = kam_result(&call, verdicts);
+	kam_call_end(&call);
+	PG_RETURN_DATUM(result);
+}
+
+/* _decision_evidence(decision, contact, as_of) */
+Datum
+kam_api_decision_evidence(PG_FUNCTION_ARGS)
+{
+	KamCall		call = kam_call_begin();
+	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 2));
+	const json_t *decision = kam_arg_json(fcinfo, 0);
+	json_t	   *rows;
+	KamContact	contact;
+	KamFacts	facts = {0};
+	KamScore	score = {0};
+	KamError	error = {0};
+	Datum		result;
+
+	if (decision != NULL && kam_contact_parse(&env, kam_arg_json(fcinfo, 1), &contact, &error))
+	{
+		kam_facts_find(&env, &contact, &facts);
+		kam_score(&env, &contact, &facts, &score);
+		rows = kam_pg_own(kam_decision_evidence(&env, &contact, &score, decision));
+	}
+	else
+		rows = kam_pg_own(kam_array());
+	result = kam_result(&call, rows);
 	kam_call_end(&call);
 	PG_RETURN_DATUM(result);
 }

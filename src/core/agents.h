@@ -38,6 +38,8 @@ typedef struct KamInputs
 	int			iteration;		/* 1-3 */
 	const char *session_id;		/* NULL in kam_decide */
 	const char *provider;		/* "builtin" */
+	const char *boundary;		/* stands in the tags around the contact in a prompt; NULL: nothing does */
+	unsigned	earlier_kept;	/* a bit per agent of wave 1 whose answer of this round was worse than the one before, which stands */
 	struct KamKept *kept;		/* what the agents of a run find out once for all of them, or NULL */
 } KamInputs;
 
@@ -50,3 +52,15 @@ extern int	kam_agent_wave(KamAgent agent);					/* 1, 2, 3: 1 = analysis + evalua
 
 /* Runs the built-in agent: its full output, a new reference.  Pure and deterministic. */
 extern json_t *kam_builtin_run(const KamEnv *env, KamAgent agent, const KamInputs *in);
+
+/* What can be told of the four analyses of wave 1 without a model, per agent. */
+typedef struct KamAnalysisFaults
+{
+	int			faults[KAM_AGENTS],
+				misshapen[KAM_AGENTS];	/* of these, faults of its shape */
+} KamAnalysisFaults;
+
+extern void kam_analyses_examine(const KamEnv *env, const KamInputs *in, KamAnalysisFaults *out);
+
+/* Dates, amounts and shares of their free text that stand nowhere in the contact: array of {agent, quote, why}. */
+extern json_t *kam_analyses_inventions(const KamEnv *env, const KamInputs *in);

@@ -4,7 +4,7 @@
  * A rule looks at one thing and reports it; which rules make sense only after
  * others is said in the table, so that one fault is told once.  The rules
  * themselves stand in check_shape.c, check_action.c, check_times.c,
- * check_message.c, check_foreign.c, check_score.c and check_parts.c.  The decision may be any
+ * check_message.c, check_foreign.c, check_steered.c, check_score.c and check_parts.c.  The decision may be any
  * JSON: what has the wrong type is a finding, never a crash.
  */
 #include "core/check_internal.h"
@@ -77,6 +77,11 @@
 	RULE(foreign_link, ERROR_, NONE) \
 	RULE(foreign_recipient, ERROR_, NONE) \
 	RULE(foreign_account, ERROR_, NONE) \
+	RULE(machine_talk, ERROR_, NONE) \
+	RULE(steered_action, ERROR_, NEEDS(hard_blocker_overruled)) \
+	RULE(steered_channel, ERROR_, NEEDS(channel_unavailable)) \
+	RULE(steered_wait, ERROR_, NEEDS(time_without_zone)) \
+	RULE(steered_timing, ERROR_, NEEDS_2(time_without_zone, execute_at_outside_hours)) \
 	RULE(question_count, ERROR_, NONE) \
 	RULE(language_differs, WARNING_, NONE) \
 	RULE(variant_differs, WARNING_, NONE) \

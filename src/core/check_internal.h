@@ -19,6 +19,8 @@ typedef struct KamGuard
 	const json_t *resources;	/* rows of ours that may be linked to, or NULL */
 	struct KamSent *sent;		/* the texts that leave the house, once asked for */
 	struct KamKnown *known;		/* addresses and links that may stand in a message, once something was held against them */
+	const struct KamSteering *steering;	/* the first text of the contact that tries to steer, once it was looked for */
+	bool		steering_sought;
 	const char *base;			/* pointer of the final_decision: "/final_decision" or "" */
 
 	int			action;			/* KamAction, -1 when it is none of them */
@@ -161,6 +163,11 @@ extern void kam_rule_reevaluate_at_differs(KamGuard *guard);
 extern void kam_rule_channel_unavailable(KamGuard *guard);
 extern void kam_rule_content_altered(KamGuard *guard);
 extern void kam_rule_placeholder_left(KamGuard *guard);
+extern void kam_rule_machine_talk(KamGuard *guard);
+extern void kam_rule_steered_action(KamGuard *guard);
+extern void kam_rule_steered_channel(KamGuard *guard);
+extern void kam_rule_steered_wait(KamGuard *guard);
+extern void kam_rule_steered_timing(KamGuard *guard);
 extern void kam_rule_hidden_characters(KamGuard *guard);
 extern void kam_rule_embedded_markup(KamGuard *guard);
 extern void kam_rule_foreign_link(KamGuard *guard);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/rounds.h"
+
 /* Which agents answer in a stage. */
 static const KamAgent wave1[] = {
 	KAM_CONTEXT_RELATIONSHIP_ANALYZER, KAM_OPPORTUNITY_DETECTOR, KAM_STATE_ANALYZER, KAM_TIMING_STRATEGIST
@@ -85,6 +87,7 @@ kam_run_close(KamRun *run)
 		json_decref(run->again[i]);
 		run->output[i] = run->sent_back[i] = run->again[i] = NULL;
 	}
+	kam_rounds_close(run);
 	json_decref(run->decision);
 	json_decref(run->findings);
 	json_decref(run->repairs);
@@ -486,11 +489,16 @@ accept(KamRun *run, KamAgent agent, json_t *output, bool by_model)
 {
 	json_t	  **place = run->stage == KAM_RUN_REPAIR ? &run->again[agent] : &run->output[agent];
 
-	json_decref(*place);
-	*place = output;
-	/* what was sent back is written against the first answers, whichever second one comes first */
-	if (run->stage != KAM_RUN_REPAIR)
-		run->in.output[agent] = output;
+	if (run->stage == KAM_RUN_WAVE1 && run->iteration > 1)
+		kam_rounds_take(run, agent, output);
+	else
+	{
+		json_decref(*place);
+		*place = output;
+		/* what was sent back is written against the first answers, whichever second one comes first */
+		if (run->stage != KAM_RUN_REPAIR)
+			run->in.output[agent] = output;
+	}
 	run->by_model[agent] = by_model;
 	run->due[agent] = false;
 	if (kam_run_next_call(run) >= 0)
@@ -498,6 +506,7 @@ accept(KamRun *run, KamAgent agent, json_t *output, bool by_model)
 	switch (run->stage)
 	{
 		case KAM_RUN_WAVE1:
+			kam_rounds_settle(run);
 			enter(run, KAM_RUN_EVALUATION);
 			break;
 		case KAM_RUN_EVALUATION:

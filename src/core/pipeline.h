@@ -48,6 +48,8 @@ typedef struct KamRun
 	int			iteration;		/* 1-3 */
 	bool		due[KAM_AGENTS];	/* calls of this stage not answered yet */
 	json_t	   *output[KAM_AGENTS];	/* owned, latest per agent */
+	json_t	   *earlier[KAM_AGENTS];	/* owned: rounds.c, the output of the round before while this one runs */
+	json_t	   *kept;			/* owned: rounds.c, array: which rounds were worse than the one before */
 	bool		by_model[KAM_AGENTS];	/* a model gave that output: it can be asked for a better one */
 	json_t	   *decision;		/* owned: set from guard on */
 	json_t	   *findings;		/* owned: array, what the guard found in the synthesis */

@@ -14,7 +14,9 @@
  *
  * All material is JSON in which < is written \u003c: no text of anybody's can
  * close a section or open one.  The one exception is the prompt's body, which
- * an administrator wrote.  Nothing here reads a clock or a session.
+ * an administrator wrote.  The tags around the contact carry a boundary drawn
+ * from all of its text besides: the same for the same contact, so that prefixes
+ * and replays are found again.  Nothing here reads a clock or a session.
  */
 #include "llm/prompt.h"
 
@@ -22,10 +24,10 @@
 #include <string.h>
 
 #include "core/evidence.h"
+#include "core/steering.h"
 #include "llm/prompt_rules.h"
 
 #define RESOURCE_BYTES 400		/* of a resource's body that is shown */
-#define CLAIMS 60				/* of one output that are looked at; further ones are left out */
 
 /* ---- text ------------------------------------------------------------------------ */
 
@@ -286,14 +288,30 @@ member_text(const char *text, const char *key, size_t *len)
 	return NULL;
 }
 
+/* A tag of the contact's section: with what nobody can have written who does not know all of the contact. */
+static void
+append_boundary(Text *text, const char *tag, const KamInputs *in)
+{
+	append_string(text, tag);
+	if (in->boundary != NULL)
+	{
+		append_string(text, " boundary=\"");
+		append_string(text, in->boundary);
+		append_string(text, "\"");
+	}
+	append_string(text, ">");
+}
+
 /* The contact in the database's own words: no number of theirs passes through ours. */
 static void
-append_contact(Text *text, const KamContact *contact, const char *contact_text, bool whole)
+append_contact(Text *text, const KamInputs *in, const char *contact_text, bool whole)
 {
+	const KamContact *contact = in->contact;
 	const char *info;
 	size_t		len;
 
-	open_section(text, "contact");
+	append_boundary(text, "<contact", in);
+	append_string(text, "\n");
 	if (contact_text == NULL && whole)
 		append_json(text, contact->json);
 	else if (whole)
@@ -307,7 +325,21 @@ append_contact(Text *text, const KamContact *contact, const char *contact_text, 
 			append_json(text, json_object_get(contact->json, "contact_info"));
 		append_string(text, "}");
 	}
-	close_section(text, "contact");
+	append_string(text, "\n");
+	append_boundary(text, "</contact", in);
+	append_string(text, "\n");
+}
+
+/* Passages that try to steer whoever reads them, for those who read them anyway; NULL when there are none. */
+static json_t *
+suspicious(const KamEnv *env, const KamInputs *in)
+{
+	json_t	   *found = kam_steering_json(env, in->contact);
+
+	if (json_array_size(found) > 0)
+		return found;
+	json_decref(found);
+	return NULL;
 }
 
 KamPiece
@@ -316,40 +348,17 @@ kam_prompt_contact(const KamEnv *env, KamAgent agent, const KamInputs *in, const
 	json_t	   *facts = kam_facts_json(env, in->contact, in->facts);
 	Text		text = {0};
 
-	append_contact(&text, in->contact, contact_text, kam_prompt_reads_activities(agent));
+	append_contact(&text, in, contact_text, kam_prompt_reads_activities(agent));
 	append_string(&text, "<as_of>");
 	append_string(&text, kam_time_format(env->arena, &in->contact->zone, env->as_of));
 	append_string(&text, "</as_of>\n");
 	append_section(&text, "facts", facts);
+	if (kam_prompt_reads_activities(agent))
+		append_section(&text, "suspicious", suspicious(env, in));
 	return finish(env->arena, &text);
 }
 
 /* ---- sections of the agents ------------------------------------------------------------ */
-
-/* An output without the claims that do not hold: those who build on it do not see them. */
-static json_t *
-verified(const KamEnv *env, const KamContact *contact, const json_t *output)
-{
-	const json_t *claims = kam_get_array(output, "claims");
-	json_t	   *copy,
-			   *kept;
-
-	if (claims == NULL)
-		return shared(output);
-	copy = json_copy((json_t *) output);
-	if (copy == NULL)
-		kam_out_of_memory();
-	kept = kam_array();
-	for (size_t i = 0; i < json_array_size(claims) && i < CLAIMS; i++)
-	{
-		const json_t *claim = json_array_get(claims, i);
-
-		if (kam_claim_fault(env, contact, claim) == NULL)
-			kam_push(kept, shared(claim));
-	}
-	kam_put(copy, "claims", kept);
-	return copy;
-}
 
 /* The outputs of a range of agents. */
 static json_t *
@@ -359,8 +368,8 @@ outputs(const KamEnv *env, const KamInputs *in, KamAgent first, KamAgent last, b
 
 	for (int i = (int) first; i <= (int) last; i++)
 		if (i != KAM_WAVE1_EVALUATOR)
-			kam_put(out, kam_agent_name((KamAgent) i), as_they_came || in->output[i] == NULL ? shared(in->output[i]) :
-					verified(env, in->contact, in->output[i]));
+			kam_put(out, kam_agent_name((KamAgent) i), as_they_came ? shared(in->output[i]) :
+					kam_verified_output(env, in->contact, in->output[i]));
 	return out;
 }
 
@@ -464,12 +473,45 @@ decision(const KamEnv *env, KamAgent agent, const KamInputs *in)
 	return shared(in->decision);
 }
 
-/* What can be told without a model: claims and values that do not stand in the contact, and what was left out. */
+/* ---- what a program finds in the outputs ------------------------------------------------- */
+
+/* Every claim of wave 1 that is not simply verified: what becomes of it, and why. */
+static json_t *
+doubtful_claims(const KamEnv *env, const KamInputs *in)
+{
+	json_t	   *out = kam_array();
+
+	for (int agent = 0; agent < KAM_WAVE1_EVALUATOR; agent++)
+	{
+		const json_t *claims = kam_get_array(in->output[agent], "claims");
+
+		for (size_t i = 0; i < json_array_size(claims) && i < KAM_MOST_CLAIMS; i++)
+		{
+			const json_t *claim = json_array_get(claims, i);
+			const char *why;
+			KamVerdict	verdict = kam_claim_judge(env, in->contact, claim, &why, NULL);
+			json_t	   *row;
+
+			if (verdict == KAM_VERIFIED)
+				continue;
+			row = kam_object();
+			kam_push(out, row);
+			kam_put(row, "agent", kam_string(kam_agent_name((KamAgent) agent)));
+			kam_put(row, "text", shared(json_object_get(claim, "text")));
+			kam_put(row, "verdict", kam_string(kam_verdict_name(verdict)));
+			kam_put(row, "why", kam_string(why));
+		}
+	}
+	return out;
+}
+
+/* For the evaluator: claims and values that do not stand in the contact, what was left out, whose last round was worse. */
 static json_t *
 checks(const KamEnv *env, KamAgent agent, const KamInputs *in)
 {
 	KamInputs	own = *in;
 	json_t	   *verdict,
+			   *kept = kam_array(),
 			   *out = kam_object();
 	const json_t *found;
 
@@ -477,9 +519,31 @@ checks(const KamEnv *env, KamAgent agent, const KamInputs *in)
 	own.kept = NULL;
 	verdict = kam_builtin_run(env, KAM_WAVE1_EVALUATOR, &own);
 	found = kam_get_object(verdict, "fact_check");
+	kam_put(out, "claims", doubtful_claims(env, in));
 	kam_put(out, "errors", shared(json_object_get(found, "errors")));
 	kam_put(out, "missed", shared(json_object_get(found, "missed")));
 	json_decref(verdict);
+	for (int i = 0; i < KAM_WAVE1_EVALUATOR; i++)
+		if ((in->earlier_kept >> i & 1) != 0)
+			kam_push(kept, kam_string(kam_agent_name((KamAgent) i)));
+	kam_put(out, "earlier_answer_kept", kept);
+	return out;
+}
+
+/* For those who build on wave 1, whatever its evaluator made of them: values of its free text that nobody told. */
+static json_t *
+inventions(const KamEnv *env, KamAgent agent, const KamInputs *in)
+{
+	json_t	   *invented = kam_analyses_inventions(env, in);
+	json_t	   *out;
+
+	if (json_array_size(invented) == 0)
+	{
+		json_decref(invented);
+		return NULL;
+	}
+	out = kam_object();
+	kam_put(out, "invented", invented);
 	return out;
 }
 
@@ -561,6 +625,7 @@ static const struct
 	{BEFORE_KEY, A(KAM_WAVE1_EVALUATOR), "outputs", raw_outputs},
 	{BEFORE_KEY, ACTORS, "outputs", wave1_outputs},
 	{BEFORE_KEY, LAST_TWO, "outputs", both_waves_outputs},
+	{BEFORE_KEY, ACTORS | LAST_TWO, "checks", inventions},
 	{BEFORE_KEY, ACTORS | LAST_TWO, "plan", plan},
 	{BEFORE_KEY, LAST_TWO, "score", score},
 	{BEFORE_TASK, A(KAM_WAVE1_EVALUATOR), "checks", checks},

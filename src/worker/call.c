@@ -7,15 +7,13 @@
  */
 #include "postgres.h"
 
-#include "common/cryptohash.h"
 #include "common/pg_prng.h"
-#include "common/sha2.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "kam.h"
+#include "worker/digest.h"
 #include "worker/job.h"
 /* after the server's headers */
 #include "core/extract.h"
@@ -60,36 +58,13 @@ kam_call_want(KamCall *call, KamJob *job, KamAgent agent, int failed)
 	}
 }
 
-static void
-add_to_hash(pg_cryptohash_ctx *hash, const KamPiece *piece)
-{
-	/* With its length: where one part ends and the next begins counts. */
-	if (pg_cryptohash_update(hash, (const uint8 *) &piece->len, sizeof(piece->len)) < 0 ||
-		pg_cryptohash_update(hash, (const uint8 *) piece->data, piece->len) < 0)
-		elog(ERROR, "could not make a SHA-256");
-}
-
 /* The prompt's parts, one after the other: what a replay finds the answer by. */
 static void
 hash_prompt(const KamAsk *ask, uint8 *out)
 {
-	static ResourceOwner owner = NULL;	/* the server's hashes belong to one, and outside a transaction there is none */
-	ResourceOwner saved = CurrentResourceOwner;
 	const KamPiece *piece[] = {&ask->prompt.common, &ask->prompt.contact, &ask->prompt.own, &ask->rejected, &ask->complaint};
-	pg_cryptohash_ctx *hash;
 
-	if (owner == NULL)
-		owner = ResourceOwnerCreate(NULL, "kam worker");
-	CurrentResourceOwner = owner;
-	hash = pg_cryptohash_create(PG_SHA256);
-	if (hash == NULL || pg_cryptohash_init(hash) < 0)
-		elog(ERROR, "could not make a SHA-256");
-	for (int i = 0; i < lengthof(piece); i++)
-		add_to_hash(hash, piece[i]);
-	if (pg_cryptohash_final(hash, out, PG_SHA256_DIGEST_LENGTH) < 0)
-		elog(ERROR, "could not make a SHA-256");
-	pg_cryptohash_free(hash);
-	CurrentResourceOwner = saved;
+	kam_digest(piece, lengthof(piece), out);
 }
 
 static void

@@ -123,6 +123,7 @@ guard_notes(const KamRun *run)
 	kam_put(guard, "repair_call", repair_call_note(run));
 	kam_put(guard, "replaced", json_boolean(run->replaced));
 	kam_put(guard, "forced", json_boolean(run->forced));
+	kam_put(guard, "kept", run->kept ? json_incref(run->kept) : kam_array());
 	kam_put(guard, "compliance", compliance);
 	if (run->forbidden == NULL)
 		kam_put(compliance, "status", kam_string("clear"));

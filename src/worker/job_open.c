@@ -12,6 +12,7 @@
 
 #include "kam.h"
 #include "pg/clock.h"
+#include "worker/digest.h"
 #include "worker/job_parts.h"
 /* after the server's headers */
 #include "llm/prompt.h"
@@ -216,6 +217,8 @@ kam_job_open(KamJob *job)
 		return;
 	}
 	kam_on_reset(close_run, run);
+	if (job->contact_text != NULL)
+		run->in.boundary = kam_digest_boundary(job->contact_text);
 	run->in.resources = job->config->resources;
 	run->in.practices = job->config->practices;
 	if (job->config->agent[KAM_SYNTHESIS_ORCHESTRATOR].provider != NULL)

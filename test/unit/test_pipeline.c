@@ -167,6 +167,145 @@ TEST(recorded_outputs_lead_to_the_same_state)
 	close_run(first);
 }
 
+/* ---- further rounds of wave 1 ---------------------------------------------------------- */
+
+/* A valid state_analyzer output with these claims. */
+static json_t *
+state_output(TestRun *t, const char *urgency, const char *claims)
+{
+	json_t	   *output = answer(t, KAM_STATE_ANALYZER);
+
+	json_object_set_new(output, "claims", test_json(claims));
+	if (urgency != NULL)
+		json_object_set_new(output, "urgency", json_string(urgency));
+	return output;
+}
+
+#define HOLDS "{'text': 'She asked for it.', 'evidence': [{'path': '/activities/1/metadata/body', 'quote': 'fiche technique'}]}"
+#define INVENTED "{'text': 'She has 900 seats.', 'evidence': [{'path': '/activities/1/metadata/body', 'quote': 'fiche technique'}]}"
+
+/* One round after another of the state analyzer; returns how many claims go on. */
+static size_t
+claims_after(TestRun *t, const char *const *round, int rounds)
+{
+	for (int i = 0; i < rounds; i++)
+	{
+		advance_to(t, KAM_RUN_WAVE1);
+		for (int agent = 0; agent < KAM_WAVE1_EVALUATOR; agent++)
+			if (t->run.due[agent])
+				kam_run_accept(&t->run, (KamAgent) agent, agent != KAM_STATE_ANALYZER ? answer(t, agent) :
+							   round[i][0] == '[' ? state_output(t, NULL, round[i]) : test_json(round[i]));
+		CHECK_INT(t->run.stage, KAM_RUN_EVALUATION);
+		if (i < rounds - 1)
+			kam_run_accept(&t->run, KAM_WAVE1_EVALUATOR, verdict("retry", "{'state_analyzer': 'Again.'}"));
+	}
+	return json_array_size(kam_get_array(t->run.output[KAM_STATE_ANALYZER], "claims"));
+}
+
+TEST(the_better_of_two_rounds_goes_on)
+{
+	static const struct
+	{
+		const char *round[3];
+		int			rounds;
+		size_t		claims;		/* of the one that goes on */
+		size_t		kept;		/* how often the earlier one did */
+	}			cases[] = {
+		/* better, and no worse: the new one */
+		{{"[" INVENTED "]", "[" HOLDS "," HOLDS "]"}, 2, 2, 0},
+		{{"[" HOLDS "]", "[" HOLDS "," HOLDS "]"}, 2, 2, 0},
+		/* worse, or broken: the earlier one */
+		{{"[" HOLDS "]", "[" INVENTED "," INVENTED "," HOLDS "]"}, 2, 1, 1},
+		{{"[" INVENTED "]", "{'who_has_ball': 'moon', 'claims': []}"}, 2, 1, 1},
+		{{"{'claims': [1, 2, 3]}", "[" INVENTED "," HOLDS "]"}, 2, 2, 0},
+		/* the best of three, wherever it stands */
+		{{"[" INVENTED "," INVENTED "]", "[" HOLDS "]", "[" INVENTED "," HOLDS "," HOLDS "]"}, 3, 1, 1},
+		{{"[" HOLDS "]", "[" INVENTED "," HOLDS "]", "[" INVENTED "," HOLDS "," HOLDS "]"}, 3, 1, 2},
+	};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(cases); i++)
+	{
+		TestRun    *t = open_run(CONTACT, AS_OF);
+		size_t		claims = claims_after(t, cases[i].round, cases[i].rounds);
+
+		CHECK(claims == cases[i].claims, "%zu: %zu claims", i, claims);
+		CHECK(json_array_size(t->run.kept) == cases[i].kept, "%zu: kept %zu times", i, json_array_size(t->run.kept));
+		CHECK_INT(t->run.in.earlier_kept >> KAM_STATE_ANALYZER & 1,
+				  cases[i].kept > 0 && json_integer_value(json_object_get(json_array_get(t->run.kept, cases[i].kept - 1), "iteration")) == cases[i].rounds);
+		CHECK(t->run.in.output[KAM_STATE_ANALYZER] == t->run.output[KAM_STATE_ANALYZER]);
+		for (int agent = 0; agent < KAM_AGENTS; agent++)
+			CHECK(t->run.earlier[agent] == NULL);
+		close_run(t);
+	}
+}
+
+TEST(a_fact_passed_over_counts_against_a_round)
+{
+	static const char churned[] = "{'contact_info': {'full_name': 'Inès Martin', 'email': 'ines@acier.example', 'owner': 'Julie Moreau'}, 'activities': ["
+		"{'activity_type': 'email', 'direction': 'inbound', 'recorded_on': '2026-03-10T10:00:00+01:00', 'metadata': {'body': 'Bonjour, nous avons décidé de résilier notre contrat.'}}]}";
+	TestRun    *t = open_run(churned, AS_OF);
+	json_t	   *told,
+			   *silent;
+
+	/* the others may tell of it as well: only where nobody does is it passed over */
+	kam_run_accept(&t->run, KAM_OPPORTUNITY_DETECTOR, test_json("{'opportunities': [], 'strength_score': 0, 'hooks': [], 'claims': []}"));
+	kam_run_accept(&t->run, KAM_STATE_ANALYZER,
+				   test_json("{'who_has_ball': 'us', 'temperature': 'cold', 'action_needed': true, 'urgency': 'high', 'claims': []}"));
+	kam_run_accept(&t->run, KAM_TIMING_STRATEGIST, test_json("{'optimal_send_window': {'days': ['monday'], 'start': '09:00', 'end': '11:00', 'timezone': 'Europe/Paris'},"
+															 " 'velocity': 'slow', 'patterns': [], 'claims': []}"));
+	told = answer(t, KAM_CONTEXT_RELATIONSHIP_ANALYZER);
+	json_object_set_new(told, "summary", json_string("They terminate the contract."));
+	json_object_set_new(told, "claims", json_array());
+	silent = json_deep_copy(told);
+	json_object_set_new(silent, "summary", json_string("A friendly contact."));
+	kam_run_accept(&t->run, KAM_CONTEXT_RELATIONSHIP_ANALYZER, json_incref(told));
+	kam_run_accept(&t->run, KAM_WAVE1_EVALUATOR, verdict("retry", "{'context_relationship_analyzer': 'Again.'}"));
+	kam_run_accept(&t->run, KAM_CONTEXT_RELATIONSHIP_ANALYZER, silent);
+	CHECK(t->run.output[KAM_CONTEXT_RELATIONSHIP_ANALYZER] == told);
+	CHECK_INT(json_array_size(t->run.kept), 1);
+	json_decref(told);
+	close_run(t);
+}
+
+TEST(rounds_replay_to_the_same_state)
+{
+	static const char *const rounds[] = {"[" HOLDS "]", "[" INVENTED "]"};
+	TestRun    *first = open_run(CONTACT, AS_OF),
+			   *again;
+	json_t	   *recorded[20];
+	int			agents[20],
+				n = 0;
+
+	/* the outputs as they came, the worse one too */
+	while (first->run.stage != KAM_RUN_GUARD)
+	{
+		int			agent = kam_run_next_call(&first->run);
+		json_t	   *output = agent == KAM_STATE_ANALYZER ? state_output(first, NULL, rounds[first->run.iteration - 1]) :
+			agent == KAM_WAVE1_EVALUATOR && first->run.iteration == 1 ? verdict("retry", "{'state_analyzer': 'Again.'}") :
+			agent == KAM_WAVE1_EVALUATOR ? verdict("continue", "null") : answer(first, agent);
+
+		agents[n] = agent;
+		recorded[n++] = output;
+		kam_run_accept(&first->run, (KamAgent) agent, json_incref(output));
+	}
+	CHECK_INT(json_array_size(first->run.kept), 1);
+	for (int stop = 0; stop <= n; stop++)
+	{
+		again = open_run(CONTACT, AS_OF);
+		for (int i = 0; i < n; i++)
+		{
+			CHECK(again->run.due[agents[i]], "call %d is not due", i);
+			kam_run_accept(&again->run, (KamAgent) agents[i], i < stop ? json_incref(recorded[i]) : json_deep_copy(recorded[i]));
+		}
+		CHECK(json_equal(again->run.decision, first->run.decision), "after %d calls", stop);
+		CHECK(json_equal(again->run.kept, first->run.kept));
+		close_run(again);
+	}
+	for (int i = 0; i < n; i++)
+		json_decref(recorded[i]);
+	close_run(first);
+}
+
 /* ---- contacts that must not be written to ------------------------------------------- */
 
 static const KamForbidden unsubscribed = {"unsubscribed", "list-unsubscribe", "email", 1772524800 * KAM_SECOND};

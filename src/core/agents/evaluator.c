@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define TEXT_BYTES 20000		/* of one agent's free text that is searched */
-#define CLAIMS 60				/* of one agent that are checked */
 #define DEPTH 12
 
 /* ---- what an output must look like ------------------------------------------------- */
@@ -79,6 +78,7 @@ typedef struct Verdict
 			   *missed;
 	const char *instruction[KAM_AGENTS];	/* NULL: nothing to do again */
 	int			faults[KAM_AGENTS];
+	int			misshapen[KAM_AGENTS];	/* of these, of its shape */
 	int			proven[KAM_AGENTS];
 } Verdict;
 
@@ -175,20 +175,20 @@ check_shape(Verdict *v, KamAgent agent)
 	}
 }
 
-/* Every claim with evidence must hold. */
+/* Every claim must hold, be it that its evidence can be put right. */
 static void
 check_claims(Verdict *v, KamAgent agent)
 {
 	const json_t *claims = kam_get_array(v->in->output[agent], "claims");
 	size_t		n = json_array_size(claims);
 
-	for (size_t i = 0; i < n && i < CLAIMS; i++)
+	for (size_t i = 0; i < n && i < KAM_MOST_CLAIMS; i++)
 	{
 		const json_t *claim = json_array_get(claims, i);
 		const char *text = kam_get_string(claim, "text");
-		const char *fault = kam_claim_fault(v->env, v->in->contact, claim);
+		const char *fault;
 
-		if (fault != NULL)
+		if (kam_claim_judge(v->env, v->in->contact, claim, &fault, NULL) == KAM_UNVERIFIED)
 			send_back(v, agent, v->errors,
 					  kam_printf(v->env->arena, "The claim \"%.160s\" does not hold: %s. Correct it from the contact or leave it out.",
 								 text == NULL ? "(no text)" : text, fault));
@@ -498,24 +498,18 @@ reasoning(const Verdict *v, int faults, int proven)
 					  kam_printf(arena, "%s faults were found", kam_count_word(arena, faults)), names);
 }
 
-json_t *
-kam_agent_evaluator(const KamEnv *env, const KamInputs *in)
+/* All that can be told of the four analyses. */
+static void
+examine(Verdict *v)
 {
-	Verdict		v = {env, in, kam_array(), kam_array(), kam_array(), {NULL}, {0}, {0}};
-	json_t	   *out = kam_object(),
-			   *decision = kam_object(),
-			   *instructions = kam_object(),
-			   *check = kam_object(),
-			   *scores = kam_object();
+	const KamInputs *in = v->in;
 	char	   *all;
 	size_t		room = 1,
 				length = 0;
-	int			faults = 0,
-				proven = 0;
 
 	for (size_t i = 0; i < KAM_LENGTHOF(judged); i++)
 		room += text_size(in->output[judged[i].agent], 0);
-	all = kam_alloc(env->arena, room);
+	all = kam_alloc(v->env->arena, room);
 	for (size_t i = 0; i < KAM_LENGTHOF(judged); i++)
 	{
 		KamAgent	agent = judged[i].agent;
@@ -523,19 +517,20 @@ kam_agent_evaluator(const KamEnv *env, const KamInputs *in)
 
 		all[length] = '\0';
 		gather_text(in->output[agent], 0, all + length, &used);
-		check_shape(&v, agent);
-		check_claims(&v, agent);
-		check_inventions(&v, agent, all + length);
+		check_shape(v, agent);
+		v->misshapen[agent] = v->faults[agent];
+		check_claims(v, agent);
+		check_inventions(v, agent, all + length);
 		length += used;
 	}
-	check_stage(&v);
-	check_ball(&v);
-	check_urgency(&v);
+	check_stage(v);
+	check_ball(v);
+	check_urgency(v);
 	for (size_t i = 0; i < KAM_LENGTHOF(judged); i++)
 	{
 		const json_t *claims = kam_get_array(in->output[judged[i].agent], "claims");
 
-		for (size_t c = 0; c < json_array_size(claims) && c < CLAIMS; c++)
+		for (size_t c = 0; c < json_array_size(claims) && c < KAM_MOST_CLAIMS; c++)
 		{
 			const char *text = kam_get_string(json_array_get(claims, c), "text");
 			size_t		n = text == NULL ? 0 : strlen(text);
@@ -549,7 +544,67 @@ kam_agent_evaluator(const KamEnv *env, const KamInputs *in)
 			}
 		}
 	}
-	check_missed(&v, all);
+	check_missed(v, all);
+}
+
+static Verdict
+open_verdict(const KamEnv *env, const KamInputs *in)
+{
+	return (Verdict) {.env = env, .in = in, .verified = kam_array(), .errors = kam_array(), .missed = kam_array()};
+}
+
+void
+kam_analyses_examine(const KamEnv *env, const KamInputs *in, KamAnalysisFaults *out)
+{
+	Verdict		v = open_verdict(env, in);
+
+	examine(&v);
+	memcpy(out->faults, v.faults, sizeof out->faults);
+	memcpy(out->misshapen, v.misshapen, sizeof out->misshapen);
+	json_decref(v.verified);
+	json_decref(v.errors);
+	json_decref(v.missed);
+}
+
+json_t *
+kam_analyses_inventions(const KamEnv *env, const KamInputs *in)
+{
+	json_t	   *out = kam_array();
+
+	for (size_t i = 0; i < KAM_LENGTHOF(judged); i++)
+	{
+		KamAgent	agent = judged[i].agent;
+		char	   *text = kam_alloc(env->arena, text_size(in->output[agent], 0) + 1);
+		size_t		used = 0;
+		json_t	   *invented;
+
+		gather_text(in->output[agent], 0, text, &used);
+		invented = kam_invented_values(env, in->contact, text);
+		for (size_t k = 0; k < json_array_size(invented); k++)
+		{
+			json_t	   *row = json_array_get(invented, k);
+
+			kam_put(row, "agent", kam_string(kam_agent_name(agent)));
+			kam_push(out, json_incref(row));
+		}
+		json_decref(invented);
+	}
+	return out;
+}
+
+json_t *
+kam_agent_evaluator(const KamEnv *env, const KamInputs *in)
+{
+	Verdict		v = open_verdict(env, in);
+	json_t	   *out = kam_object(),
+			   *decision = kam_object(),
+			   *instructions = kam_object(),
+			   *check = kam_object(),
+			   *scores = kam_object();
+	int			faults = 0,
+				proven = 0;
+
+	examine(&v);
 	verify_facts(&v);
 	for (size_t i = 0; i < KAM_LENGTHOF(judged); i++)
 	{

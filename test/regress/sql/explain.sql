@@ -55,3 +55,22 @@ SELECT pg_temp.refused('SELECT kam._agent(''state_analyzer'', pg_temp.contact(),
 SELECT count(*) AS odd_inputs FROM kam.agent a, (VALUES ('{"output": 3, "resources": {}, "practices": "x", "history": [7, null, []], "instruction": [1], "iteration": "x", "decision": []}'::jsonb),
 	('{"output": {"state_analyzer": {}, "content_generator": {"generated_content": []}, "wave1_evaluator": {"evaluation_decision": 7}}, "resources": [{"title": 7}], "iteration": -5}')) i (n)
  WHERE kam._agent(a.agent, pg_temp.example('01_inbound_question_fr'), n, '2026-03-11 10:00+01') IS NOT NULL;
+
+-- Every claim of the agents, and all evidence of the decision itself, stands in the contact: where, in which words, on what day.
+SELECT e ->> 'agent' AS agent, e #>> '{claim,text}' AS claim, e ->> 'verdict' AS verdict, a ->> 'path' AS path, left(a ->> 'found', 30) AS found, a ->> 'recorded_on' AS recorded_on
+  FROM explained, jsonb_array_elements(x -> 'evidence') e, jsonb_array_elements(e -> 'at') a ORDER BY (e ->> 'call_no')::integer, claim, path LIMIT 4;
+SELECT count(*) FILTER (WHERE a ->> 'found' IS NULL) AS nowhere, count(*) > 3 AS claims
+  FROM explained, jsonb_array_elements(x -> 'evidence') e, jsonb_array_elements(e -> 'at') a;
+SELECT e ->> 'part' AS part, e ->> 'text' AS text, e ->> 'verdict' AS verdict, jsonb_array_length(e -> 'at') > 0 AS stands FROM explained, jsonb_array_elements(x -> 'decision_evidence') e;
+SELECT a ->> 'path' AS path, a ->> 'quote' = a ->> 'found' AS found, a ->> 'recorded_on' AS recorded_on FROM explained, jsonb_array_elements(x #> '{plan,at}') a;
+-- A pointer that is wrong is put right where the quote stands at one place; what is wrong in the text never is.
+SELECT v ->> 'verdict' AS verdict, v ->> 'holds' AS holds, coalesce(v ->> 'repair', v ->> 'fault') AS why, jsonb_path_query_array(v, '$.at[*].path') AS at
+  FROM jsonb_array_elements(kam._claim_verdicts('{"claims": [
+	{"text": "She brings a colleague on 17 March.", "evidence": [{"path": "/activities/0/metadata/body", "quote": "Je viens avec mon collègue"}]},
+	{"text": "They are a cement works.", "evidence": [{"path": "/contact_info/full_name", "quote": "Cimenterie des Alpilles"}]},
+	{"text": "They are Cimenterie de Vicat.", "evidence": [{"path": "/contact_info/company", "quote": "Cimenterie des Alpilles"}]},
+	{"text": "They ordered 12 trucks.", "evidence": [{"path": "/contact_info/company", "quote": "Cimenterie des Alpilles"}]}]}',
+	pg_temp.example('10_meeting_scheduled_fr'), '2026-03-11 10:00+01')) v;
+SELECT jsonb_agg(v ->> 'verdict') AS verdicts FROM jsonb_array_elements(kam._decision_evidence('{"a": [{"evidence": [{"path": "/nowhere", "quote": "x"}]}, {"evidence": []}, {"evidence": 7}], "factor": "x", "evidence": "nobody wrote this"}',
+	pg_temp.example('10_meeting_scheduled_fr'), '2026-03-11 10:00+01')) v;
+SELECT kam._decision_evidence('[]', '{"contact_info": 3}', now()) AS of_no_contact, kam._decision_evidence(NULL, '{}', now()) AS of_null;

@@ -1,0 +1,469 @@
+/*
+ * core/evidence_values.c: the numbers, dates and amounts that a text states,
+ * against those that the contact knows.
+ *
+ * Owns the search for values: of a claim among what it cites, and of free text
+ * among everything.  It only judges and knows nothing of decisions.
+ */
+#include "core/evidence_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/quantity.h"
+#include "core/text.h"
+#include "core/when.h"
+
+#define MOST_INSTANTS 32		/* of a claim's evidence, between which days are counted */
+
+/*
+ * What is claimed, ticked off as known values come by.  Most claims are found
+ * among the first values looked at, so the costly places are looked at last.
+ */
+typedef struct Search
+{
+	KamArena   *arena;
+	const KamZone *zone;
+	KamQuantity *claimed;
+	bool	   *known;
+	int			count,
+				missing;
+	bool		timely;			/* one of them could be said by an instant */
+} Search;
+
+static void
+open_search(Search *search, KamArena *arena, const KamZone *zone, KamQuantity *claimed, int count)
+{
+	search->arena = arena;
+	search->zone = zone;
+	search->claimed = claimed;
+	search->known = KAM_NEW_ARRAY(arena, bool, count);
+	search->count = search->missing = count;
+	search->timely = false;
+	for (int i = 0; i < count; i++)
+		search->timely |= claimed[i].kind != KAM_QUANTITY_MONEY && claimed[i].kind != KAM_QUANTITY_PERCENT;
+}
+
+static void
+tick_off(Search *search, const KamQuantity *value)
+{
+	for (int i = 0; i < search->count; i++)
+		if (!search->known[i] && kam_quantity_same(&search->claimed[i], value))
+		{
+			search->known[i] = true;
+			search->missing--;
+		}
+}
+
+/* An instant is known as its local day and its local time of day. */
+static void
+know_time(Search *search, KamTime at)
+{
+	KamQuantity value = {.kind = KAM_QUANTITY_DATE};
+	KamCivil	civil;
+
+	if (at == KAM_NO_TIME || search->missing == 0 || !search->timely)
+		return;
+	civil = kam_civil_at(search->zone, at);
+	value.year = civil.year;
+	value.month = civil.month;
+	value.day = civil.day;
+	tick_off(search, &value);
+	value = (KamQuantity) {.kind = KAM_QUANTITY_CLOCK, .minute = civil.hour * 60 + civil.minute};
+	tick_off(search, &value);
+}
+
+/* A text is known by what it states; when it is an instant, also by its local reading. */
+static void
+know_text(Search *search, const char *text)
+{
+	KamQuantity *value;
+	KamTime		at;
+	int			n;
+
+	if (text == NULL || search->missing == 0)
+		return;
+	n = kam_quantities_find(search->arena, text, strlen(text), &value);
+	for (int i = 0; i < n; i++)
+		tick_off(search, &value[i]);
+	if (n > 0 && value[0].kind == KAM_QUANTITY_DATE && value[0].start == 0 && kam_time_parse(text, search->zone, &at))
+		know_time(search, at);
+}
+
+static void
+know_number(Search *search, double number)
+{
+	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = number, .other = number};
+
+	tick_off(search, &value);
+}
+
+/* Everything that stands in a JSON value. */
+static void
+know_value(Search *search, const json_t *value, int depth)
+{
+	const char *key;
+	const json_t *member;
+	size_t		i;
+
+	if (search->missing == 0 || depth > KAM_CONTACT_DEPTH)
+		return;
+	if (json_is_string(value))
+		know_text(search, json_string_value(value));
+	else if (json_is_number(value))
+		know_number(search, json_number_value(value));
+	else if (json_is_array(value))
+	{
+		json_array_foreach((json_t *) value, i, member)
+			know_value(search, member, depth + 1);
+	}
+	else if (json_is_object(value))
+	{
+		json_object_foreach((json_t *) value, key, member)
+			know_value(search, member, depth + 1);
+	}
+}
+
+/* The days that relative references of a text mean, said at a moment: "mardi prochain" in an e-mail. */
+static void
+know_references(Search *search, const char *text, KamTime said)
+{
+	KamTokens	tokens;
+	KamWhen    *when;
+	int			n;
+
+	if (text == NULL || search->missing == 0)
+		return;
+	tokens = kam_tokenize(search->arena, text, strlen(text));
+	n = kam_when_find(search->arena, &tokens, said, search->zone, &when);
+	for (int i = 0; i < n; i++)
+		know_time(search, when[i].at);
+}
+
+/* "21 days ago" is known when 21 days lie between a known instant and another. */
+static void
+know_distance(Search *search, KamTime from, KamTime to)
+{
+	double		days;
+
+	if (from == KAM_NO_TIME || to == KAM_NO_TIME)
+		return;
+	days = fabs((double) (kam_local_day(search->zone, to) - kam_local_day(search->zone, from)));
+	for (int i = 0; i < search->count; i++)
+	{
+		const KamQuantity *claimed = &search->claimed[i];
+		double		unit = claimed->span;
+
+		if (!search->known[i] && unit > 0 && fabs(days - claimed->number * unit) <= (unit == 1 ? 1 : unit / 2))
+		{
+			search->known[i] = true;
+			search->missing--;
+		}
+	}
+}
+
+/* ---- claims: values among what is cited --------------------------------- */
+
+/* Times as they are written in the cited activity or deal: their day may be another than the contact's. */
+static void
+know_written(Search *search, const KamContact *contact, const char *list, long index)
+{
+	static const char *const fields[] = {
+		"recorded_on", "metadata/start_time", "metadata/end_time", "created_on", "closed_on"
+	};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(fields); i++)
+		know_text(search, json_string_value(kam_pointer(contact->json, kam_printf(search->arena, "%s%ld/%s", list, index, fields[i]))));
+}
+
+/* What citing a place of an activity or deal makes known with it: when it was, and what its words mean. */
+static void
+know_surroundings(Search *search, const KamEnv *env, const KamContact *contact, const char *path)
+{
+	static const char activities[] = "/activities/",
+				deals[] = "/deals/";
+	long		index;
+
+	if (kam_path_element(path, activities, &index))
+	{
+		know_written(search, contact, activities, index);
+		for (int i = 0; i < contact->nactivities; i++)
+		{
+			const KamActivity *activity = &contact->activities[i];
+			const KamTime times[] = {activity->at, activity->start, activity->end};
+
+			if (activity->index != index)
+				continue;
+			for (size_t k = 0; k < KAM_LENGTHOF(times); k++)
+			{
+				know_time(search, times[k]);
+				know_distance(search, times[k], env->as_of);
+			}
+			know_references(search, activity->subject, activity->at);
+			know_references(search, activity->body, activity->at);
+		}
+	}
+	if (kam_path_element(path, deals, &index))
+	{
+		know_written(search, contact, deals, index);
+		for (int i = 0; i < contact->ndeals; i++)
+			if (contact->deals[i].index == index)
+			{
+				know_distance(search, contact->deals[i].created, env->as_of);
+				know_distance(search, contact->deals[i].closed, env->as_of);
+			}
+	}
+}
+
+/* ---- totals that a claim makes of what it cites ---------------------------------- */
+
+/* So many things: of no amount and of no unit of time. */
+static void
+know_count(Search *search, size_t count)
+{
+	for (int i = 0; i < search->count; i++)
+		if (!search->known[i] && search->claimed[i].kind == KAM_QUANTITY_NUMBER && search->claimed[i].span == 0 &&
+			search->claimed[i].number == (double) count)
+		{
+			search->known[i] = true;
+			search->missing--;
+		}
+}
+
+/* A computed amount: of no unit of time. */
+static void
+know_total(Search *search, double total)
+{
+	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = total, .other = total};
+
+	for (int i = 0; i < search->count; i++)
+		if (!search->known[i] && search->claimed[i].span == 0 &&
+			(search->claimed[i].kind == KAM_QUANTITY_NUMBER || search->claimed[i].kind == KAM_QUANTITY_MONEY) &&
+			kam_quantity_same(&search->claimed[i], &value))
+		{
+			search->known[i] = true;
+			search->missing--;
+		}
+}
+
+/* The one amount or number that a cited place says: of a deal its amount, of a text the one in the quote. */
+static bool
+cited_amount(Search *search, const json_t *value, const char *quote, double *amount)
+{
+	const char *text;
+	KamQuantity *said;
+
+	if (json_is_object(value))
+		value = json_object_get(value, "amount");
+	if (json_is_number(value))
+	{
+		*amount = json_number_value(value);
+		return true;
+	}
+	text = json_string_value(value);
+	if (text == NULL)
+		return false;
+	/* an amount that is written as a text: "5600" */
+	if (strlen(text) > 30)
+		text = quote;
+	if (text == NULL || kam_quantities_find(search->arena, text, strlen(text), &said) != 1 ||
+		(said->kind != KAM_QUANTITY_MONEY && said->kind != KAM_QUANTITY_NUMBER) || said->span != 0)
+		return false;
+	*amount = said->number;
+	return true;
+}
+
+/* What the evidence cites, each place once: how many, how much in all, how much more one is than the other. */
+static void
+know_totals(Search *search, const KamContact *contact, const json_t *evidence)
+{
+	size_t		entries = json_array_size(evidence);
+	double		amount,
+				sum = 0,
+				first = 0,
+				second = 0;
+	int			amounts = 0;
+
+	for (size_t i = 0; i < entries; i++)
+	{
+		const json_t *entry = json_array_get(evidence, i);
+		const char *path = kam_get_string(entry, "path");
+		const json_t *value = path != NULL ? kam_pointer(contact->json, path) : NULL;
+		bool		again = false;
+
+		know_count(search, i + 1);
+		if (json_is_array(value))
+			know_count(search, json_array_size(value));
+		for (size_t k = 0; k < i && !again; k++)
+		{
+			const char *other = kam_get_string(json_array_get(evidence, k), "path");
+
+			again = path != NULL && other != NULL && strcmp(path, other) == 0;
+		}
+		if (again || !cited_amount(search, value, kam_get_string(entry, "quote"), &amount))
+			continue;
+		sum += amount;
+		first = amounts == 0 ? amount : first;
+		second = amounts == 1 ? amount : second;
+		amounts++;
+	}
+	if (amounts > 1)
+		know_total(search, sum);
+	if (amounts == 2)
+		know_total(search, fabs(first - second));
+}
+
+/* The instants of the activities and deals that are cited; returns how many. */
+static int
+cited_instants(const KamContact *contact, const json_t *evidence, KamTime *instant)
+{
+	int			n = 0;
+
+	for (size_t i = 0; i < json_array_size(evidence); i++)
+	{
+		const char *path = kam_get_string(json_array_get(evidence, i), "path");
+		long		index;
+
+		if (path != NULL && kam_path_element(path, "/activities/", &index))
+			for (int k = 0; k < contact->nactivities && n < MOST_INSTANTS; k++)
+				if (contact->activities[k].index == index)
+					instant[n++] = contact->activities[k].start != KAM_NO_TIME ? contact->activities[k].start : contact->activities[k].at;
+		if (path != NULL && kam_path_element(path, "/deals/", &index))
+			for (int k = 0; k < contact->ndeals && n < MOST_INSTANTS; k++)
+				if (contact->deals[k].index == index)
+					instant[n++] = contact->deals[k].created;
+	}
+	return n;
+}
+
+/* "Answered within 2 days": the days between what is cited. */
+static void
+know_distances(Search *search, const KamContact *contact, const json_t *evidence)
+{
+	KamTime		instant[MOST_INSTANTS];
+	int			n = cited_instants(contact, evidence, instant);
+
+	for (int i = 0; i < n && search->missing > 0; i++)
+		for (int k = i + 1; k < n; k++)
+			know_distance(search, instant[i], instant[k]);
+}
+
+const char *
+kam_values_fault(const KamEnv *env, const KamContact *contact, const char *text, const json_t *evidence)
+{
+	Search		search;
+	KamQuantity *claimed;
+	int			n = kam_quantities_find(env->arena, text, strlen(text), &claimed);
+	size_t		entries = json_array_size(evidence);
+
+	if (n == 0)
+		return NULL;
+	open_search(&search, env->arena, &contact->zone, claimed, n);
+	for (size_t i = 0; i < entries && search.missing > 0; i++)
+		know_value(&search, kam_pointer(contact->json, kam_get_string(json_array_get(evidence, i), "path")), 0);
+	for (size_t i = 0; i < entries && search.missing > 0; i++)
+		know_surroundings(&search, env, contact, kam_get_string(json_array_get(evidence, i), "path"));
+	if (search.missing > 0)
+	{
+		know_totals(&search, contact, evidence);
+		know_distances(&search, contact, evidence);
+	}
+	for (int i = 0; i < n; i++)
+		if (!search.known[i])
+			return kam_printf(env->arena, "\"%.*s\" in its text is not among the values that it cites",
+							  (int) (claimed[i].end - claimed[i].start), text + claimed[i].start);
+	return NULL;
+}
+
+/* ---- invented values ---------------------------------------------------- */
+
+/* Only what nobody counts out in his head must be found: days, amounts, shares. */
+static bool
+is_strict(const KamQuantity *q)
+{
+	if (q->kind == KAM_QUANTITY_PERCENT)
+		return q->number != 100;
+	return q->kind == KAM_QUANTITY_DATE || q->kind == KAM_QUANTITY_MONEY;
+}
+
+/* A deal's amount as a number, 0 when it is none; jansson's reading knows no locale. */
+static double
+deal_amount(const KamDeal *deal)
+{
+	json_t	   *value = deal->amount != NULL ? json_loads(deal->amount, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+	double		amount = json_number_value(value);
+
+	json_decref(value);
+	return amount;
+}
+
+/* Amounts of deals, singly and as the sums that an analysis makes of them. */
+static void
+know_deals(Search *search, const KamContact *contact)
+{
+	double		all = 0,
+				open = 0;
+
+	for (int i = 0; i < contact->ndeals; i++)
+	{
+		const KamDeal *deal = &contact->deals[i];
+		double		amount = deal_amount(deal);
+
+		know_time(search, deal->created);
+		know_time(search, deal->closed);
+		know_text(search, deal->amount);
+		all += amount;
+		open += deal->status == KAM_DEAL_OPEN ? amount : 0;
+	}
+	know_number(search, all);
+	know_number(search, open);
+}
+
+json_t *
+kam_invented_values(const KamEnv *env, const KamContact *contact, const char *text)
+{
+	json_t	   *out = kam_array();
+	Search		search;
+	KamQuantity *claimed;
+	int			n,
+				strict = 0;
+
+	if (text == NULL)
+		return out;
+	n = kam_quantities_find(env->arena, text, strlen(text), &claimed);
+	for (int i = 0; i < n; i++)
+		if (is_strict(&claimed[i]))
+			claimed[strict++] = claimed[i];
+	if (strict == 0)
+		return out;
+
+	/* The cheap places first, the newest before older ones: most values stand there. */
+	open_search(&search, env->arena, &contact->zone, claimed, strict);
+	know_time(&search, env->as_of);
+	for (int i = contact->nactivities - 1; i >= 0 && search.missing > 0; i--)
+	{
+		know_time(&search, contact->activities[i].at);
+		know_time(&search, contact->activities[i].start);
+		know_time(&search, contact->activities[i].end);
+	}
+	know_deals(&search, contact);
+	know_value(&search, contact->json, 0);
+	for (int i = contact->nactivities - 1; i >= 0 && search.missing > 0; i--)
+	{
+		know_references(&search, contact->activities[i].subject, contact->activities[i].at);
+		know_references(&search, contact->activities[i].body, contact->activities[i].at);
+	}
+
+	for (int i = 0; i < strict; i++)
+		if (!search.known[i])
+		{
+			json_t	   *row = kam_object();
+			const char *what = claimed[i].kind == KAM_QUANTITY_DATE ? "date" :
+				claimed[i].kind == KAM_QUANTITY_MONEY ? "amount" : "percentage";
+
+			kam_put(row, "quote", kam_stringn(text + claimed[i].start, claimed[i].end - claimed[i].start));
+			kam_put(row, "why", kam_string(kam_printf(env->arena, "this %s stands nowhere in the contact", what)));
+			kam_push(out, row);
+		}
+	return out;
+}

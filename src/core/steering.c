@@ -1,0 +1,210 @@
+/*
+ * core/steering.c: texts of a contact that try to steer a program.
+ *
+ * Every text that is not ours is read as it stands and in the other readings
+ * that a model might see in it.  In doubt it is found: what follows from a
+ * finding is that a decision keeps to the tree, nothing worse.
+ */
+#include "core/steering_internal.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define LONGEST ((size_t) 64 * 1024)	/* bytes of a text that are read */
+#define JOINED 400				/* bytes of each message that are joined with its neighbour's */
+#define DEPTH 64
+
+typedef struct Search
+{
+	const KamEnv *env;
+	const KamContact *contact;
+	KamSteering *found;
+	int			count,
+				most;
+} Search;
+
+static void
+tell(Search *s, const char *kind, const char *path, const char *quote)
+{
+	if (s->count < s->most)
+		s->found[s->count++] = (KamSteering) {kind, path, kam_shorten(s->env->arena, quote, 160)};
+}
+
+/* Small letters of ASCII, blanks made plain. */
+static char *
+lowered(KamArena *arena, const char *text)
+{
+	char	   *out = kam_strdup(arena, text);
+
+	for (char *p = out; *p != '\0'; p++)
+		*p = *p >= 'A' && *p <= 'Z' ? (char) (*p | 0x20) : *p == '\n' || *p == '\t' || *p == '\r' ? ' ' : *p;
+	return out;
+}
+
+static const char *
+order_in(KamArena *arena, const char *text)
+{
+	KamTokens	tokens;
+	const char *found;
+
+	if (text == NULL)
+		return NULL;
+	tokens = kam_tokenize(arena, text, strlen(text));
+	found = kam_steering_order(arena, &tokens);
+	return found != NULL ? found : kam_steering_markup(arena, lowered(arena, text));
+}
+
+static void
+look_at_text(Search *s, const char *text, const char *path)
+{
+	KamArena   *arena = s->env->arena;
+	size_t		len = strnlen(text, LONGEST);
+	const char *plain,
+			   *found,
+			   *other;
+	int			before = s->count;
+	bool		mixed = false;
+	KamTokens	tokens;
+
+	if (len < 4)
+		return;
+	text = kam_strndup(arena, text, len);
+	if (kam_hidden_find(text, len) < len)
+		tell(s, "hidden", path, text + kam_hidden_find(text, len));
+	plain = kam_without_hidden(arena, text);
+	tokens = kam_tokenize(arena, plain, strlen(plain));
+	if ((found = kam_steering_order(arena, &tokens)) != NULL)
+		tell(s, "order", path, found);
+	if ((found = kam_steering_markup(arena, lowered(arena, plain))) != NULL)
+		tell(s, "markup", path, found);
+	other = kam_read_lookalikes(arena, plain, &mixed);
+	if (mixed)
+		tell(s, "lookalike", path, plain);
+	else if (strcmp(other, plain) != 0 && s->count == before && (found = order_in(arena, other)) != NULL)
+		tell(s, "lookalike", path, found);
+	if ((other = kam_read_encoded(arena, plain)) != NULL)
+		tell(s, "encoded", path, other);
+	else if ((found = order_in(arena, kam_read_rot13(arena, plain))) != NULL ||
+			 (found = order_in(arena, kam_read_backwards(arena, plain))) != NULL)
+		tell(s, "encoded", path, found);
+}
+
+static void
+look_at_value(Search *s, const json_t *value, const char *path, int depth)
+{
+	const char *key;
+	json_t	   *member;
+	size_t		i;
+
+	if (depth > DEPTH || s->count >= s->most)
+		return;
+	if (json_is_string(value))
+		look_at_text(s, json_string_value(value), path);
+	else if (json_is_array(value))
+	{
+		json_array_foreach((json_t *) value, i, member)
+			if (!json_is_number(member))
+				look_at_value(s, member, kam_printf(s->env->arena, "%s/%zu", path, i), depth + 1);
+	}
+	else if (json_is_object(value))
+	{
+		json_object_foreach((json_t *) value, key, member)
+		{
+			KamStep		step = {NULL, key, 0};
+			const char *at = kam_printf(s->env->arena, "%s%s", path, kam_step_pointer(s->env->arena, &step));
+
+			look_at_text(s, key, at);
+			if (!json_is_number(member))
+				look_at_value(s, member, at, depth + 1);
+		}
+	}
+}
+
+/* Blanks for all that ends a sentence. */
+static void
+join(char *out, size_t *used, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		out[(*used)++] = strchr(".!?:;\n\r()[]\"", text[i]) != NULL ? ' ' : text[i];
+	out[(*used)++] = ' ';
+	out[*used] = '\0';
+}
+
+/* An order that is spread over messages: each one's end beside the next one's beginning. */
+static void
+look_across(Search *s)
+{
+	const KamContact *c = s->contact;
+	const KamActivity *before = NULL;
+
+	for (int i = 0; i < c->nactivities && s->count < s->most; i++)
+	{
+		const KamActivity *now = &c->activities[i];
+		char	   *text;
+		size_t		used = 0,
+					n;
+		const char *found;
+
+		if (now->direction == KAM_OUTBOUND || now->body == NULL)
+			continue;
+		if (before != NULL)
+		{
+			text = kam_alloc(s->env->arena, 2 * JOINED + 4);
+			n = strlen(before->body);
+			join(text, &used, before->body + (n > JOINED ? n - JOINED : 0), n > JOINED ? JOINED : n);
+			join(text, &used, now->body, strnlen(now->body, JOINED));
+			if ((found = order_in(s->env->arena, text)) != NULL)
+				tell(s, "split", kam_printf(s->env->arena, "/activities/%d/metadata/body", now->index), found);
+		}
+		before = now;
+	}
+}
+
+int
+kam_steering_find(const KamEnv *env, const KamContact *contact, int most, KamSteering **out)
+{
+	Search		s = {env, contact, KAM_NEW_ARRAY(env->arena, KamSteering, most), 0, most};
+	const char *key;
+	json_t	   *value;
+	size_t		i;
+
+	json_object_foreach((json_t *) contact->json, key, value)
+	{
+		if (strcmp(key, "activities") != 0)
+		{
+			look_at_value(&s, value, kam_printf(env->arena, "/%s", key), 0);
+			continue;
+		}
+		json_t	   *activity;
+
+		json_array_foreach(value, i, activity)
+		{
+			const char *direction = kam_get_string(activity, "direction");
+
+			if (direction == NULL || strcmp(direction, "outbound") != 0)
+				look_at_value(&s, activity, kam_printf(env->arena, "/activities/%zu", i), 0);
+		}
+	}
+	look_across(&s);
+	*out = s.found;
+	return s.count;
+}
+
+json_t *
+kam_steering_json(const KamEnv *env, const KamContact *contact)
+{
+	KamSteering *found;
+	int			n = kam_steering_find(env, contact, 20, &found);
+	json_t	   *list = kam_array();
+
+	for (int i = 0; i < n; i++)
+	{
+		json_t	   *row = kam_object();
+
+		kam_put(row, "kind", kam_string(found[i].kind));
+		kam_put(row, "path", kam_string(found[i].path));
+		kam_put(row, "quote", kam_string(found[i].quote));
+		kam_push(list, row);
+	}
+	return list;
+}
