@@ -32,14 +32,14 @@ static KamStatement claim = {
 	"UPDATE kam.request SET lease_owner = $2, lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second',"
 	" next_attempt_at = NULL, attempts = attempts + 1, as_of = COALESCE(as_of, $4),"
 	" started_at = COALESCE(started_at, $4), iteration = GREATEST(iteration, 1),"
-	" status = CASE status WHEN 'queued' THEN 'wave1' ELSE status END"
+	" status = CASE status WHEN 'queued' THEN 'wave1' ELSE status END, prompts = COALESCE(prompts, $5)"
 	" WHERE session_id = $1 AND session_id = ("
 	"  SELECT c.session_id FROM kam.request c WHERE c.session_id = $1 AND c.finished_at IS NULL"
 	"  AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= pg_catalog.clock_timestamp())"
 	"  AND (c.lease_until IS NULL OR c.lease_until <= pg_catalog.clock_timestamp())"
 	"  FOR NO KEY UPDATE SKIP LOCKED)"
-	" RETURNING contact, options, lead_id, status, iteration, attempts, error, as_of",
-	4, {UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID}
+	" RETURNING contact, options, lead_id, status, iteration, attempts, error, as_of, prompts, settings, history IS NOT NULL, replay_of",
+	5, {UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID, JSONBOID}
 };
 
 static KamStatement compliance = {
@@ -58,9 +58,9 @@ static KamStatement hold = {
 static KamStatement advance = {
 	"advance",
 	"UPDATE kam.request SET status = $4, iteration = $5, attempts = 0, error = NULL, sqlstate = NULL,"
-	" lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second'"
+	" lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second', history = COALESCE($6, history)"
 	" WHERE session_id = $1 AND lease_owner = $2 AND finished_at IS NULL",
-	5, {UUIDOID, INT4OID, INT4OID, TEXTOID, INT4OID}
+	6, {UUIDOID, INT4OID, INT4OID, TEXTOID, INT4OID, UUIDARRAYOID}
 };
 
 static KamStatement end_run = {
@@ -131,10 +131,11 @@ kam_store_candidates(int limit, KamCandidate *out)
 }
 
 bool
-kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now,
+kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now, Jsonb *prompts,
 				MemoryContext context, KamClaim *out)
 {
 	KamValues	values;
+	Datum		replay_of;
 	bool		isnull;
 
 	kam_values_init(&values);
@@ -142,6 +143,7 @@ kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, Times
 	kam_values_add(&values, Int32GetDatum(owner));
 	kam_values_add(&values, Int32GetDatum(lease_seconds));
 	kam_values_add(&values, TimestampTzGetDatum(now));
+	kam_values_add_jsonb(&values, prompts);
 	if (kam_statement_run(&claim, &values) == 0)
 		return false;
 
@@ -154,6 +156,13 @@ kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, Times
 	out->attempts = (int) kam_column_int(0, 6, 1);
 	out->error = kam_column_text(context, 0, 7);
 	out->as_of = DatumGetTimestampTz(kam_column(0, 8, &isnull));
+	out->prompts = kam_column_jsonb(context, 0, 9);
+	out->settings = kam_column_jsonb(context, 0, 10);
+	out->knows_history = DatumGetBool(kam_column(0, 11, &isnull));
+	replay_of = kam_column(0, 12, &isnull);
+	out->is_replay = !isnull;
+	if (out->is_replay)
+		out->replay_of = *DatumGetUUIDP(replay_of);
 	return true;
 }
 
@@ -210,7 +219,8 @@ kam_store_hold(const pg_uuid_t *session_id, int count, int owner, bool *held)
 }
 
 bool
-kam_store_advance(const pg_uuid_t *session_id, int owner, int lease_seconds, const char *status, int iteration)
+kam_store_advance(const pg_uuid_t *session_id, int owner, int lease_seconds, const char *status, int iteration,
+				  const pg_uuid_t *history, int nhistory)
 {
 	KamValues	values;
 
@@ -220,6 +230,10 @@ kam_store_advance(const pg_uuid_t *session_id, int owner, int lease_seconds, con
 	kam_values_add(&values, Int32GetDatum(lease_seconds));
 	kam_values_add_text(&values, status);
 	kam_values_add(&values, Int32GetDatum(iteration));
+	if (history != NULL)
+		kam_values_add(&values, array_of_ids(history, nhistory));
+	else
+		kam_values_add_null(&values);
 	return kam_statement_run(&advance, &values) == 1;
 }
 

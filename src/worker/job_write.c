@@ -23,7 +23,14 @@ row_may_stay(const KamJob *job)
 {
 	bool		fresh = !TimestampDifferenceExceeds(job->renewed, GetCurrentTimestamp(), kam_lease * 500);
 
-	return job->clean && fresh && job->step.iteration == job->iteration && strcmp(job->step.status, job->status) == 0;
+	return job->clean && fresh && job->learnt == NULL && job->step.iteration == job->iteration && strcmp(job->step.status, job->status) == 0;
+}
+
+/* Writes where the run stands. */
+static bool
+advance(const KamJob *job, int owner)
+{
+	return kam_store_advance(&job->claim.session_id, owner, kam_lease, job->step.status, job->step.iteration, job->learnt, job->nlearnt);
 }
 
 /* Asks for the leases of the jobs that write calls: many with one statement, with a write only where the row must change. */
@@ -46,7 +53,7 @@ keep_leases(KamJob *const *job, int count, int owner)
 			id[n++] = job[i]->claim.session_id;
 		}
 		else
-			job[i]->lost = !kam_store_advance(&job[i]->claim.session_id, owner, kam_lease, job[i]->step.status, job[i]->step.iteration);
+			job[i]->lost = !advance(job[i], owner);
 	}
 	kam_store_hold(id, n, owner, held);
 	for (int i = 0; i < n; i++)
@@ -54,11 +61,16 @@ keep_leases(KamJob *const *job, int count, int owner)
 }
 
 static void
-write_replay(KamJob *job, KamCallRow *row)
+write_replay(KamJob *job, KamStepRow *made)
 {
-	row->output = kam_store_replay(row->request_sha256, row->agent, row->model, job->context, (char **) &row->response);
-	row->error = row->output == NULL ? "no answer to this request is recorded" : NULL;
-	row->error_class = row->output == NULL ? "not_recorded" : NULL;
+	KamCallRow *row = &made->row;
+	KamRecording *found = &made->call->recording;
+
+	kam_store_recording(row, job->claim.is_replay ? &job->claim.replay_of : NULL, job->context, found);
+	row->output = found->output;
+	row->response = found->response;
+	row->error = found->provider == NULL ? "no answer to this request is recorded" : found->error;
+	row->error_class = found->provider == NULL ? "not_recorded" : found->error_class;
 	kam_store_call(&job->claim.session_id, row);
 }
 
@@ -93,7 +105,7 @@ write_rows(KamJob *const *job, int count)
 					ended[nended++] = (KamCallOf) {id, &made->row};
 					break;
 				case KAM_ROW_REPLAY:
-					write_replay(job[i], &made->row);
+					write_replay(job[i], made);
 					break;
 			}
 		}
@@ -116,7 +128,8 @@ write_fail(KamJob *job, int owner)
 	/* What is still under way is broken off. */
 	kam_store_calls_in_doubt(id);
 	kam_store_workflow_run(id, "failed", now);
-	kam_store_failure_notice(id, job->claim.lead_id, step->error, step->sqlstate);
+	if (!job->claim.is_replay)
+		kam_store_failure_notice(id, job->claim.lead_id, step->error, step->sqlstate);
 }
 
 static void
@@ -130,7 +143,7 @@ write_finish(KamJob *job, int owner)
 	if (job->lost)
 		return;
 	if (step->verdict != NULL)
-		kam_store_evaluation(id, step->overall_score, step->criteria, step->verdict);
+		(job->claim.is_replay ? kam_store_replay_evaluation : kam_store_evaluation) (id, step->overall_score, step->criteria, step->verdict);
 	kam_store_workflow_run(id, step->status, now);
 }
 
@@ -144,7 +157,7 @@ write_save(KamJob *job, int owner)
 	KamStep    *step = &job->step;
 	const pg_uuid_t *id = &job->claim.session_id;
 
-	if (step->contacts)
+	if (step->contacts && !job->claim.is_replay)
 	{
 		kam_job_look_up_compliance(job);
 		if (job->is_forbidden)
@@ -153,9 +166,9 @@ write_save(KamJob *job, int owner)
 			return;
 		}
 	}
-	job->lost = !kam_store_advance(id, owner, kam_lease, step->status, step->iteration);
+	job->lost = !advance(job, owner);
 	if (!job->lost)
-		kam_store_decision(id, &step->decision);
+		(job->claim.is_replay ? kam_store_replay_decision : kam_store_decision) (id, &step->decision);
 }
 
 static void
@@ -217,8 +230,6 @@ follow_up(KamJob *job)
 			kam_call_send(call);
 		else if (made->kind == KAM_ROW_REPLAY)
 		{
-			call->replayed = made->row.output;
-			call->start_fault = call->replayed == NULL ? "no answer to this request is recorded" : NULL;
 			call->state = KAM_CALL_ENDED;
 		}
 	}
@@ -249,6 +260,7 @@ kam_job_done(KamJob *job)
 	}
 	follow_up(job);
 	job->ready = true;
+	job->learnt = NULL;
 	if (!job->clean || strcmp(step->status, job->status) != 0 || step->iteration != job->iteration ||
 		TimestampDifferenceExceeds(job->renewed, GetCurrentTimestamp(), kam_lease * 500))
 		job->renewed = GetCurrentTimestamp();
