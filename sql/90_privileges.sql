@@ -45,6 +45,10 @@ GRANT SELECT ON backtest TO kam_read, kam_admin;
 GRANT DELETE ON backtest TO kam_admin;
 GRANT EXECUTE ON FUNCTION _agents_as(jsonb, jsonb) TO kam_worker;
 
+-- What people made of decisions.
+GRANT SELECT ON kam_agreement TO kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION _wilson(bigint, bigint) TO kam_review, kam_read, kam_admin;
+
 -- The worker.
 GRANT SELECT ON provider, model, agent, prompt, resource, best_practice, endpoint, _configuration TO kam_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON request, workflow_run TO kam_worker;
