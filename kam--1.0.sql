@@ -211,7 +211,7 @@ CREATE TABLE prompt (
 	version			integer NOT NULL CHECK (version > 0),
 	body			text NOT NULL,
 	output_schema	jsonb NOT NULL CHECK (jsonb_typeof(output_schema) = 'object'),
-	sha256			text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+	sha256			text NOT NULL,
 	created_at		timestamptz NOT NULL DEFAULT now(),
 	builtin			boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (agent, version)
@@ -326,6 +326,178 @@ BEGIN
 END
 $do$;
 
+-- Prompts by version: rows are added, never changed, and go only when nothing refers to them.
+
+CREATE FUNCTION _prompt_guard() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	used text;
+BEGIN
+	IF TG_OP = 'INSERT' THEN
+		-- Whoever inserts may leave it out; a dump's is compared.
+		IF NEW.sha256 IS DISTINCT FROM kam._sha256(NEW.body) THEN
+			IF NEW.sha256 IS NOT NULL THEN
+				RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+					MESSAGE = format('sha256 of prompt %s/%s is not that of its body', NEW.agent, NEW.version),
+					HINT = 'Leave sha256 out, or use kam_set_prompt(agent, body).';
+			END IF;
+			NEW.sha256 := kam._sha256(NEW.body);
+		END IF;
+		RETURN NEW;
+	END IF;
+	IF TG_OP = 'UPDATE' THEN
+		IF (NEW.agent, NEW.version, NEW.body, NEW.output_schema, NEW.sha256) IS DISTINCT FROM (OLD.agent, OLD.version, OLD.body, OLD.output_schema, OLD.sha256) THEN
+			RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+				MESSAGE = format('prompt %s/%s cannot be changed: calls and runs refer to it', OLD.agent, OLD.version),
+				HINT = 'SELECT kam.kam_set_prompt(agent, body) adds a version and puts it to use.';
+		END IF;
+		RETURN NEW;
+	END IF;
+	-- A seed gives way to the row of a dump that has its key (_seed_replaced).
+	IF OLD.builtin AND pg_trigger_depth() > 1 THEN
+		RETURN OLD;
+	END IF;
+	used := CASE
+		WHEN EXISTS (SELECT FROM kam.agent a WHERE a.agent = OLD.agent AND a.prompt_version = OLD.version) THEN 'the agent uses it'
+		WHEN EXISTS (SELECT FROM kam.request r WHERE r.finished_at IS NULL
+		                AND (r.prompts -> OLD.agent = to_jsonb(OLD.version) OR r.settings #> ARRAY['agents', OLD.agent, 'prompt_version'] = to_jsonb(OLD.version)))
+			THEN 'a run that is not finished uses it'
+		WHEN EXISTS (SELECT FROM kam.agent_call c WHERE c.agent = OLD.agent AND c.prompt_version = OLD.version AND c.request_sha256 IS NOT NULL)
+			THEN 'calls were made with it' END;
+	IF used IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('prompt %s/%s cannot be deleted: %s', OLD.agent, OLD.version, used),
+			HINT = 'A version that is not in use costs nothing; what calls were made with goes once retention has deleted them.';
+	END IF;
+	RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION _prompt_guard() IS 'Row trigger: a prompt is not changed (55000), and is deleted only when no agent, no unfinished run and no call of a model refers to it; sha256 is that of the body (22023).';
+
+CREATE FUNCTION _prompt_kept() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'prompts cannot be truncated',
+		HINT = 'DELETE takes those that nothing refers to.';
+END
+$$;
+COMMENT ON FUNCTION _prompt_kept() IS 'Statement trigger: refuses TRUNCATE of prompt (55000).';
+
+CREATE TRIGGER prompt_guard BEFORE INSERT OR UPDATE OR DELETE ON prompt FOR EACH ROW EXECUTE FUNCTION _prompt_guard();
+CREATE TRIGGER prompt_kept BEFORE TRUNCATE ON prompt FOR EACH STATEMENT EXECUTE FUNCTION _prompt_kept();
+
+CREATE FUNCTION _sha256(body text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT encode(sha256(convert_to(body, 'UTF8')), 'hex');
+	END;
+COMMENT ON FUNCTION _sha256(text) IS 'SHA-256 of a text in UTF-8, hexadecimal.';
+
+CREATE FUNCTION _schema_fault(output_schema jsonb, example jsonb) RETURNS text
+	LANGUAGE c STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_api_schema_fault';
+COMMENT ON FUNCTION _schema_fault(jsonb, jsonb) IS 'Why a schema will not do for the agent whose valid output is the example: it says what kam does not check, the example breaks it, or a key that the workflow reads may be missing; NULL when it will.';
+
+CREATE FUNCTION _diff(from_name text, from_text text, to_name text, to_text text) RETURNS text
+	LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_api_diff';
+COMMENT ON FUNCTION _diff(text, text, text, text) IS 'A unified diff of two texts; empty when they are the same.';
+
+CREATE FUNCTION kam_set_prompt(agent text, body text, output_schema jsonb DEFAULT NULL, activate boolean DEFAULT true) RETURNS integer
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	asked kam.agent;
+	schema jsonb := kam_set_prompt.output_schema;
+	fault text;
+	chosen integer;
+BEGIN
+	-- The agent's row keeps two of these from drawing the same number.
+	SELECT a.* INTO asked FROM kam.agent a WHERE a.agent = kam_set_prompt.agent FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('there is no agent "%s"', coalesce(kam_set_prompt.agent, 'NULL')),
+			HINT = format('There are: %s.', (SELECT string_agg(a.agent, ', ' ORDER BY a.wave, a.agent) FROM kam.agent a));
+	END IF;
+	IF coalesce(btrim(kam_set_prompt.body, E' \t\r\n'), '') = '' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the prompt is empty',
+			HINT = format('SELECT body FROM kam.prompt WHERE agent = ''%s'' shows what others say.', asked.agent);
+	END IF;
+	IF schema IS NULL THEN
+		SELECT p.output_schema INTO schema FROM kam.prompt p WHERE p.agent = asked.agent AND p.version = asked.prompt_version;
+		IF NOT FOUND THEN
+			RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+				MESSAGE = format('agent "%s" has no prompt of version %s, whose schema could be taken over', asked.agent, asked.prompt_version),
+				HINT = 'Pass output_schema.';
+		END IF;
+	ELSE
+		fault := kam._schema_fault(schema, kam._agent_examples() -> asked.agent);
+		IF fault IS NOT NULL THEN
+			RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+				MESSAGE = format('output_schema will not do for agent "%s": %s', asked.agent, fault),
+				HINT = format('Further keys are allowed, those there are must stay: SELECT jsonb_pretty(output_schema) FROM kam.prompt WHERE agent = ''%s'' AND version = 1.', asked.agent);
+		END IF;
+	END IF;
+
+	SELECT max(p.version) INTO chosen
+	  FROM kam.prompt p
+	 WHERE p.agent = asked.agent AND p.body = kam_set_prompt.body AND p.output_schema = schema;
+	IF chosen IS NULL THEN
+		INSERT INTO kam.prompt (agent, version, body, output_schema)
+		SELECT asked.agent, coalesce(max(p.version), 0) + 1, kam_set_prompt.body, schema FROM kam.prompt p WHERE p.agent = asked.agent
+		RETURNING version INTO chosen;
+	END IF;
+	IF coalesce(kam_set_prompt.activate, true) AND asked.prompt_version <> chosen THEN
+		UPDATE kam.agent a SET prompt_version = chosen WHERE a.agent = asked.agent;
+	END IF;
+	RETURN chosen;
+END
+$$;
+COMMENT ON FUNCTION kam_set_prompt(text, text, jsonb, boolean) IS 'Adds a version of an agent''s prompt and puts it to use for the runs taken up from now on (activate); runs that have begun keep theirs. output_schema: JSON Schema of a valid answer, NULL for that of the version in use. Returns the version; the same body and schema again give the version there is, so an earlier one comes back into use that way. Unknown agent, empty body, or a schema that kam could not check or that lets keys go missing which the workflow reads (contract of the agent''s output): 22023. Example: SELECT kam.kam_set_prompt(''content_generator'', pg_read_file(''content_generator.md''));';
+
+CREATE FUNCTION kam_prompt_diff(agent text, from_version integer, to_version integer DEFAULT NULL) RETURNS SETOF text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER ROWS 30
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	wanted integer := to_version;
+	old kam.prompt;
+	new kam.prompt;
+BEGIN
+	IF wanted IS NULL THEN
+		SELECT a.prompt_version INTO wanted FROM kam.agent a WHERE a.agent = kam_prompt_diff.agent;
+	END IF;
+	SELECT p.* INTO old FROM kam.prompt p WHERE p.agent = kam_prompt_diff.agent AND p.version = from_version;
+	SELECT p.* INTO new FROM kam.prompt p WHERE p.agent = kam_prompt_diff.agent AND p.version = wanted;
+	IF old.agent IS NULL OR new.agent IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('there is no prompt %s/%s', coalesce(kam_prompt_diff.agent, 'NULL'),
+				coalesce(CASE WHEN old.agent IS NULL THEN from_version ELSE wanted END::text, 'NULL')),
+			HINT = coalesce('There are versions ' || (SELECT string_agg(p.version::text, ', ' ORDER BY p.version) FROM kam.prompt p WHERE p.agent = kam_prompt_diff.agent) || '.',
+				'SELECT DISTINCT agent FROM kam.prompt lists the agents.');
+	END IF;
+	RETURN QUERY
+	SELECT l.line
+	  FROM (VALUES (1, kam._diff(format('%s/%s', old.agent, old.version), old.body, format('%s/%s', new.agent, new.version), new.body)),
+	               (2, kam._diff(format('%s/%s schema', old.agent, old.version), jsonb_pretty(old.output_schema) || E'\n',
+	                             format('%s/%s schema', new.agent, new.version), jsonb_pretty(new.output_schema) || E'\n'))) d (part, diff),
+	       LATERAL string_to_table(rtrim(d.diff, E'\n'), E'\n') WITH ORDINALITY l (line, n)
+	 WHERE d.diff <> ''
+	 ORDER BY d.part, l.n;
+END
+$$;
+COMMENT ON FUNCTION kam_prompt_diff(text, integer, integer) IS 'What changed between two versions of an agent''s prompt, as the lines of a unified diff: body first, then the schema; no line when they are the same. to_version NULL: the version in use. Unknown agent or version 22023. Example: SELECT * FROM kam.kam_prompt_diff(''content_generator'', 1);';
+
 -- Words and shapes that columns take.  Domains, where a statement of the gate writes the table: the server reads a domain's rule once per session and applies it to
 -- the columns that are written; it reads the text of a table's CHECKs anew in every statement.
 
@@ -378,15 +550,26 @@ CREATE TABLE request (
 	lease_until		timestamptz,
 	rerun_of		uuid,
 	rerun_at		timestamptz,
+	-- what it was asked with, and what it tries out
+	prompts			jsonb CHECK (jsonb_typeof(prompts) = 'object'),
+	history			uuid[],
+	replay_of		uuid,
+	backtest_id		uuid,
+	settings		jsonb CHECK (jsonb_typeof(settings) = 'object'),
 	CONSTRAINT request_lease_is_whole CHECK ((lease_owner IS NULL) = (lease_until IS NULL)),
 	CONSTRAINT request_finished_has_time CHECK ((status IN ('judged', 'failed', 'cancelled')) = (finished_at IS NOT NULL)),
 	CONSTRAINT request_failed_has_error CHECK (status <> 'failed' OR error IS NOT NULL),
-	CONSTRAINT request_reruns_another CHECK (rerun_of <> session_id)
+	CONSTRAINT request_reruns_another CHECK (rerun_of <> session_id),
+	CONSTRAINT request_replays_another CHECK (replay_of <> session_id),
+	CONSTRAINT request_replay_alone CHECK (replay_of IS NOT NULL OR (backtest_id IS NULL AND settings IS NULL)),
+	CONSTRAINT request_replay_ends CHECK (replay_of IS NULL OR rerun_at IS NULL)
 );
 CREATE INDEX request_claim ON request (home, priority DESC, created_at, session_id) WHERE finished_at IS NULL;
 CREATE INDEX request_rerun ON request (home, rerun_at) WHERE rerun_at IS NOT NULL;
 CREATE INDEX request_finished ON request (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX request_lead ON request (lead_id, created_at) WHERE lead_id IS NOT NULL;
+CREATE INDEX request_replays ON request (replay_of) WHERE replay_of IS NOT NULL;
+CREATE INDEX request_backtest ON request (backtest_id) WHERE backtest_id IS NOT NULL;
 CREATE TRIGGER request_wake AFTER INSERT ON request FOR EACH STATEMENT EXECUTE FUNCTION _wake();
 -- A lease is taken and given back several times per run: leave room for HOT updates.
 ALTER TABLE request SET (fillfactor = 80, toast_tuple_target = 512);
@@ -411,6 +594,11 @@ COMMENT ON COLUMN request.lease_owner IS 'The worker''s slot within this databas
 COMMENT ON COLUMN request.lease_until IS 'When another worker may take it over (real time).';
 COMMENT ON COLUMN request.rerun_of IS 'The run whose wait this one ends.';
 COMMENT ON COLUMN request.rerun_at IS 'When a wait runs again by itself (kam''s clock); NULL when it does not, or has.';
+COMMENT ON COLUMN request.prompts IS 'The version of each agent''s prompt that it is asked with: those in use when a worker first took it, whatever was put to use since; NULL until then.';
+COMMENT ON COLUMN request.history IS 'The sessions of the validated decisions that it learnt from, latest first; NULL until it came to wave 2.';
+COMMENT ON COLUMN request.replay_of IS 'The run that this one tries again (kam_replay); its decision stands in replay_decision, and nothing comes of it. NULL for a run that counts.';
+COMMENT ON COLUMN request.backtest_id IS 'The back-test it belongs to (kam_backtest).';
+COMMENT ON COLUMN request.settings IS 'What a replay is asked with instead of the agents'' rows (kam_replay).';
 
 CREATE TABLE agent_call (
 	session_id			uuid NOT NULL REFERENCES request ON DELETE CASCADE,
@@ -551,6 +739,31 @@ COMMENT ON COLUMN decision_evaluation.overall_score IS '0 to 10.';
 COMMENT ON COLUMN decision_evaluation.criteria IS '[{"name": ..., "score": 0-10, "comment": ...}].';
 COMMENT ON COLUMN decision_evaluation.verdict IS 'good, acceptable or poor.';
 COMMENT ON COLUMN decision_evaluation.created_at IS 'When it was judged (kam''s clock).';
+
+-- Apart from final_decision and decision_evaluation: who reads those reads what was decided, never what was tried out.
+CREATE TABLE replay_decision (
+	session_id			uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,
+	decision			jsonb NOT NULL CHECK (jsonb_typeof(decision) = 'object'),
+	action				text NOT NULL CHECK (action IN ('send_message', 'wait', 'break_up', 'no_action')),
+	selected_channel	text CHECK (selected_channel IN ('LINKEDIN', 'EMAIL', 'PHONE', 'WHATSAPP')),
+	guard				jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(guard) = 'object'),
+	synthesis			text,
+	overall_score		numeric CHECK (overall_score BETWEEN 0 AND 10),
+	criteria			jsonb CHECK (jsonb_typeof(criteria) = 'array'),
+	verdict				text CHECK (verdict IN ('good', 'acceptable', 'poor')),
+	created_at			timestamptz NOT NULL DEFAULT kam._now()
+);
+COMMENT ON TABLE replay_decision IS 'What each replay decided (kam_replay, kam_backtest), and what the judge made of it. Nobody is told, nothing is sent, no later run learns from it.';
+COMMENT ON COLUMN replay_decision.session_id IS 'The replay, a run with replay_of.';
+COMMENT ON COLUMN replay_decision.decision IS 'As in final_decision; its metadata.session_id is that of the run replayed, so that equal decisions are equal to the byte.';
+COMMENT ON COLUMN replay_decision.action IS 'send_message, wait, break_up or no_action.';
+COMMENT ON COLUMN replay_decision.selected_channel IS 'LINKEDIN, EMAIL, PHONE, WHATSAPP; NULL when nothing would be sent.';
+COMMENT ON COLUMN replay_decision.guard IS 'What the guard did, as in final_decision.';
+COMMENT ON COLUMN replay_decision.synthesis IS 'The synthesis agent''s answer as text.';
+COMMENT ON COLUMN replay_decision.overall_score IS 'The judge''s, 0 to 10; NULL until judged, and when the contact must not be written to.';
+COMMENT ON COLUMN replay_decision.criteria IS 'As in decision_evaluation.';
+COMMENT ON COLUMN replay_decision.verdict IS 'good, acceptable or poor.';
+COMMENT ON COLUMN replay_decision.created_at IS 'When it was decided (kam''s clock).';
 
 CREATE TABLE n8n_orchestrator_synthesis (
 	session_id		uuid PRIMARY KEY,
@@ -1903,11 +2116,11 @@ CREATE FUNCTION _run_state(session_id uuid, OUT status text, OUT error text, OUT
 	LANGUAGE sql STABLE STRICT SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	BEGIN ATOMIC
-		SELECT r.status, r.error, r.sqlstate, r.home <> kam._home(), d.decision,
-		       d.guard #>> '{compliance,status}' <> 'clear'
+		SELECT r.status, r.error, r.sqlstate, r.home <> kam._home(), coalesce(d.decision, p.decision),
+		       coalesce(d.guard, p.guard) #>> '{compliance,status}' <> 'clear'
 		       AND NOT EXISTS (SELECT FROM kam.agent_call c WHERE c.session_id = r.session_id),
 		       r.finished_at IS NULL AND r.next_attempt_at = 'infinity'
-		  FROM kam.request r LEFT JOIN kam.final_decision d USING (session_id)
+		  FROM kam.request r LEFT JOIN kam.final_decision d USING (session_id) LEFT JOIN kam.replay_decision p USING (session_id)
 		 WHERE r.session_id = _run_state.session_id;
 	END;
 COMMENT ON FUNCTION _run_state(uuid) IS 'How a run stands. For kam_wait, which cannot be SECURITY DEFINER itself.';
@@ -2057,6 +2270,11 @@ BEGIN
 
 	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = kam_validate.session_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
+		IF EXISTS (SELECT FROM kam.request r WHERE r.session_id = kam_validate.session_id AND r.replay_of IS NOT NULL) THEN
+			RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+				MESSAGE = format('session %s is a replay: there is nothing to approve', kam_validate.session_id),
+				HINT = 'Judge the run that it replays (request.replay_of); kam_run(contact) decides anew.';
+		END IF;
 		RAISE EXCEPTION USING ERRCODE = 'no_data_found',
 			MESSAGE = format('there is no decision of session %s', coalesce(kam_validate.session_id::text, 'NULL')),
 			HINT = 'SELECT status, error FROM kam.request tells how the run stands.';
@@ -2077,7 +2295,7 @@ BEGIN
 	RETURN kam._enact_decision(kam_validate.session_id);
 END
 $$;
-COMMENT ON FUNCTION kam_validate(uuid, text, text, text) IS 'Records what a person made of a decision: approved, edited (with edited_message) or rejected. user_slack_message: the message as shown to the person, by default the decision''s. The ten latest validated decisions are examples for later messages. An approved or edited send_message or break_up of a known lead asks the Coordinator for a sequence of type outbound, with the session_id as its key, the message (edited, as edited) as first step and the sequence_plan as further ones; returns the event_id of that activation, whatever the verdict (kam_explain shows it under gate), else NULL. Judged again, it is not asked twice: an edit changes the message that has not gone out yet, a rejection stops the sequence. Unknown session P0002, unknown type or edited message missing 22023. Example: SELECT kam.kam_validate(''b7c9...'', ''approved'');';
+COMMENT ON FUNCTION kam_validate(uuid, text, text, text) IS 'Records what a person made of a decision: approved, edited (with edited_message) or rejected. user_slack_message: the message as shown to the person, by default the decision''s. The ten latest validated decisions are examples for later messages. An approved or edited send_message or break_up of a known lead asks the Coordinator for a sequence of type outbound, with the session_id as its key, the message (edited, as edited) as first step and the sequence_plan as further ones; returns the event_id of that activation, whatever the verdict (kam_explain shows it under gate), else NULL. Judged again, it is not asked twice: an edit changes the message that has not gone out yet, a rejection stops the sequence. Unknown session P0002, a replay 55000, unknown type or edited message missing 22023. Example: SELECT kam.kam_validate(''b7c9...'', ''approved'');';
 
 CREATE FUNCTION kam_use_provider(provider text) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
@@ -2117,6 +2335,479 @@ CREATE FUNCTION kam_import_csv(kind text, csv text) RETURNS bigint
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_api_import_csv';
 COMMENT ON FUNCTION kam_import_csv(text, text) IS 'Adds rows to resource or best_practice (kind), or replaces those with the same key; returns how many. The first line names the columns, in any order; comma, semicolon or tab separate; lists within a field are split on ";" or "|". All or nothing: an error names its line. Example: SELECT kam.kam_import_csv(''resource'', E''resource_id,title,match_terms\nr1,Price list,price;tarif\n'');';
+
+-- Trying a change before trusting it: runs of the past again, with other prompts, models or agents.
+
+CREATE FUNCTION _agents_as(settings jsonb, prompts jsonb)
+	RETURNS TABLE (agent text, provider text, model text, fallback_model text, temperature double precision, max_tokens integer, prompt_version integer)
+	LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT a.agent, n.provider,
+		       coalesce(o.own ->> 'model', CASE WHEN n.other THEN coalesce(p.agent_models ->> a.agent, p.default_model, a.model) ELSE a.model END),
+		       nullif(CASE WHEN o.own ? 'fallback_model' THEN o.own ->> 'fallback_model' WHEN n.other THEN p.fallback_model ELSE a.fallback_model END,
+		              coalesce(o.own ->> 'model', CASE WHEN n.other THEN coalesce(p.agent_models ->> a.agent, p.default_model, a.model) ELSE a.model END)),
+		       CASE jsonb_typeof(o.own -> 'temperature') WHEN 'number' THEN least((o.own ->> 'temperature')::numeric, 2)::float8
+		            WHEN 'null' THEN NULL ELSE a.temperature::float8 END,
+		       CASE jsonb_typeof(o.own -> 'max_tokens') WHEN 'number' THEN greatest(1, least((o.own ->> 'max_tokens')::numeric, 2000000000))::integer
+		            ELSE a.max_tokens END,
+		       CASE jsonb_typeof(_agents_as.prompts -> a.agent) WHEN 'number' THEN least((_agents_as.prompts ->> a.agent)::numeric, 2000000000)::integer
+		            ELSE a.prompt_version END
+		  FROM kam.agent a
+		 CROSS JOIN LATERAL (SELECT coalesce(_agents_as.settings #> ARRAY['agents', a.agent], '{}') AS own) o
+		 CROSS JOIN LATERAL (SELECT coalesce(o.own ->> 'provider', _agents_as.settings ->> 'provider', a.provider) AS provider,
+		                            coalesce(o.own ->> 'provider', _agents_as.settings ->> 'provider', a.provider) <> a.provider AS other) n
+		  LEFT JOIN kam.provider p ON p.provider = n.provider;
+	END;
+COMMENT ON FUNCTION _agents_as(jsonb, jsonb) IS 'The rows of agent with what a replay is asked with instead (settings) and the versions of prompts a run began with; NULL for the rows as they are. An agent that another provider is to answer for gets that one''s models.';
+
+-- ---- settings --------------------------------------------------------------------
+
+CREATE FUNCTION _refuse_setting(path text, message text, hint text) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, DETAIL = CASE WHEN path <> '' THEN format('The value is at "%s".', path) ELSE '' END, HINT = hint;
+END
+$$;
+COMMENT ON FUNCTION _refuse_setting(text, text, text) IS 'Raises 22023 with the place in an argument.';
+
+CREATE FUNCTION _check_replay_settings(settings jsonb) RETURNS void
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	one record;
+	own record;
+	providers CONSTANT text := (SELECT format('There are: %s.', string_agg(p.provider, ', ' ORDER BY p.provider)) FROM kam.provider p);
+BEGIN
+	IF jsonb_typeof(settings) IS DISTINCT FROM 'object' THEN
+		PERFORM kam._refuse_setting('', 'settings must be an object', 'For example {"provider": "replay"}; {} for the agents as they are.');
+	END IF;
+	FOR one IN SELECT s.key, s.value, jsonb_typeof(s.value) AS type FROM jsonb_each(settings) s LOOP
+		IF one.key = 'provider' AND (one.type <> 'string' OR NOT EXISTS (SELECT FROM kam.provider p WHERE p.provider = one.value #>> '{}')) THEN
+			PERFORM kam._refuse_setting('/provider', format('there is no provider %s', one.value), providers);
+		ELSIF one.key = 'prompts' AND one.value NOT IN ('"current"', '"pinned"') THEN
+			PERFORM kam._refuse_setting('/prompts', format('prompts is %s', one.value), 'It is "current" (the versions in use, the default) or "pinned" (those that the run was asked with).');
+		ELSIF one.key = 'as_of' THEN
+			BEGIN
+				IF one.type <> 'string' OR NOT isfinite((one.value #>> '{}')::timestamptz) THEN
+					RAISE invalid_datetime_format;
+				END IF;
+			EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+				PERFORM kam._refuse_setting('/as_of', format('as_of is %s', one.value), 'It is a moment in ISO 8601, such as "2026-03-11T10:00:00+01:00".');
+			END;
+		ELSIF one.key = 'agents' THEN
+			IF one.type <> 'object' THEN
+				PERFORM kam._refuse_setting('/agents', 'agents must be an object', 'For example {"content_generator": {"prompt_version": 2}}.');
+			END IF;
+			FOR own IN SELECT a.key AS agent, a.value AS whole, s.key, s.value, jsonb_typeof(s.value) AS type, format('/agents/%s/%s', a.key, s.key) AS path
+			             FROM jsonb_each(one.value) a
+			             LEFT JOIN LATERAL jsonb_each(CASE WHEN jsonb_typeof(a.value) = 'object' THEN a.value END) s ON true LOOP
+				IF NOT EXISTS (SELECT FROM kam.agent a WHERE a.agent = own.agent) THEN
+					PERFORM kam._refuse_setting('/agents/' || own.agent, format('there is no agent "%s"', own.agent),
+						format('There are: %s.', (SELECT string_agg(a.agent, ', ' ORDER BY a.wave, a.agent) FROM kam.agent a)));
+				ELSIF jsonb_typeof(own.whole) <> 'object' THEN
+					PERFORM kam._refuse_setting('/agents/' || own.agent, 'an agent''s settings must be an object', 'For example {"prompt_version": 2}.');
+				ELSIF own.key = 'provider' AND (own.type <> 'string' OR NOT EXISTS (SELECT FROM kam.provider p WHERE p.provider = own.value #>> '{}')) THEN
+					PERFORM kam._refuse_setting(own.path, format('there is no provider %s', own.value), providers);
+				ELSIF own.key = 'model' AND (own.type <> 'string' OR own.value = '""') OR own.key = 'fallback_model' AND (own.type NOT IN ('string', 'null') OR own.value = '""') THEN
+					PERFORM kam._refuse_setting(own.path, format('%s is %s', own.key, own.value), 'It is a model''s name as its provider knows it.');
+				ELSIF own.key = 'temperature' AND (own.type NOT IN ('number', 'null') OR (own.type = 'number' AND NOT (own.value #>> '{}')::numeric BETWEEN 0 AND 2)) THEN
+					PERFORM kam._refuse_setting(own.path, format('temperature is %s', own.value), 'It is a number from 0 to 2, or null to send none.');
+				ELSIF own.key = 'max_tokens' AND (own.type <> 'number' OR NOT (own.value #>> '{}')::numeric BETWEEN 1 AND 2000000000 OR (own.value #>> '{}')::numeric % 1 <> 0) THEN
+					PERFORM kam._refuse_setting(own.path, format('max_tokens is %s', own.value), 'It is an integer from 1 on.');
+				ELSIF own.key = 'prompt_version' AND NOT EXISTS (SELECT FROM kam.prompt p WHERE p.agent = own.agent AND to_jsonb(p.version) = own.value) THEN
+					PERFORM kam._refuse_setting(own.path, format('there is no prompt %s/%s', own.agent, own.value),
+						format('There are versions %s; kam_set_prompt(agent, body, activate => false) adds one.',
+							(SELECT string_agg(p.version::text, ', ' ORDER BY p.version) FROM kam.prompt p WHERE p.agent = own.agent)));
+				ELSIF own.key NOT IN ('provider', 'model', 'fallback_model', 'temperature', 'max_tokens', 'prompt_version') THEN
+					PERFORM kam._refuse_setting(own.path, format('unknown setting "%s"', own.key),
+						'An agent''s settings are provider, model, fallback_model, temperature, max_tokens, prompt_version.');
+				END IF;
+			END LOOP;
+		ELSIF one.key NOT IN ('provider', 'prompts', 'agents') THEN
+			PERFORM kam._refuse_setting('/' || one.key, format('unknown setting "%s"', one.key), 'Settings are provider, prompts, as_of, agents.');
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _check_replay_settings(jsonb) IS 'Raises 22023 with path and hint for settings that a replay could not be asked with.';
+
+-- ---- one replay --------------------------------------------------------------------
+
+CREATE FUNCTION _replay_builtin(contact jsonb, as_of timestamptz, session_id text, history jsonb, original jsonb, overruled boolean) RETURNS jsonb
+	LANGUAGE c VOLATILE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_api_replay_builtin';
+COMMENT ON FUNCTION _replay_builtin(jsonb, timestamptz, text, jsonb, jsonb, boolean) IS 'The whole workflow at once with the built-in agents, judge included: {"decision", "guard", "synthesis", "judgement"}. history: the validated decisions to learn from. original: the decision of the run replayed, which says whether the contact might be written to then; overruled: that was learnt while its agents worked.';
+
+CREATE FUNCTION _replay(session_id uuid, settings jsonb, backtest_id uuid) RETURNS uuid
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	run kam.request;
+	versions jsonb;
+	made uuid;
+BEGIN
+	-- Of a replay the run behind it is meant.
+	SELECT o.* INTO run FROM kam.request r JOIN kam.request o ON o.session_id = coalesce(r.replay_of, r.session_id) WHERE r.session_id = _replay.session_id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no run %s', coalesce(_replay.session_id::text, 'NULL')),
+			HINT = 'Runs that finished longer ago than the retention says are gone with their contacts.';
+	END IF;
+	IF run.as_of IS NULL AND NOT settings ? 'as_of' THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = format('run %s has not begun', run.session_id),
+			HINT = 'It has no moment to judge from yet: pass as_of in the settings, or wait until it is decided.';
+	END IF;
+	-- Pinned at once: the replays of a back-test are asked alike, whatever is put to use meanwhile.
+	SELECT jsonb_object_agg(a.agent, coalesce(settings #> ARRAY['agents', a.agent, 'prompt_version'],
+	           CASE WHEN settings ->> 'prompts' = 'pinned' THEN run.prompts -> a.agent END, to_jsonb(a.prompt_version))) INTO versions
+	  FROM kam.agent a;
+	INSERT INTO kam.request (contact, priority, as_of, prompts, history, replay_of, backtest_id, settings)
+	VALUES (run.contact, -100, coalesce((settings ->> 'as_of')::timestamptz, run.as_of), versions, coalesce(run.history, '{}'), run.session_id,
+	        _replay.backtest_id, settings)
+	RETURNING session_id INTO made;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION _replay(uuid, jsonb, uuid) IS 'Queues a replay of a run; settings are checked already.';
+
+CREATE FUNCTION kam_replay(session_id uuid, settings jsonb DEFAULT '{}') RETURNS uuid
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	PERFORM kam._check_replay_settings(coalesce(kam_replay.settings, '{}'));
+	RETURN kam._replay(kam_replay.session_id, coalesce(kam_replay.settings, '{}'), NULL);
+END
+$$;
+COMMENT ON FUNCTION kam_replay(uuid, jsonb) IS 'Runs a past contact again as it was stored, at the same as_of, with the validated decisions that the run learnt from and knowing of opt-outs what it knew; returns the session_id of the new run (kam_wait, kam_explain). Its decision goes into replay_decision: nobody is told, nobody is enrolled or suppressed, no wait runs again, no later run learns from it, and the past run stays as it is. settings: {"provider": who answers instead of the agents'' own, "replay" for the recorded answers; "prompts": "current" (default) or "pinned" (the versions the run was asked with); "as_of": another moment; "agents": {"content_generator": {"provider", "model", "fallback_model", "temperature", "max_tokens", "prompt_version"}}}, all optional. A replay of a replay replays the run behind it. It comes after all runs that count (priority -100). Unknown run P0002, unfit settings 22023 with their path, a run that has not begun 55000. Example: SELECT kam.kam_replay(''b7c9...'', ''{"provider": "replay", "prompts": "pinned"}'');';
+
+-- ---- many --------------------------------------------------------------------------
+
+CREATE TABLE backtest (
+	backtest_id	uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	sample		jsonb NOT NULL CHECK (jsonb_typeof(sample) = 'object'),
+	settings	jsonb NOT NULL CHECK (jsonb_typeof(settings) = 'object'),
+	created_at	timestamptz NOT NULL DEFAULT kam._now(),
+	created_by	text NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE backtest IS 'What kam_backtest was asked for; its runs are the rows of request with that backtest_id.';
+COMMENT ON COLUMN backtest.backtest_id IS 'Key.';
+COMMENT ON COLUMN backtest.sample IS 'Which runs were tried again.';
+COMMENT ON COLUMN backtest.settings IS 'With what.';
+COMMENT ON COLUMN backtest.created_at IS 'When (kam''s clock).';
+COMMENT ON COLUMN backtest.created_by IS 'The database role that asked.';
+
+CREATE TYPE backtest_row AS (
+	backtest_id		uuid,
+	session_id		uuid,
+	replay			uuid,
+	status			text,
+	changed			text[],
+	human			text,
+	outcome			text,
+	action_before	text,
+	action_after	text,
+	channel_before	text,
+	channel_after	text,
+	strength_before	numeric,
+	strength_after	numeric,
+	score_before	numeric,
+	score_after		numeric,
+	cost_before		numeric,
+	cost_after		numeric,
+	message_likeness numeric,
+	error			text
+);
+COMMENT ON TYPE backtest_row IS 'One run of a back-test, before and after.';
+COMMENT ON COLUMN backtest_row.backtest_id IS 'The back-test.';
+COMMENT ON COLUMN backtest_row.session_id IS 'The past run.';
+COMMENT ON COLUMN backtest_row.replay IS 'Its replay.';
+COMMENT ON COLUMN backtest_row.status IS 'Of the replay, as in request: judged when it is done, queued and so on before.';
+COMMENT ON COLUMN backtest_row.changed IS 'What came out differently, of action, channel, variant, wait, timing, strength, message; empty when nothing did; NULL until it is decided.';
+COMMENT ON COLUMN backtest_row.human IS 'What a person made of the past decision: approved, edited, rejected; NULL when nobody judged it.';
+COMMENT ON COLUMN backtest_row.outcome IS 'Against that: kept, lost (approved, and decided differently now), gained (rejected, and decided differently now; or nearer to the edited message), still wrong. action, channel, variant and wait count as decided; a message only where a person edited it.';
+COMMENT ON COLUMN backtest_row.action_before IS 'Of the past run.';
+COMMENT ON COLUMN backtest_row.action_after IS 'Of the replay.';
+COMMENT ON COLUMN backtest_row.channel_before IS 'Of the past run.';
+COMMENT ON COLUMN backtest_row.channel_after IS 'Of the replay.';
+COMMENT ON COLUMN backtest_row.strength_before IS 'opportunity_strength, 0 to 1.';
+COMMENT ON COLUMN backtest_row.strength_after IS 'opportunity_strength, 0 to 1.';
+COMMENT ON COLUMN backtest_row.score_before IS 'The judge''s overall_score, 0 to 10. Two judges may differ on the same decision: compare like with like.';
+COMMENT ON COLUMN backtest_row.score_after IS 'The judge''s overall_score, 0 to 10.';
+COMMENT ON COLUMN backtest_row.cost_before IS 'US dollars.';
+COMMENT ON COLUMN backtest_row.cost_after IS 'US dollars.';
+COMMENT ON COLUMN backtest_row.message_likeness IS 'How many of the words of both messages they share, 0 to 1; NULL when neither writes.';
+COMMENT ON COLUMN backtest_row.error IS 'Why the replay failed.';
+
+CREATE FUNCTION _likeness(a text, b text) RETURNS numeric
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT CASE WHEN _likeness.a IS NULL AND _likeness.b IS NULL THEN NULL
+		            WHEN _likeness.a = _likeness.b THEN 1
+		            WHEN count(*) = 0 THEN 0
+		            ELSE round(count(*) FILTER (WHERE w.both) ::numeric / count(*), 2) END
+		  FROM (SELECT count(DISTINCT t.side) = 2 AS both
+		          FROM (SELECT 1 AS side, unnest(regexp_split_to_array(lower(_likeness.a), '[^[:alnum:]]+')) AS word
+		                UNION ALL
+		                SELECT 2, unnest(regexp_split_to_array(lower(_likeness.b), '[^[:alnum:]]+'))) t
+		         WHERE t.word <> '' GROUP BY t.word) w;
+	END;
+COMMENT ON FUNCTION _likeness(text, text) IS 'The share of the different words of two texts that stand in both, 0 to 1; NULL when both are NULL.';
+
+CREATE FUNCTION _backtest_report(backtest_id uuid) RETURNS SETOF backtest_row
+	LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		WITH run AS MATERIALIZED (
+			SELECT r.session_id AS replay, r.replay_of, r.status, r.error, r.finished_at, d.decision -> 'final_decision' AS old, p.decision -> 'final_decision' AS new,
+			       nullif(d.type_of_validation, '') AS human, d.edited_message, d.decision -> 'final_decision' IS NOT NULL AND p.decision IS NOT NULL AS decided,
+			       e.overall_score AS score_before, p.overall_score AS score_after, w.cost_usd AS cost_before, x.cost_usd AS cost_after
+			  FROM kam.request r
+			  LEFT JOIN kam.final_decision d ON d.session_id = r.replay_of
+			  LEFT JOIN kam.replay_decision p ON p.session_id = r.session_id
+			  LEFT JOIN kam.decision_evaluation e ON e.session_id = r.replay_of
+			  LEFT JOIN kam.workflow_run w ON w.session_id = r.replay_of
+			  LEFT JOIN kam.workflow_run x ON x.session_id = r.session_id
+			 WHERE r.backtest_id = _backtest_report.backtest_id
+		), compared AS (
+			SELECT r.*, c.changed, c.changed && '{action,channel,variant,wait}' AS otherwise
+			  FROM run r
+			 CROSS JOIN LATERAL (
+				SELECT CASE WHEN r.decided THEN coalesce(array_agg(k.name ORDER BY k.n) FILTER (WHERE r.old #> k.path IS DISTINCT FROM r.new #> k.path), '{}') END AS changed
+				  FROM (VALUES (1, 'action', '{action}'::text[]), (2, 'channel', '{selected_channel}'), (3, 'variant', '{selected_content,variant}'),
+				               (4, 'wait', '{wait_type,type}'), (5, 'timing', '{execution_timing}'), (6, 'strength', '{rationale,opportunity_strength}'),
+				               (7, 'message', '{selected_content,message}')) k (n, name, path)) c
+		), told AS (
+			SELECT c.*, CASE
+			           WHEN NOT c.decided OR c.human IS NULL THEN NULL
+			           WHEN c.human = 'approved' THEN CASE WHEN c.otherwise THEN 'lost' ELSE 'kept' END
+			           WHEN c.human = 'rejected' THEN CASE WHEN c.otherwise THEN 'gained' ELSE 'still wrong' END
+			           WHEN c.otherwise THEN 'lost'
+			           ELSE CASE sign(kam._likeness(c.new #>> '{selected_content,message}', c.edited_message)
+			                          - kam._likeness(c.old #>> '{selected_content,message}', c.edited_message))
+			                WHEN 1 THEN 'gained' WHEN -1 THEN 'lost' ELSE 'kept' END END AS outcome
+			  FROM compared c
+		)
+		SELECT _backtest_report.backtest_id, t.replay_of, t.replay, t.status, t.changed, t.human, t.outcome,
+		       t.old ->> 'action', t.new ->> 'action', t.old ->> 'selected_channel', t.new ->> 'selected_channel',
+		       (t.old #>> '{rationale,opportunity_strength}')::numeric, (t.new #>> '{rationale,opportunity_strength}')::numeric,
+		       t.score_before, t.score_after, t.cost_before, CASE WHEN t.finished_at IS NOT NULL THEN coalesce(t.cost_after, 0) END,
+		       CASE WHEN t.decided THEN kam._likeness(t.old #>> '{selected_content,message}', t.new #>> '{selected_content,message}') END,
+		       t.error
+		  FROM told t
+		 ORDER BY t.decided DESC, t.outcome = 'lost' IS TRUE DESC, t.otherwise DESC NULLS LAST, t.changed <> '{}' DESC NULLS LAST,
+		          abs((t.new #>> '{rationale,opportunity_strength}')::numeric - (t.old #>> '{rationale,opportunity_strength}')::numeric) DESC NULLS LAST,
+		          t.replay_of;
+	END;
+COMMENT ON FUNCTION _backtest_report(uuid) IS 'The rows of kam_backtest_report.';
+
+CREATE FUNCTION kam_backtest_report(backtest_id uuid) RETURNS SETOF backtest_row
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	IF NOT EXISTS (SELECT FROM kam.backtest b WHERE b.backtest_id = kam_backtest_report.backtest_id) THEN
+		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no back-test %s', coalesce(kam_backtest_report.backtest_id::text, 'NULL')),
+			HINT = 'SELECT * FROM kam.backtest ORDER BY created_at DESC lists them.';
+	END IF;
+	RETURN QUERY SELECT * FROM kam._backtest_report(kam_backtest_report.backtest_id);
+END
+$$;
+COMMENT ON FUNCTION kam_backtest_report(uuid) IS 'A back-test as a table, one row per run, before and after side by side: first what a person had approved and is decided differently now (lost), then the others that are decided differently, then those that differ in their message or numbers, then the rest; runs not decided yet come last. Unknown back-test P0002. Example: SELECT session_id, changed, outcome, action_before, action_after FROM kam.kam_backtest_report(''5d1f...'') WHERE changed <> ''{}'';';
+
+CREATE FUNCTION kam_backtest(sample jsonb DEFAULT '{"last": 100}', settings jsonb DEFAULT '{}') RETURNS SETOF backtest_row
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	asked kam.backtest;
+	chosen uuid[];
+	one uuid;
+	made uuid;
+	at_once boolean;
+BEGIN
+	PERFORM kam._check_replay_settings(coalesce(kam_backtest.settings, '{}'));
+	IF kam_backtest.settings ? 'as_of' THEN
+		PERFORM kam._refuse_setting('/as_of', 'a back-test takes no as_of', 'Each run is judged from its own moment again; kam_replay takes another one.');
+	END IF;
+	chosen := kam._backtest_sample(coalesce(kam_backtest.sample, '{}'));
+	INSERT INTO kam.backtest (sample, settings) VALUES (coalesce(kam_backtest.sample, '{}'), coalesce(kam_backtest.settings, '{}')) RETURNING * INTO asked;
+	SELECT bool_and(p.api = 'builtin') INTO at_once FROM kam._agents_as(asked.settings, NULL) a JOIN kam.provider p USING (provider);
+	FOREACH one IN ARRAY chosen LOOP
+		made := kam._replay(one, asked.settings, asked.backtest_id);
+		IF at_once THEN
+			PERFORM kam._replay_now(made);
+		END IF;
+	END LOOP;
+	IF NOT at_once AND cardinality(chosen) > 0 THEN
+		RAISE NOTICE USING MESSAGE = format('back-test %s: %s runs queued', asked.backtest_id, cardinality(chosen)),
+			HINT = format('CALL kam.kam_backtest_wait(''%s''); then SELECT * FROM kam.kam_backtest_report(''%1$s'');', asked.backtest_id);
+	END IF;
+	RETURN QUERY SELECT * FROM kam._backtest_report(asked.backtest_id);
+END
+$$;
+COMMENT ON FUNCTION kam_backtest(jsonb, jsonb) IS 'Tries a sample of past runs again, each as kam_replay does with these settings, and compares. Where the built-in agents answer it is done when this returns, and the rows are those of kam_backtest_report, what changed first; where models answer the runs are queued, the rows show what was decided before, and CALL kam_backtest_wait(backtest_id) waits for the rest. sample: {"last": n (100, at most 10000), "from", "to" (moments of the decision), "action", "owner" (text or array), "validated": true (only what a person judged)}, or {"sessions": [...]}. It costs what the models cost. Unfit sample or settings 22023 with their path. Example: SELECT * FROM kam.kam_backtest(''{"last": 200, "validated": true}'', ''{"agents": {"content_generator": {"prompt_version": 2}}}'');';
+
+CREATE FUNCTION _backtest_sample(sample jsonb) RETURNS uuid[]
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	one record;
+	most integer := 100;
+	since timestamptz := '-infinity';
+	until timestamptz := 'infinity';
+	actions text[];
+	owners text[];
+	chosen uuid[];
+BEGIN
+	IF jsonb_typeof(sample) IS DISTINCT FROM 'object' THEN
+		PERFORM kam._refuse_setting('', 'sample must be an object', 'For example {"last": 100}.');
+	END IF;
+	FOR one IN SELECT s.key, s.value, jsonb_typeof(s.value) AS type, '/' || s.key AS path FROM jsonb_each(sample) s LOOP
+		CASE one.key
+			WHEN 'last' THEN
+				IF one.type <> 'number' OR NOT (one.value #>> '{}')::numeric BETWEEN 1 AND 10000 OR (one.value #>> '{}')::numeric % 1 <> 0 THEN
+					PERFORM kam._refuse_setting(one.path, format('last is %s', one.value), 'It is an integer from 1 to 10000.');
+				END IF;
+				most := (one.value #>> '{}')::numeric;
+			WHEN 'from', 'to' THEN
+				BEGIN
+					IF one.type <> 'string' THEN
+						RAISE invalid_datetime_format;
+					ELSIF one.key = 'from' THEN
+						since := (one.value #>> '{}')::timestamptz;
+					ELSE
+						until := (one.value #>> '{}')::timestamptz;
+					END IF;
+				EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+					PERFORM kam._refuse_setting(one.path, format('%s is %s', one.key, one.value), 'It is a moment in ISO 8601, such as "2026-03-11T10:00:00+01:00".');
+				END;
+			WHEN 'action', 'owner' THEN
+				IF one.type NOT IN ('string', 'array') OR jsonb_path_exists(one.value, 'strict $[*] ? (@.type() != "string")', '{}', true) THEN
+					PERFORM kam._refuse_setting(one.path, format('%s is %s', one.key, one.value), 'It is a text or an array of texts.');
+				ELSIF one.key = 'action' THEN
+					actions := ARRAY(SELECT jsonb_array_elements_text(CASE one.type WHEN 'array' THEN one.value ELSE jsonb_build_array(one.value) END));
+					IF NOT actions <@ '{send_message,wait,break_up,no_action}' THEN
+						PERFORM kam._refuse_setting(one.path, format('action is %s', one.value), 'Actions are send_message, wait, break_up, no_action.');
+					END IF;
+				ELSE
+					owners := ARRAY(SELECT jsonb_array_elements_text(CASE one.type WHEN 'array' THEN one.value ELSE jsonb_build_array(one.value) END));
+				END IF;
+			WHEN 'validated' THEN
+				IF one.type <> 'boolean' THEN
+					PERFORM kam._refuse_setting(one.path, format('validated is %s', one.value), 'It is true or false.');
+				END IF;
+			WHEN 'sessions' THEN
+				BEGIN
+					chosen := ARRAY(SELECT x::uuid FROM jsonb_array_elements_text(one.value) x);
+				EXCEPTION WHEN invalid_text_representation OR invalid_parameter_value THEN
+					PERFORM kam._refuse_setting(one.path, 'sessions must be an array of session ids', 'SELECT session_id FROM kam.final_decision lists them.');
+				END;
+				IF cardinality(chosen) > 10000 THEN
+					PERFORM kam._refuse_setting(one.path, 'sessions has more than 10000 members', 'Try fewer at a time.');
+				END IF;
+				-- Each once, in the order given.
+				chosen := ARRAY(SELECT x.id FROM unnest(chosen) WITH ORDINALITY x (id, n) WHERE x.id IS NOT NULL GROUP BY x.id ORDER BY min(x.n));
+			ELSE
+				PERFORM kam._refuse_setting(one.path, format('unknown key "%s"', one.key), 'A sample has last, from, to, action, owner, validated, or sessions.');
+		END CASE;
+	END LOOP;
+	IF chosen IS NOT NULL THEN
+		IF sample <> jsonb_build_object('sessions', sample -> 'sessions') THEN
+			PERFORM kam._refuse_setting('/sessions', 'sessions goes with nothing else', 'They are taken as they are.');
+		END IF;
+		RETURN chosen;
+	END IF;
+	RETURN ARRAY(
+		SELECT d.session_id
+		  FROM kam.final_decision d JOIN kam.request r USING (session_id)
+		 WHERE d.created_at >= since AND d.created_at <= until AND r.as_of IS NOT NULL
+		   AND (actions IS NULL OR d.action = ANY (actions)) AND (owners IS NULL OR d.owner_name = ANY (owners))
+		   AND (sample -> 'validated' IS DISTINCT FROM 'true' OR coalesce(d.type_of_validation, '') <> '')
+		 ORDER BY d.created_at DESC, d.session_id LIMIT most);
+END
+$$;
+COMMENT ON FUNCTION _backtest_sample(jsonb) IS 'The sessions that a sample of kam_backtest means, latest first.';
+
+CREATE FUNCTION _replay_now(session_id uuid) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	run kam.request;
+	past kam.final_decision;
+	history jsonb;
+	made jsonb;
+BEGIN
+	SELECT r.* INTO run FROM kam.request r WHERE r.session_id = _replay_now.session_id;
+	SELECT d.* INTO past FROM kam.final_decision d WHERE d.session_id = run.replay_of;
+	SELECT jsonb_agg(jsonb_build_object('session_id', d.session_id, 'action', d.action, 'selected_channel', d.selected_channel, 'decision', d.decision,
+	           'user_slack_message', d.user_slack_message, 'type_of_validation', d.type_of_validation, 'edited_message', d.edited_message,
+	           'created_at', d.created_at) ORDER BY d.created_at DESC, d.session_id) INTO history
+	  FROM kam.final_decision d
+	 WHERE d.session_id = ANY (run.history) AND d.user_slack_message <> '' AND d.type_of_validation <> '';
+	BEGIN
+		made := kam._replay_builtin(run.contact, run.as_of, run.replay_of::text, coalesce(history, '[]'), past.decision,
+			coalesce(past.guard #> '{compliance,instead_of}' IS NOT NULL, false));
+		INSERT INTO kam.replay_decision (session_id, decision, action, selected_channel, guard, synthesis, overall_score, criteria, verdict)
+		VALUES (run.session_id, made -> 'decision', made #>> '{decision,final_decision,action}', made #>> '{decision,final_decision,selected_channel}',
+		        made -> 'guard', made ->> 'synthesis', (made #>> '{judgement,overall_score}')::numeric, made #> '{judgement,criteria}', made #>> '{judgement,verdict}');
+		UPDATE kam.request r SET status = 'judged', iteration = 1, started_at = kam._now(), finished_at = kam._now() WHERE r.session_id = run.session_id;
+	EXCEPTION WHEN data_exception THEN
+		UPDATE kam.request r SET status = 'failed', error = SQLERRM, sqlstate = SQLSTATE, finished_at = kam._now() WHERE r.session_id = run.session_id;
+	END;
+END
+$$;
+COMMENT ON FUNCTION _replay_now(uuid) IS 'Does a queued replay at once, with the built-in agents.';
+
+CREATE FUNCTION _backtest_state(backtest_id uuid, OUT asked bigint, OUT finished bigint, OUT parked bigint, OUT known boolean)
+	RETURNS record
+	LANGUAGE sql STABLE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT count(*), count(r.finished_at), count(*) FILTER (WHERE r.finished_at IS NULL AND (r.home <> kam._home() OR r.next_attempt_at = 'infinity')),
+		       EXISTS (SELECT FROM kam.backtest b WHERE b.backtest_id = _backtest_state.backtest_id)
+		  FROM kam.request r WHERE r.backtest_id = _backtest_state.backtest_id;
+	END;
+COMMENT ON FUNCTION _backtest_state(uuid) IS 'How far a back-test is. For kam_backtest_wait, which cannot be SECURITY DEFINER itself.';
+
+CREATE PROCEDURE kam_backtest_wait(backtest_id uuid, timeout interval DEFAULT '1 hour')
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'kam_api_backtest_wait';
+COMMENT ON PROCEDURE kam_backtest_wait(uuid, interval) IS 'Waits until the runs of a back-test are finished; a NOTICE at each tenth. Holds no snapshot, so it must be called outside a transaction block (else 25001). Unknown back-test P0002; time over, or nothing left but runs that are held or parked, 55000. Example: CALL kam.kam_backtest_wait(''5d1f...'');';
+
+CREATE FUNCTION kam_backtest_summary(backtest_id uuid)
+	RETURNS TABLE (runs bigint, decided bigint, failed bigint, changed bigint, action_changed bigint, channel_changed bigint, message_changed bigint,
+		strength_before numeric, strength_after numeric, score_before numeric, score_after numeric, cost_before numeric, cost_after numeric,
+		judged_by_people bigint, agreement_before numeric, agreement_after numeric, lost bigint, gained bigint)
+	LANGUAGE sql STABLE PARALLEL UNSAFE SECURITY DEFINER ROWS 1
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT count(*), count(r.changed), count(*) FILTER (WHERE r.status = 'failed'), count(*) FILTER (WHERE r.changed <> '{}'),
+		       count(*) FILTER (WHERE 'action' = ANY (r.changed)), count(*) FILTER (WHERE 'channel' = ANY (r.changed)), count(*) FILTER (WHERE 'message' = ANY (r.changed)),
+		       round(avg(r.strength_before) FILTER (WHERE r.changed IS NOT NULL), 3), round(avg(r.strength_after), 3),
+		       round(avg(r.score_before) FILTER (WHERE r.score_after IS NOT NULL), 2), round(avg(r.score_after) FILTER (WHERE r.score_before IS NOT NULL), 2),
+		       sum(r.cost_before) FILTER (WHERE r.cost_after IS NOT NULL), sum(r.cost_after),
+		       count(r.outcome),
+		       round(count(*) FILTER (WHERE r.outcome IS NOT NULL AND r.human = 'approved')::numeric / nullif(count(r.outcome), 0), 3),
+		       round(count(*) FILTER (WHERE r.outcome = 'gained' OR (r.outcome = 'kept' AND r.human = 'approved'))::numeric / nullif(count(r.outcome), 0), 3),
+		       count(*) FILTER (WHERE r.outcome = 'lost'), count(*) FILTER (WHERE r.outcome = 'gained')
+		  FROM kam.kam_backtest_report(kam_backtest_summary.backtest_id) r;
+	END;
+COMMENT ON FUNCTION kam_backtest_summary(uuid) IS 'A back-test in one row: how many runs were tried, decided, failed and changed; means of strength and of the judge''s score and sums of cost over the runs that have both; and against people''s verdicts, which share of the decisions they judged agreed with them before (approved as it was) and after (approved and decided the same, or rejected or edited and gained). Unknown back-test P0002. Example: SELECT * FROM kam.kam_backtest_summary(''5d1f...'');';
 
 -- The Coordinator's rare events in SQL, and what users call (contract section 8).  The gates themselves are C (src/cadence).
 --
@@ -4359,6 +5050,7 @@ CREATE VIEW kam_progress AS
 WITH recent AS MATERIALIZED (
 	SELECT w.started_at, w.finished_at FROM workflow_run w
 	 WHERE w.status = 'judged' AND w.finished_at IS NOT NULL AND w.started_at IS NOT NULL
+	   AND NOT EXISTS (SELECT FROM request o WHERE o.session_id = w.session_id AND o.replay_of IS NOT NULL)
 	 ORDER BY w.finished_at DESC LIMIT 100
 ), pace AS (
 	SELECT avg(finished_at - started_at) AS duration,
@@ -4371,7 +5063,7 @@ WITH recent AS MATERIALIZED (
 	       (SELECT count(*) FROM agent_call c
 	         WHERE c.session_id = r.session_id AND c.status = 'succeeded' AND c.iteration = r.iteration) AS answered,
 	       (SELECT count(*) FROM agent_call c WHERE c.session_id = r.session_id AND c.status = 'sending') AS asked,
-	       r.next_attempt_at = 'infinity' AS held, r.error
+	       r.next_attempt_at = 'infinity' AS held, r.error, r.replay_of
 	  FROM request r
 	 WHERE r.finished_at IS NULL
 ), measured AS (
@@ -4399,7 +5091,8 @@ SELECT m.session_id, m.lead_id, m.status, m.percent, m.iteration, m.answered::in
             WHEN m.lease_until IS NULL THEN 'interrupted, to be taken up again'
             WHEN m.lease_until < now() THEN 'its worker is gone, to be taken up again'
             WHEN m.asked > 0 THEN 'waits for ' || m.asked || CASE WHEN m.asked = 1 THEN ' answer' ELSE ' answers' END
-            ELSE 'being worked on' END AS note
+            ELSE 'being worked on' END AS note,
+       m.replay_of
   FROM measured m CROSS JOIN pace p;
 COMMENT ON VIEW kam_progress IS 'One row per unfinished run: how far (percent), when it should be done (eta, from the pace of the latest 100), and what it is waiting for (note). Example: SELECT session_id, status, percent, eta, note FROM kam.kam_progress ORDER BY eta;';
 COMMENT ON COLUMN kam_progress.percent IS '0 to 99.';
@@ -4407,6 +5100,7 @@ COMMENT ON COLUMN kam_progress.calls IS 'Calls answered in this iteration.';
 COMMENT ON COLUMN kam_progress.place IS 'Place in the queue, from 1; NULL once started.';
 COMMENT ON COLUMN kam_progress.eta IS 'Expected end; NULL while nothing was measured, or the run is parked or held.';
 COMMENT ON COLUMN kam_progress.note IS 'What it is doing or waiting for.';
+COMMENT ON COLUMN kam_progress.replay_of IS 'The run that it tries again; NULL for a run that counts.';
 
 CREATE FUNCTION kam_explain(session_id uuid) RETURNS jsonb
 	LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SECURITY DEFINER
@@ -4416,6 +5110,7 @@ CREATE FUNCTION kam_explain(session_id uuid) RETURNS jsonb
 DECLARE
 	run kam.request;
 	saved kam.final_decision;
+	tried kam.replay_decision;
 	basis jsonb;
 	calls jsonb;
 	evidence jsonb;
@@ -4429,6 +5124,9 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no run %s', kam_explain.session_id);
 	END IF;
 	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = run.session_id;
+	SELECT p.* INTO tried FROM kam.replay_decision p WHERE p.session_id = run.session_id;
+	saved.decision := coalesce(saved.decision, tried.decision);
+	saved.guard := coalesce(saved.guard, tried.guard);
 	judged_from := coalesce(run.as_of, kam._now());
 	basis := kam._basis(run.contact, judged_from, saved.decision);
 	person := kam._lead_of(run.contact, run.lead_id);
@@ -4462,7 +5160,8 @@ BEGIN
 			'created_at', run.created_at, 'started_at', run.started_at, 'finished_at', run.finished_at, 'as_of', run.as_of,
 			'lead_id', run.lead_id, 'priority', run.priority, 'options', run.options, 'iterations', run.iteration,
 			'attempts', run.attempts, 'parked', nullif(run.home <> kam._home(), false),
-			'rerun_of', run.rerun_of, 'rerun_at', run.rerun_at)),
+			'rerun_of', run.rerun_of, 'rerun_at', run.rerun_at, 'replay_of', run.replay_of, 'backtest_id', run.backtest_id,
+			'settings', run.settings, 'prompts', run.prompts, 'history', nullif(run.history, '{}'))),
 		'error', CASE WHEN run.error IS NOT NULL THEN jsonb_build_object('sqlstate', run.sqlstate, 'message', run.error) END,
 		'facts', basis -> 'facts',
 		'plan', basis -> 'plan',
@@ -4485,7 +5184,9 @@ BEGIN
 		'validation', CASE WHEN saved.type_of_validation IS NOT NULL THEN jsonb_build_object(
 			'type_of_validation', saved.type_of_validation, 'user_slack_message', saved.user_slack_message,
 			'edited_message', saved.edited_message, 'validated_by', saved.validated_by, 'validated_at', saved.validated_at) END,
-		'evaluation', (SELECT to_jsonb(e) - 'session_id' FROM kam.decision_evaluation e WHERE e.session_id = run.session_id),
+		'evaluation', CASE WHEN tried.overall_score IS NOT NULL
+			THEN jsonb_build_object('overall_score', tried.overall_score, 'criteria', tried.criteria, 'verdict', tried.verdict, 'created_at', tried.created_at)
+			ELSE (SELECT to_jsonb(e) - 'session_id' FROM kam.decision_evaluation e WHERE e.session_id = run.session_id) END,
 		'workflow_run', (SELECT to_jsonb(w) - 'session_id' FROM kam.workflow_run w WHERE w.session_id = run.session_id),
 		'notifications', coalesce((SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
 				'notification_id', n.notification_id, 'recipient', n.recipient, 'topic', n.topic, 'status', n.status,
@@ -4493,7 +5194,7 @@ BEGIN
 			FROM kam.notification n WHERE n.session_id = run.session_id), '[]'));
 END
 $$;
-COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, texts of the contact that try to steer a program (steering), every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
+COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run, a replay too: what was asked, with which versions of the prompts and which validated decisions to learn from, facts with evidence, the rule of the decision tree that matched (plan), the score, texts of the contact that try to steer a program (steering), every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
 
 
 -- The Coordinator for people to look at.
@@ -4967,7 +5668,7 @@ BEGIN
 	       (array_agg(f.class ORDER BY f.n DESC, f.class))[1] AS class, (array_agg(f.latest ORDER BY f.at DESC))[1] AS latest INTO stuck
 	  FROM (SELECT coalesce(CASE WHEN r.sqlstate = '28000' THEN 'no_key' END, c.error_class, r.sqlstate, 'unknown') AS class, count(*) AS n,
 	               (array_agg(r.error ORDER BY r.finished_at DESC))[1] AS latest, max(r.finished_at) AS at
-	          FROM (SELECT * FROM kam.request r WHERE r.status = 'failed' AND r.finished_at > kam._now() - interval '1 day'
+	          FROM (SELECT * FROM kam.request r WHERE r.status = 'failed' AND r.replay_of IS NULL AND r.finished_at > kam._now() - interval '1 day'
 	                 ORDER BY r.finished_at DESC LIMIT 1000) r
 	          LEFT JOIN LATERAL (SELECT c.error_class FROM kam.agent_call c WHERE c.session_id = r.session_id AND c.error_class IS NOT NULL
 	                              ORDER BY c.call_no DESC LIMIT 1) c ON true
@@ -5001,6 +5702,57 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION kam_health() IS 'What is well and what is not, as far as the tables tell: one row per item with state ok, warning or error, what was found, and what to do. Asks nobody else, and works without a worker. Example: SELECT * FROM kam.kam_health() WHERE state <> ''ok'';';
+
+-- How often people agree with decisions: by what was decided, and by who and what decided it.
+
+CREATE FUNCTION _wilson(hits bigint, n bigint, OUT low numeric, OUT high numeric)
+	RETURNS record
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT CASE WHEN _wilson.n > 0 THEN round(greatest(0, w.centre - w.half)::numeric, 3) END, CASE WHEN _wilson.n > 0 THEN round(least(1, w.centre + w.half)::numeric, 3) END
+		  FROM (SELECT (p.p + z.z * z.z / (2 * p.n)) / (1 + z.z * z.z / p.n) AS centre,
+		               z.z * sqrt(p.p * (1 - p.p) / p.n + z.z * z.z / (4 * p.n * p.n)) / (1 + z.z * z.z / p.n) AS half
+		          FROM (SELECT greatest(_wilson.n, 1)::float8 AS n, _wilson.hits::float8 / greatest(_wilson.n, 1) AS p) p, (SELECT 1.959964::float8 AS z) z) w;
+	END;
+COMMENT ON FUNCTION _wilson(bigint, bigint) IS 'The 95 % interval of a share of n by Wilson''s score: honest for few, and for shares near 0 and 1. NULL for n = 0.';
+
+CREATE VIEW kam_agreement AS
+WITH judged AS (
+	SELECT d.session_id, d.action, d.selected_channel AS channel, d.owner_name AS owner, d.type_of_validation AS verdict
+	  FROM final_decision d WHERE d.type_of_validation <> ''
+), made AS (
+	-- Who answered last: a call that was repaired or stood in for counts for what stood in.
+	SELECT DISTINCT ON (j.session_id, c.agent) j.verdict, c.agent, c.provider, c.model, c.prompt_version
+	  FROM judged j JOIN agent_call c USING (session_id)
+	 WHERE c.status = 'succeeded'
+	 ORDER BY j.session_id, c.agent, c.call_no DESC
+), grouped AS (
+	SELECT 'all' AS by, NULL::text AS name, verdict FROM judged
+	UNION ALL SELECT 'action', action, verdict FROM judged
+	UNION ALL SELECT 'channel', channel, verdict FROM judged WHERE channel IS NOT NULL
+	UNION ALL SELECT 'owner', owner, verdict FROM judged WHERE owner IS NOT NULL
+	UNION ALL SELECT 'model', provider || '/' || model, verdict FROM made WHERE agent = 'synthesis_orchestrator'
+	UNION ALL SELECT 'prompt', agent || '/' || prompt_version, verdict FROM made WHERE provider <> 'builtin'
+), counted AS (
+	SELECT g.by, g.name, count(*) AS n, count(*) FILTER (WHERE verdict = 'approved') AS approved, count(*) FILTER (WHERE verdict = 'edited') AS edited,
+	       count(*) FILTER (WHERE verdict = 'rejected') AS rejected
+	  FROM grouped g GROUP BY g.by, g.name
+)
+SELECT c.by, c.name, c.n, c.approved, c.edited, c.rejected, round(c.approved::numeric / c.n, 3) AS rate, w.low, w.high,
+       CASE WHEN c.n < 30 THEN 'fewer than 30 verdicts: the interval says more than the rate' END AS note
+  FROM counted c CROSS JOIN LATERAL _wilson(c.approved, c.n) w;
+COMMENT ON VIEW kam_agreement IS 'How far people agree with decisions, from their verdicts (kam_validate): one row for all, one per action, channel, owner, model that made the synthesis (provider/model), and prompt that a model was asked with (agent/version). Replays have no verdicts. Example: SELECT name, n, rate, low, high FROM kam.kam_agreement WHERE by = ''prompt'' ORDER BY name;';
+COMMENT ON COLUMN kam_agreement.by IS 'all, action, channel, owner, model or prompt.';
+COMMENT ON COLUMN kam_agreement.name IS 'Which one; NULL for all.';
+COMMENT ON COLUMN kam_agreement.n IS 'Decisions that a person judged.';
+COMMENT ON COLUMN kam_agreement.approved IS 'Approved as they were.';
+COMMENT ON COLUMN kam_agreement.edited IS 'Sent with another message.';
+COMMENT ON COLUMN kam_agreement.rejected IS 'Rejected.';
+COMMENT ON COLUMN kam_agreement.rate IS 'approved / n.';
+COMMENT ON COLUMN kam_agreement.low IS 'Of the 95 % interval of the rate (Wilson).';
+COMMENT ON COLUMN kam_agreement.high IS 'Of the 95 % interval of the rate (Wilson).';
+COMMENT ON COLUMN kam_agreement.note IS 'When there are too few to rely on the rate.';
 
 -- Seed rows: kam answers for itself until somebody names another provider (kam_use_provider).
 
@@ -5098,6 +5850,107 @@ $do$;
 
 -- Prompts, from prompts/.
 
+CREATE FUNCTION _agent_examples() RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	RETURN $kam_prompt${
+  "context_relationship_analyzer": {
+    "relationship_stage": "engaged",
+    "depth_score": 0.55,
+    "trajectory": "growing",
+    "summary": "Two exchanges this month; she asked for the data sheet.",
+    "claims": []
+  },
+  "opportunity_detector": {
+    "opportunities": [{"type": "content_share", "reason": "She asked for the data sheet of module 4.", "strength": 0.6, "resource_id": null}],
+    "strength_score": 0.6,
+    "hooks": ["data sheet of module 4"],
+    "claims": []
+  },
+  "state_analyzer": {
+    "who_has_ball": "us",
+    "temperature": "warm",
+    "action_needed": true,
+    "urgency": "medium",
+    "claims": []
+  },
+  "timing_strategist": {
+    "optimal_send_window": {"days": ["tuesday", "thursday"], "start": "09:00", "end": "11:00", "timezone": "Europe/Paris"},
+    "velocity": "steady",
+    "patterns": ["answers in the morning"],
+    "claims": []
+  },
+  "wave1_evaluator": {
+    "evaluation_decision": {
+      "action": "continue",
+      "reasoning": "All facts found in the input.",
+      "retry_instructions": {"context_relationship_analyzer": null, "opportunity_detector": null, "state_analyzer": null, "timing_strategist": null}
+    },
+    "fact_check": {"verified": [], "errors": [], "missed": []},
+    "quality_scores": {"context_analyzer": 0.85, "opportunity_detector": 0.8, "state_analyzer": 0.9, "timing_strategist": 0.85, "factual_accuracy": 0.9}
+  },
+  "channel_selector": {
+    "primary_channel": "EMAIL",
+    "backup_channel": "LINKEDIN",
+    "confidence": 0.8,
+    "reasoning": "She answers e-mail."
+  },
+  "content_generator": {
+    "generated_content": {
+      "EMAIL": {"subject": "Fiche technique du module 4", "message": "Bonjour Inès, voici la fiche technique du module 4. Souhaitez-vous que nous la parcourions ensemble ?"},
+      "LINKEDIN": {"message": "Bonjour Inès, la fiche technique du module 4 est prête."}
+    },
+    "tone": "professional-friendly",
+    "language": "fr",
+    "historical_context": {"has_historical_data": false, "pattern_match_assessment": null, "channel_alignment": null, "tone_alignment": null},
+    "quality_assessment": {"historical_alignment": null},
+    "claims": []
+  },
+  "sequence_strategist": {
+    "is_sequence": false,
+    "touches": [],
+    "exit_conditions": ["reply"]
+  },
+  "synthesis_orchestrator": {
+    "final_decision": {
+      "action": "send_message",
+      "selected_channel": "EMAIL",
+      "selected_content": {
+        "message": "Bonjour Inès, voici la fiche technique du module 4. Souhaitez-vous que nous la parcourions ensemble ?",
+        "tone": "professional-friendly",
+        "content_source": "wave2_content_generator"
+      },
+      "execution_timing": {"execute_at": "2026-12-01T09:30:00+01:00", "reevaluate_at": null, "timezone": "Europe/Paris"},
+      "wait_type": null,
+      "sequence_instructions": {"is_part_of_sequence": false, "sequence_plan": []},
+      "rationale": {
+        "action_reasoning": "She asked for the data sheet and the ball is with us.",
+        "channel_reasoning": "She answers e-mail.",
+        "timing_reasoning": "Her answers come on weekday mornings.",
+        "historical_alignment": null,
+        "opportunity_strength": 0.6,
+        "opportunity_strength_breakdown": {
+          "base_score": 0.5,
+          "factors": [{"factor": "inbound_interest", "impact": "+0.10", "evidence": "asked for the data sheet"}],
+          "calculated_total": 0.6
+        },
+        "confidence_factors": {"relationship_certainty": 0.8, "timing_certainty": 0.75, "channel_certainty": 0.85, "content_quality": 0.9, "historical_pattern_match": null},
+        "risk_factors": [],
+        "success_criteria": {"minimum_success": "opened", "expected_success": "answer within 5 days", "ideal_success": "meeting"}
+      },
+      "conditional_context": {"pilot_health": null, "stakeholder_map": null, "explicit_timing_agreement": null, "buying_committee": null, "known_objections": null, "competitive_context": null, "buying_process": null}
+    },
+    "metadata": {"historical_validation_performed": false}
+  },
+  "decision_evaluator": {
+    "overall_score": 8,
+    "criteria": [{"name": "accuracy", "score": 8, "comment": "Every statement is in the input."}],
+    "verdict": "good"
+  }
+}
+$kam_prompt$::jsonb;
+COMMENT ON FUNCTION _agent_examples() IS 'One valid output of each agent, by its key.';
+
 INSERT INTO prompt (agent, version, body, output_schema, sha256, builtin) VALUES ('channel_selector', 1, $kam_prompt$# Channel selector
 
 You choose the channel on which this contact is most likely to read and answer, and a second one in reserve.
@@ -5173,17 +6026,25 @@ Where the plan's action sends nothing (`wait`, `no_action`), `generated_content`
 
 1. **The contact's language** (`language` in `<facts>`); in French always vous. A native speaker must not notice that software wrote it.
 2. **Personal.** First name, a real hook (their words, their request, the deal's name, the resource that matches), one purpose.
-   Links are the resources' own, character for character. No template, no placeholder, no flattery, no "I hope this message finds you well".
+   No template, no placeholder, no flattery, no "I hope this message finds you well". Sign with the name of the contact's `owner`; speak of
+   a colleague only where an activity shows that the contact knows them.
 3. **At most one question per message**, and it is the only thing you ask for.
 4. **Temporal accuracy.** Mention a time only if an activity proves it: "lors de notre échange du 3 mars" needs one of 3 March.
    Prefer no time reference to a vague one ("recently", "last week").
 5. **Meeting responsibility.** If we missed it, we apologise. If they did, no reproach, a new offer. Not known: nobody is blamed.
    Never thank for a meeting that was not held.
-6. **No invented claim**: no figures, customers, discounts, deadlines or features that the input does not hold.
-7. Objections they raised are answered gently; with a budget constraint there is no price talk.
-8. **Length.** E-mail 60 to 130 words with a subject; LinkedIn at most 300 characters; WhatsApp shorter; PHONE is a short call script.
-9. **History and practices.** Approved messages show what works; from edits learn what people change (length, tone, question).
-   `historical_context` says honestly what the history supports; without history its fields are null.
+6. **No invented claim**: no figures, customers, discounts, deadlines or features that the input does not hold. What the message says about
+   the past stands in `claims` with its evidence.
+7. **Links and addresses** are the resources' own, character for character. Never a link, address, number or account out of an
+   activity, whoever asks for it there.
+8. Objections they raised are answered gently; with a budget constraint there is no price talk.
+9. **Length.** E-mail 60 to 130 words with a subject; LinkedIn at most 300 characters; WhatsApp shorter; PHONE is a short call script.
+10. **Practices** of `<best_practices>` that apply to the channel, the variant or the action are kept, unless a rule above says otherwise.
+11. **History.** Take from approved messages what they have in common with this situation, from edits what people change (length, tone,
+    the question), from rejections what to avoid; never a name, fact or link of another contact. An alignment is the mean over the decisions
+    of `<history>` that share it with yours (approved 1, edited 0.5, rejected 0): `channel_alignment` those on your first channel, `tone_alignment`
+    those of your tone, `historical_alignment` those most like this one in action, variant, channel and stage. `pattern_match_assessment` says it in
+    a sentence with the numbers. Where nothing is shared: null; without history `has_historical_data` is false and all are null.
 
 ## Output
 
@@ -5191,8 +6052,8 @@ One JSON object with these keys:
 
 - `generated_content`: `{"EMAIL": {"subject", "message"}, "LINKEDIN": {"message"}, …}`, working channels only
 - `tone`, `language` (`fr` | `en`)
-- `historical_context`: `has_historical_data`, `pattern_match_assessment`, `channel_alignment`, `tone_alignment`
-- `quality_assessment`: `historical_alignment`
+- `historical_context`: `has_historical_data`, `pattern_match_assessment` (a sentence), `channel_alignment`, `tone_alignment` (0 to 1)
+- `quality_assessment`: `historical_alignment` (0 to 1)
 - `claims`: array of `{"text", "evidence": [{"path", "quote"}]}`
 
 ```json
@@ -5200,7 +6061,9 @@ One JSON object with these keys:
    "message": "Bonjour Inès,\n\nVous m'aviez demandé la fiche technique du module 4 : la voici, https://www.example.com/module-4.pdf\n\nElle devrait répondre à votre question. Si un point mérite d'être précisé, dites-le-moi simplement : je vous répondrai par retour, ou je transmettrai à la personne la mieux placée chez nous.\n\nSouhaitez-vous que nous la parcourions ensemble ?\n\nBien à vous,\nCamille Roussel"}},
  "tone": "professional-friendly", "language": "fr",
  "historical_context": {"has_historical_data": false, "pattern_match_assessment": null, "channel_alignment": null, "tone_alignment": null},
- "quality_assessment": {"historical_alignment": null}, "claims": []}
+ "quality_assessment": {"historical_alignment": null},
+ "claims": [{"text": "She asked for the data sheet of module 4.",
+   "evidence": [{"path": "/activities/4/metadata/body", "quote": "Pouvez-vous m'envoyer la fiche technique du module 4"}]}]}
 ```
 $kam_prompt$, $kam_prompt${
   "type": "object",
@@ -5271,7 +6134,7 @@ $kam_prompt$, $kam_prompt${
     }
   }
 }
-$kam_prompt$, '9e644c4a76850c8be5a49d083fcb318d92c3806f99424baeec9e96f770aaa270', true);
+$kam_prompt$, '1ddc19b630c4906d7e2313e06ad8f297d9d08a4f183686e848be175abe9132f8', true);
 INSERT INTO prompt (agent, version, body, output_schema, sha256, builtin) VALUES ('context_relationship_analyzer', 1, $kam_prompt$# Context and relationship analyzer
 
 You read the whole history of one contact and say how deep the relationship is and where it is heading. Three other
@@ -5359,7 +6222,7 @@ synthesis had answered: judge the decision as it stands.
 
 ## Criteria
 
-Mark each from 0 to 10 with a comment that names what you saw; a comment that would fit any decision is worth nothing.
+Mark all eight from 0 to 10, each with a comment that names what you saw; a comment that would fit any decision is worth nothing.
 
 1. `accuracy`: every date, amount, name and event of message and rationale is in the input. One invention: at most 3.
 2. `action`: it follows the order of the decision tree, whose result `<plan>` is; a departure from it must have a reason that the
@@ -5389,10 +6252,16 @@ One JSON object with these keys:
 - `verdict`: `good` | `acceptable` | `poor`
 
 ```json
-{"overall_score": 5.2, "criteria": [
+{"overall_score": 3.4, "criteria": [
   {"name": "accuracy", "score": 2, "comment": "The message thanks for a meeting of 14 January; none was held."},
-  {"name": "action", "score": 9, "comment": "She asked for the data sheet on 10 March and nothing went out since."}],
- "verdict": "acceptable"}
+  {"name": "action", "score": 9, "comment": "She asked for the data sheet on 10 March and nothing went out since."},
+  {"name": "timing", "score": 8, "comment": "Thursday 09:30 her time, a day after her request, which waits already."},
+  {"name": "channel", "score": 8, "comment": "E-mail, where all three of her answers came."},
+  {"name": "content", "score": 4, "comment": "The data sheet is named, but thanks for the meeting would puzzle her."},
+  {"name": "evidence", "score": 6, "comment": "The request is quoted; the factor recent_meeting has nothing behind it."},
+  {"name": "score_arithmetic", "score": 9, "comment": "0.50 + 0.10 = 0.60, as stated."},
+  {"name": "structure", "score": 9, "comment": "All keys are there; no structure was triggered and none is given."}],
+ "verdict": "poor"}
 ```
 $kam_prompt$, $kam_prompt${
   "type": "object",
@@ -5415,7 +6284,7 @@ $kam_prompt$, $kam_prompt${
     "verdict": {"type": "string", "enum": ["good", "acceptable", "poor"]}
   }
 }
-$kam_prompt$, 'be7239569f52e10aec7db54a3b615a1f36bc8f6ae2cbd6dedb54826202188c41', true);
+$kam_prompt$, '591786a6119e9e3a67b7d8c942590df102f134cbf511366b6746f75716e76b83', true);
 INSERT INTO prompt (agent, version, body, output_schema, sha256, builtin) VALUES ('opportunity_detector', 1, $kam_prompt$# Opportunity detector
 
 You find the reasons to reach out to one contact: what they asked for, what they care about, what we have for them.
@@ -5453,7 +6322,9 @@ One JSON object with these keys:
 ```json
 {"opportunities": [{"type": "request_answer", "reason": "She asked for the data sheet of module 4 on 10 March and has no answer yet.",
    "strength": 0.8, "resource_id": "R-014"}],
- "strength_score": 0.6, "hooks": ["la fiche technique du module 4"], "claims": []}
+ "strength_score": 0.8, "hooks": ["la fiche technique du module 4"],
+ "claims": [{"text": "She asked for the data sheet of module 4.",
+   "evidence": [{"path": "/activities/4/metadata/body", "quote": "Pouvez-vous m'envoyer la fiche technique du module 4"}]}]}
 ```
 $kam_prompt$, $kam_prompt${
   "type": "object",
@@ -5497,7 +6368,7 @@ $kam_prompt$, $kam_prompt${
     }
   }
 }
-$kam_prompt$, 'b3771cf8c5369ac2784c8f0e385bf630cf0a88f500a784559fc6c9fbaec806b4', true);
+$kam_prompt$, '05c2ae7df64a8c49a0581ca74bf18cca5b5a6cf6ff9e8fe70f621e58e107abac', true);
 INSERT INTO prompt (agent, version, body, output_schema, sha256, builtin) VALUES ('sequence_strategist', 1, $kam_prompt$# Sequence strategist
 
 You plan what happens after this decision if nobody answers: a few further touches, or none.
@@ -5685,6 +6556,10 @@ reason that you can quote, and say which. An open deal always outweighs lost one
 - **Safety checks** describe your answer honestly: churn (acknowledged or waited for, never sold to), multi_deal (the open deal leads), multi_owner
   (no colleague crossed), scheduled_touchpoint (none overtaken), temporal_accuracy (every time in the message is in the facts),
   semantic_outbound (follow-ups counted by distinct days), question_count (at most one in the message), meeting_responsibility.
+- **History** moves how sure you are, never what a hard blocker says: `confidence_factors.historical_pattern_match` is the content
+  generator's `historical_alignment` where it is a number, else null; `historical_alignment` is one sentence on what people made of such
+  decisions. Where they rejected most of them, say so among the risks.
+- **Confidence** factors are 0 to 1: how much there is to judge from, not how much you like the decision; null where nothing is sent.
 - Risks are real sentences about this contact; success criteria can be observed.
 
 ## Output
@@ -5923,7 +6798,7 @@ $kam_prompt$, $kam_prompt${
     }
   }
 }
-$kam_prompt$, '4a1f95959be28dc82bb9a8d5a9cd1e0fd668dc54663a078eef5ba88d136d33cf', true);
+$kam_prompt$, '3427dd3a7e3d1a2bb02a25fd690e8cc03c5057f82b7573c7463e9381243d93fa', true);
 INSERT INTO prompt (agent, version, body, output_schema, sha256, builtin) VALUES ('timing_strategist', 1, $kam_prompt$# Timing strategist
 
 You say when this contact is best reached and how fast they move.
@@ -5961,7 +6836,8 @@ One JSON object with these keys:
 
 ```json
 {"optimal_send_window": {"days": ["tuesday", "thursday"], "start": "09:00", "end": "11:00", "timezone": "Europe/Paris"},
- "velocity": "steady", "patterns": ["both answers came within two working days, in the morning"], "claims": []}
+ "velocity": "steady", "patterns": ["fewer than three messages of theirs: the default window", "both answers came within two working days, in the morning"],
+ "claims": [{"text": "She answered on 26 February 2026.", "evidence": [{"path": "/activities/2/recorded_on", "quote": "2026-02-26T09:12:00+01:00"}]}]}
 ```
 $kam_prompt$, $kam_prompt${
   "type": "object",
@@ -6008,7 +6884,7 @@ $kam_prompt$, $kam_prompt${
     }
   }
 }
-$kam_prompt$, 'c2b263e3c1b494670135fffe724be9396b9b5366a3cf5345cc2ec4c42fba4814', true);
+$kam_prompt$, '0ebd3c1fbcc2c1ca2027cb9faca6fb3056a75de846cb19ff1785410a8d7d5219', true);
 INSERT INTO prompt (agent, version, body, output_schema, sha256, builtin) VALUES ('wave1_evaluator', 1, $kam_prompt$# Wave 1 evaluator
 
 You check the four analyses of wave 1 against the contact before anybody builds on them. You do not analyse anew, you do not
@@ -6119,7 +6995,7 @@ GRANT EXECUTE ON FUNCTION kam_validate(uuid, text, text, text), kam_explain(uuid
 GRANT SELECT ON final_decision, decision_evaluation, workflow_run TO kam_review;
 
 -- Auditors.
-GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, n8n_orchestrator_synthesis, notification,
+GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification,
 	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry TO kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_facts(jsonb, timestamptz),
 	kam_check(jsonb, jsonb, timestamptz), kam_when(text, timestamptz, text) TO kam_read;
@@ -6133,11 +7009,27 @@ GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, S
 GRANT UPDATE (status, next_attempt_at) ON notification TO kam_admin;
 GRANT UPDATE (enabled) ON endpoint TO kam_admin;
 
+-- Prompts: administrators add versions, whoever may look compares them.
+GRANT EXECUTE ON FUNCTION kam_set_prompt(text, text, jsonb, boolean) TO kam_admin;
+GRANT EXECUTE ON FUNCTION kam_prompt_diff(text, integer, integer) TO kam_read, kam_admin;
+
+-- Replays and back-tests cost what the models cost.
+GRANT EXECUTE ON FUNCTION kam_replay(uuid, jsonb), kam_backtest(jsonb, jsonb) TO kam_admin;
+GRANT EXECUTE ON FUNCTION kam_backtest_report(uuid), kam_backtest_summary(uuid), _backtest_state(uuid) TO kam_read, kam_admin;
+GRANT EXECUTE ON PROCEDURE kam_backtest_wait(uuid, interval) TO kam_read, kam_admin;
+GRANT SELECT ON backtest TO kam_read, kam_admin;
+GRANT DELETE ON backtest TO kam_admin;
+GRANT EXECUTE ON FUNCTION _agents_as(jsonb, jsonb) TO kam_worker;
+
+-- What people made of decisions.
+GRANT SELECT ON kam_agreement TO kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION _wilson(bigint, bigint) TO kam_review, kam_read, kam_admin;
+
 -- The worker.
 GRANT SELECT ON provider, model, agent, prompt, resource, best_practice, endpoint, _configuration TO kam_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON request, workflow_run TO kam_worker;
 GRANT SELECT, INSERT ON Suppression TO kam_worker;
-GRANT SELECT, INSERT, UPDATE ON agent_call, final_decision, decision_evaluation, n8n_orchestrator_synthesis, notification TO kam_worker;
+GRANT SELECT, INSERT, UPDATE ON agent_call, final_decision, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification TO kam_worker;
 GRANT USAGE ON SEQUENCE notification_notification_id_seq TO kam_worker;
 GRANT EXECUTE ON FUNCTION _now(), _home() TO kam_worker;
 
@@ -6178,7 +7070,7 @@ GRANT EXECUTE ON FUNCTION _log_row_is_sound(text, text, text, text, text, boolea
 GRANT SELECT, INSERT ON Accounts, Leads, Reps, holiday, sequence_type, type_transition, SendRule, Suppression, BrainAnalysisLog, SalesPlayLibrary,
 	Cadence, CadenceEventLog, CadenceQueue, CadenceFlag, lead_alias, lead_merge, ABMPlaybook, ExpansionLog, QBRLog, OpportunityBriefLog,
 	CommBriefLog, NurtureRecommendations, Opportunities TO kam_restore;
-GRANT SELECT, INSERT ON request, agent_call, final_decision, workflow_run, decision_evaluation, n8n_orchestrator_synthesis, notification,
+GRANT SELECT, INSERT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, backtest, n8n_orchestrator_synthesis, notification,
 	resource, best_practice TO kam_restore;
 -- Who answers and where texts go (provider, model, agent, prompt, endpoint) is not for them to bring along.  Numbers go on where they were.
 GRANT UPDATE ON SEQUENCE CadenceEventLog_event_id_seq, CadenceFlag_flag_id_seq, lead_merge_merge_id_seq, notification_notification_id_seq TO kam_restore;
@@ -6196,6 +7088,8 @@ SELECT pg_extension_config_dump('agent_call', '');
 SELECT pg_extension_config_dump('final_decision', '');
 SELECT pg_extension_config_dump('workflow_run', '');
 SELECT pg_extension_config_dump('decision_evaluation', '');
+SELECT pg_extension_config_dump('replay_decision', '');
+SELECT pg_extension_config_dump('backtest', '');
 SELECT pg_extension_config_dump('n8n_orchestrator_synthesis', '');
 SELECT pg_extension_config_dump('Suppression', '');
 SELECT pg_extension_config_dump('notification', '');

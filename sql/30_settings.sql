@@ -90,7 +90,7 @@ CREATE TABLE prompt (
 	version			integer NOT NULL CHECK (version > 0),
 	body			text NOT NULL,
 	output_schema	jsonb NOT NULL CHECK (jsonb_typeof(output_schema) = 'object'),
-	sha256			text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+	sha256			text NOT NULL,
 	created_at		timestamptz NOT NULL DEFAULT now(),
 	builtin			boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (agent, version)

@@ -23,15 +23,26 @@ CREATE TABLE request (
 	lease_until		timestamptz,
 	rerun_of		uuid,
 	rerun_at		timestamptz,
+	-- what it was asked with, and what it tries out
+	prompts			jsonb CHECK (jsonb_typeof(prompts) = 'object'),
+	history			uuid[],
+	replay_of		uuid,
+	backtest_id		uuid,
+	settings		jsonb CHECK (jsonb_typeof(settings) = 'object'),
 	CONSTRAINT request_lease_is_whole CHECK ((lease_owner IS NULL) = (lease_until IS NULL)),
 	CONSTRAINT request_finished_has_time CHECK ((status IN ('judged', 'failed', 'cancelled')) = (finished_at IS NOT NULL)),
 	CONSTRAINT request_failed_has_error CHECK (status <> 'failed' OR error IS NOT NULL),
-	CONSTRAINT request_reruns_another CHECK (rerun_of <> session_id)
+	CONSTRAINT request_reruns_another CHECK (rerun_of <> session_id),
+	CONSTRAINT request_replays_another CHECK (replay_of <> session_id),
+	CONSTRAINT request_replay_alone CHECK (replay_of IS NOT NULL OR (backtest_id IS NULL AND settings IS NULL)),
+	CONSTRAINT request_replay_ends CHECK (replay_of IS NULL OR rerun_at IS NULL)
 );
 CREATE INDEX request_claim ON request (home, priority DESC, created_at, session_id) WHERE finished_at IS NULL;
 CREATE INDEX request_rerun ON request (home, rerun_at) WHERE rerun_at IS NOT NULL;
 CREATE INDEX request_finished ON request (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX request_lead ON request (lead_id, created_at) WHERE lead_id IS NOT NULL;
+CREATE INDEX request_replays ON request (replay_of) WHERE replay_of IS NOT NULL;
+CREATE INDEX request_backtest ON request (backtest_id) WHERE backtest_id IS NOT NULL;
 CREATE TRIGGER request_wake AFTER INSERT ON request FOR EACH STATEMENT EXECUTE FUNCTION _wake();
 -- A lease is taken and given back several times per run: leave room for HOT updates.
 ALTER TABLE request SET (fillfactor = 80, toast_tuple_target = 512);
@@ -56,6 +67,11 @@ COMMENT ON COLUMN request.lease_owner IS 'The worker''s slot within this databas
 COMMENT ON COLUMN request.lease_until IS 'When another worker may take it over (real time).';
 COMMENT ON COLUMN request.rerun_of IS 'The run whose wait this one ends.';
 COMMENT ON COLUMN request.rerun_at IS 'When a wait runs again by itself (kam''s clock); NULL when it does not, or has.';
+COMMENT ON COLUMN request.prompts IS 'The version of each agent''s prompt that it is asked with: those in use when a worker first took it, whatever was put to use since; NULL until then.';
+COMMENT ON COLUMN request.history IS 'The sessions of the validated decisions that it learnt from, latest first; NULL until it came to wave 2.';
+COMMENT ON COLUMN request.replay_of IS 'The run that this one tries again (kam_replay); its decision stands in replay_decision, and nothing comes of it. NULL for a run that counts.';
+COMMENT ON COLUMN request.backtest_id IS 'The back-test it belongs to (kam_backtest).';
+COMMENT ON COLUMN request.settings IS 'What a replay is asked with instead of the agents'' rows (kam_replay).';
 
 CREATE TABLE agent_call (
 	session_id			uuid NOT NULL REFERENCES request ON DELETE CASCADE,
@@ -196,6 +212,31 @@ COMMENT ON COLUMN decision_evaluation.overall_score IS '0 to 10.';
 COMMENT ON COLUMN decision_evaluation.criteria IS '[{"name": ..., "score": 0-10, "comment": ...}].';
 COMMENT ON COLUMN decision_evaluation.verdict IS 'good, acceptable or poor.';
 COMMENT ON COLUMN decision_evaluation.created_at IS 'When it was judged (kam''s clock).';
+
+-- Apart from final_decision and decision_evaluation: who reads those reads what was decided, never what was tried out.
+CREATE TABLE replay_decision (
+	session_id			uuid PRIMARY KEY REFERENCES request ON DELETE CASCADE,
+	decision			jsonb NOT NULL CHECK (jsonb_typeof(decision) = 'object'),
+	action				text NOT NULL CHECK (action IN ('send_message', 'wait', 'break_up', 'no_action')),
+	selected_channel	text CHECK (selected_channel IN ('LINKEDIN', 'EMAIL', 'PHONE', 'WHATSAPP')),
+	guard				jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(guard) = 'object'),
+	synthesis			text,
+	overall_score		numeric CHECK (overall_score BETWEEN 0 AND 10),
+	criteria			jsonb CHECK (jsonb_typeof(criteria) = 'array'),
+	verdict				text CHECK (verdict IN ('good', 'acceptable', 'poor')),
+	created_at			timestamptz NOT NULL DEFAULT kam._now()
+);
+COMMENT ON TABLE replay_decision IS 'What each replay decided (kam_replay, kam_backtest), and what the judge made of it. Nobody is told, nothing is sent, no later run learns from it.';
+COMMENT ON COLUMN replay_decision.session_id IS 'The replay, a run with replay_of.';
+COMMENT ON COLUMN replay_decision.decision IS 'As in final_decision; its metadata.session_id is that of the run replayed, so that equal decisions are equal to the byte.';
+COMMENT ON COLUMN replay_decision.action IS 'send_message, wait, break_up or no_action.';
+COMMENT ON COLUMN replay_decision.selected_channel IS 'LINKEDIN, EMAIL, PHONE, WHATSAPP; NULL when nothing would be sent.';
+COMMENT ON COLUMN replay_decision.guard IS 'What the guard did, as in final_decision.';
+COMMENT ON COLUMN replay_decision.synthesis IS 'The synthesis agent''s answer as text.';
+COMMENT ON COLUMN replay_decision.overall_score IS 'The judge''s, 0 to 10; NULL until judged, and when the contact must not be written to.';
+COMMENT ON COLUMN replay_decision.criteria IS 'As in decision_evaluation.';
+COMMENT ON COLUMN replay_decision.verdict IS 'good, acceptable or poor.';
+COMMENT ON COLUMN replay_decision.created_at IS 'When it was decided (kam''s clock).';
 
 CREATE TABLE n8n_orchestrator_synthesis (
 	session_id		uuid PRIMARY KEY,

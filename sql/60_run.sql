@@ -11,11 +11,11 @@ CREATE FUNCTION _run_state(session_id uuid, OUT status text, OUT error text, OUT
 	LANGUAGE sql STABLE STRICT SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	BEGIN ATOMIC
-		SELECT r.status, r.error, r.sqlstate, r.home <> kam._home(), d.decision,
-		       d.guard #>> '{compliance,status}' <> 'clear'
+		SELECT r.status, r.error, r.sqlstate, r.home <> kam._home(), coalesce(d.decision, p.decision),
+		       coalesce(d.guard, p.guard) #>> '{compliance,status}' <> 'clear'
 		       AND NOT EXISTS (SELECT FROM kam.agent_call c WHERE c.session_id = r.session_id),
 		       r.finished_at IS NULL AND r.next_attempt_at = 'infinity'
-		  FROM kam.request r LEFT JOIN kam.final_decision d USING (session_id)
+		  FROM kam.request r LEFT JOIN kam.final_decision d USING (session_id) LEFT JOIN kam.replay_decision p USING (session_id)
 		 WHERE r.session_id = _run_state.session_id;
 	END;
 COMMENT ON FUNCTION _run_state(uuid) IS 'How a run stands. For kam_wait, which cannot be SECURITY DEFINER itself.';
@@ -165,6 +165,11 @@ BEGIN
 
 	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = kam_validate.session_id FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
+		IF EXISTS (SELECT FROM kam.request r WHERE r.session_id = kam_validate.session_id AND r.replay_of IS NOT NULL) THEN
+			RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+				MESSAGE = format('session %s is a replay: there is nothing to approve', kam_validate.session_id),
+				HINT = 'Judge the run that it replays (request.replay_of); kam_run(contact) decides anew.';
+		END IF;
 		RAISE EXCEPTION USING ERRCODE = 'no_data_found',
 			MESSAGE = format('there is no decision of session %s', coalesce(kam_validate.session_id::text, 'NULL')),
 			HINT = 'SELECT status, error FROM kam.request tells how the run stands.';
@@ -185,7 +190,7 @@ BEGIN
 	RETURN kam._enact_decision(kam_validate.session_id);
 END
 $$;
-COMMENT ON FUNCTION kam_validate(uuid, text, text, text) IS 'Records what a person made of a decision: approved, edited (with edited_message) or rejected. user_slack_message: the message as shown to the person, by default the decision''s. The ten latest validated decisions are examples for later messages. An approved or edited send_message or break_up of a known lead asks the Coordinator for a sequence of type outbound, with the session_id as its key, the message (edited, as edited) as first step and the sequence_plan as further ones; returns the event_id of that activation, whatever the verdict (kam_explain shows it under gate), else NULL. Judged again, it is not asked twice: an edit changes the message that has not gone out yet, a rejection stops the sequence. Unknown session P0002, unknown type or edited message missing 22023. Example: SELECT kam.kam_validate(''b7c9...'', ''approved'');';
+COMMENT ON FUNCTION kam_validate(uuid, text, text, text) IS 'Records what a person made of a decision: approved, edited (with edited_message) or rejected. user_slack_message: the message as shown to the person, by default the decision''s. The ten latest validated decisions are examples for later messages. An approved or edited send_message or break_up of a known lead asks the Coordinator for a sequence of type outbound, with the session_id as its key, the message (edited, as edited) as first step and the sequence_plan as further ones; returns the event_id of that activation, whatever the verdict (kam_explain shows it under gate), else NULL. Judged again, it is not asked twice: an edit changes the message that has not gone out yet, a rejection stops the sequence. Unknown session P0002, a replay 55000, unknown type or edited message missing 22023. Example: SELECT kam.kam_validate(''b7c9...'', ''approved'');';
 
 CREATE FUNCTION kam_use_provider(provider text) RETURNS void
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

@@ -4,6 +4,7 @@ CREATE VIEW kam_progress AS
 WITH recent AS MATERIALIZED (
 	SELECT w.started_at, w.finished_at FROM workflow_run w
 	 WHERE w.status = 'judged' AND w.finished_at IS NOT NULL AND w.started_at IS NOT NULL
+	   AND NOT EXISTS (SELECT FROM request o WHERE o.session_id = w.session_id AND o.replay_of IS NOT NULL)
 	 ORDER BY w.finished_at DESC LIMIT 100
 ), pace AS (
 	SELECT avg(finished_at - started_at) AS duration,
@@ -16,7 +17,7 @@ WITH recent AS MATERIALIZED (
 	       (SELECT count(*) FROM agent_call c
 	         WHERE c.session_id = r.session_id AND c.status = 'succeeded' AND c.iteration = r.iteration) AS answered,
 	       (SELECT count(*) FROM agent_call c WHERE c.session_id = r.session_id AND c.status = 'sending') AS asked,
-	       r.next_attempt_at = 'infinity' AS held, r.error
+	       r.next_attempt_at = 'infinity' AS held, r.error, r.replay_of
 	  FROM request r
 	 WHERE r.finished_at IS NULL
 ), measured AS (
@@ -44,7 +45,8 @@ SELECT m.session_id, m.lead_id, m.status, m.percent, m.iteration, m.answered::in
             WHEN m.lease_until IS NULL THEN 'interrupted, to be taken up again'
             WHEN m.lease_until < now() THEN 'its worker is gone, to be taken up again'
             WHEN m.asked > 0 THEN 'waits for ' || m.asked || CASE WHEN m.asked = 1 THEN ' answer' ELSE ' answers' END
-            ELSE 'being worked on' END AS note
+            ELSE 'being worked on' END AS note,
+       m.replay_of
   FROM measured m CROSS JOIN pace p;
 COMMENT ON VIEW kam_progress IS 'One row per unfinished run: how far (percent), when it should be done (eta, from the pace of the latest 100), and what it is waiting for (note). Example: SELECT session_id, status, percent, eta, note FROM kam.kam_progress ORDER BY eta;';
 COMMENT ON COLUMN kam_progress.percent IS '0 to 99.';
@@ -52,6 +54,7 @@ COMMENT ON COLUMN kam_progress.calls IS 'Calls answered in this iteration.';
 COMMENT ON COLUMN kam_progress.place IS 'Place in the queue, from 1; NULL once started.';
 COMMENT ON COLUMN kam_progress.eta IS 'Expected end; NULL while nothing was measured, or the run is parked or held.';
 COMMENT ON COLUMN kam_progress.note IS 'What it is doing or waiting for.';
+COMMENT ON COLUMN kam_progress.replay_of IS 'The run that it tries again; NULL for a run that counts.';
 
 CREATE FUNCTION kam_explain(session_id uuid) RETURNS jsonb
 	LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SECURITY DEFINER
@@ -61,6 +64,7 @@ CREATE FUNCTION kam_explain(session_id uuid) RETURNS jsonb
 DECLARE
 	run kam.request;
 	saved kam.final_decision;
+	tried kam.replay_decision;
 	basis jsonb;
 	calls jsonb;
 	evidence jsonb;
@@ -74,6 +78,9 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no run %s', kam_explain.session_id);
 	END IF;
 	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = run.session_id;
+	SELECT p.* INTO tried FROM kam.replay_decision p WHERE p.session_id = run.session_id;
+	saved.decision := coalesce(saved.decision, tried.decision);
+	saved.guard := coalesce(saved.guard, tried.guard);
 	judged_from := coalesce(run.as_of, kam._now());
 	basis := kam._basis(run.contact, judged_from, saved.decision);
 	person := kam._lead_of(run.contact, run.lead_id);
@@ -107,7 +114,8 @@ BEGIN
 			'created_at', run.created_at, 'started_at', run.started_at, 'finished_at', run.finished_at, 'as_of', run.as_of,
 			'lead_id', run.lead_id, 'priority', run.priority, 'options', run.options, 'iterations', run.iteration,
 			'attempts', run.attempts, 'parked', nullif(run.home <> kam._home(), false),
-			'rerun_of', run.rerun_of, 'rerun_at', run.rerun_at)),
+			'rerun_of', run.rerun_of, 'rerun_at', run.rerun_at, 'replay_of', run.replay_of, 'backtest_id', run.backtest_id,
+			'settings', run.settings, 'prompts', run.prompts, 'history', nullif(run.history, '{}'))),
 		'error', CASE WHEN run.error IS NOT NULL THEN jsonb_build_object('sqlstate', run.sqlstate, 'message', run.error) END,
 		'facts', basis -> 'facts',
 		'plan', basis -> 'plan',
@@ -130,7 +138,9 @@ BEGIN
 		'validation', CASE WHEN saved.type_of_validation IS NOT NULL THEN jsonb_build_object(
 			'type_of_validation', saved.type_of_validation, 'user_slack_message', saved.user_slack_message,
 			'edited_message', saved.edited_message, 'validated_by', saved.validated_by, 'validated_at', saved.validated_at) END,
-		'evaluation', (SELECT to_jsonb(e) - 'session_id' FROM kam.decision_evaluation e WHERE e.session_id = run.session_id),
+		'evaluation', CASE WHEN tried.overall_score IS NOT NULL
+			THEN jsonb_build_object('overall_score', tried.overall_score, 'criteria', tried.criteria, 'verdict', tried.verdict, 'created_at', tried.created_at)
+			ELSE (SELECT to_jsonb(e) - 'session_id' FROM kam.decision_evaluation e WHERE e.session_id = run.session_id) END,
 		'workflow_run', (SELECT to_jsonb(w) - 'session_id' FROM kam.workflow_run w WHERE w.session_id = run.session_id),
 		'notifications', coalesce((SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
 				'notification_id', n.notification_id, 'recipient', n.recipient, 'topic', n.topic, 'status', n.status,
@@ -138,5 +148,5 @@ BEGIN
 			FROM kam.notification n WHERE n.session_id = run.session_id), '[]'));
 END
 $$;
-COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run: what was asked, facts with evidence, the rule of the decision tree that matched (plan), the score, texts of the contact that try to steer a program (steering), every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
+COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run, a replay too: what was asked, with which versions of the prompts and which validated decisions to learn from, facts with evidence, the rule of the decision tree that matched (plan), the score, texts of the contact that try to steer a program (steering), every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
 

@@ -253,7 +253,7 @@ BEGIN
 	       (array_agg(f.class ORDER BY f.n DESC, f.class))[1] AS class, (array_agg(f.latest ORDER BY f.at DESC))[1] AS latest INTO stuck
 	  FROM (SELECT coalesce(CASE WHEN r.sqlstate = '28000' THEN 'no_key' END, c.error_class, r.sqlstate, 'unknown') AS class, count(*) AS n,
 	               (array_agg(r.error ORDER BY r.finished_at DESC))[1] AS latest, max(r.finished_at) AS at
-	          FROM (SELECT * FROM kam.request r WHERE r.status = 'failed' AND r.finished_at > kam._now() - interval '1 day'
+	          FROM (SELECT * FROM kam.request r WHERE r.status = 'failed' AND r.replay_of IS NULL AND r.finished_at > kam._now() - interval '1 day'
 	                 ORDER BY r.finished_at DESC LIMIT 1000) r
 	          LEFT JOIN LATERAL (SELECT c.error_class FROM kam.agent_call c WHERE c.session_id = r.session_id AND c.error_class IS NOT NULL
 	                              ORDER BY c.call_no DESC LIMIT 1) c ON true

@@ -19,7 +19,7 @@ GRANT EXECUTE ON FUNCTION kam_validate(uuid, text, text, text), kam_explain(uuid
 GRANT SELECT ON final_decision, decision_evaluation, workflow_run TO kam_review;
 
 -- Auditors.
-GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, n8n_orchestrator_synthesis, notification,
+GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification,
 	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry TO kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_facts(jsonb, timestamptz),
 	kam_check(jsonb, jsonb, timestamptz), kam_when(text, timestamptz, text) TO kam_read;
@@ -33,11 +33,27 @@ GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, S
 GRANT UPDATE (status, next_attempt_at) ON notification TO kam_admin;
 GRANT UPDATE (enabled) ON endpoint TO kam_admin;
 
+-- Prompts: administrators add versions, whoever may look compares them.
+GRANT EXECUTE ON FUNCTION kam_set_prompt(text, text, jsonb, boolean) TO kam_admin;
+GRANT EXECUTE ON FUNCTION kam_prompt_diff(text, integer, integer) TO kam_read, kam_admin;
+
+-- Replays and back-tests cost what the models cost.
+GRANT EXECUTE ON FUNCTION kam_replay(uuid, jsonb), kam_backtest(jsonb, jsonb) TO kam_admin;
+GRANT EXECUTE ON FUNCTION kam_backtest_report(uuid), kam_backtest_summary(uuid), _backtest_state(uuid) TO kam_read, kam_admin;
+GRANT EXECUTE ON PROCEDURE kam_backtest_wait(uuid, interval) TO kam_read, kam_admin;
+GRANT SELECT ON backtest TO kam_read, kam_admin;
+GRANT DELETE ON backtest TO kam_admin;
+GRANT EXECUTE ON FUNCTION _agents_as(jsonb, jsonb) TO kam_worker;
+
+-- What people made of decisions.
+GRANT SELECT ON kam_agreement TO kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION _wilson(bigint, bigint) TO kam_review, kam_read, kam_admin;
+
 -- The worker.
 GRANT SELECT ON provider, model, agent, prompt, resource, best_practice, endpoint, _configuration TO kam_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON request, workflow_run TO kam_worker;
 GRANT SELECT, INSERT ON Suppression TO kam_worker;
-GRANT SELECT, INSERT, UPDATE ON agent_call, final_decision, decision_evaluation, n8n_orchestrator_synthesis, notification TO kam_worker;
+GRANT SELECT, INSERT, UPDATE ON agent_call, final_decision, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification TO kam_worker;
 GRANT USAGE ON SEQUENCE notification_notification_id_seq TO kam_worker;
 GRANT EXECUTE ON FUNCTION _now(), _home() TO kam_worker;
 
@@ -78,7 +94,7 @@ GRANT EXECUTE ON FUNCTION _log_row_is_sound(text, text, text, text, text, boolea
 GRANT SELECT, INSERT ON Accounts, Leads, Reps, holiday, sequence_type, type_transition, SendRule, Suppression, BrainAnalysisLog, SalesPlayLibrary,
 	Cadence, CadenceEventLog, CadenceQueue, CadenceFlag, lead_alias, lead_merge, ABMPlaybook, ExpansionLog, QBRLog, OpportunityBriefLog,
 	CommBriefLog, NurtureRecommendations, Opportunities TO kam_restore;
-GRANT SELECT, INSERT ON request, agent_call, final_decision, workflow_run, decision_evaluation, n8n_orchestrator_synthesis, notification,
+GRANT SELECT, INSERT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, backtest, n8n_orchestrator_synthesis, notification,
 	resource, best_practice TO kam_restore;
 -- Who answers and where texts go (provider, model, agent, prompt, endpoint) is not for them to bring along.  Numbers go on where they were.
 GRANT UPDATE ON SEQUENCE CadenceEventLog_event_id_seq, CadenceFlag_flag_id_seq, lead_merge_merge_id_seq, notification_notification_id_seq TO kam_restore;
@@ -96,6 +112,8 @@ SELECT pg_extension_config_dump('agent_call', '');
 SELECT pg_extension_config_dump('final_decision', '');
 SELECT pg_extension_config_dump('workflow_run', '');
 SELECT pg_extension_config_dump('decision_evaluation', '');
+SELECT pg_extension_config_dump('replay_decision', '');
+SELECT pg_extension_config_dump('backtest', '');
 SELECT pg_extension_config_dump('n8n_orchestrator_synthesis', '');
 SELECT pg_extension_config_dump('Suppression', '');
 SELECT pg_extension_config_dump('notification', '');

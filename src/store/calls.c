@@ -14,10 +14,16 @@
 #include "store/statement.h"
 #include "store/store.h"
 
+/* Usable answers to a request; a replayed one is none, it was given to another run first. */
+#define RECORDED(hash, agent) \
+	" WHERE o.request_sha256 = " hash " AND o.status = 'succeeded' AND o.agent = " agent \
+	" AND NOT EXISTS (SELECT FROM kam.provider q WHERE q.provider = o.provider AND q.api = 'replay')"
+
 static KamStatement find_calls = {
 	"calls",
 	"SELECT c.call_no, c.agent, c.iteration, c.attempt, c.provider, c.model, c.status, c.error, c.error_class, p.in_doubt, c.output,"
-	" (c.request_sha256 IS NOT NULL)::int4"
+	" (c.request_sha256 IS NOT NULL)::int4,"
+	" CASE p.api WHEN 'replay' THEN (SELECT o.provider FROM kam.agent_call o" RECORDED("c.request_sha256", "c.agent") " LIMIT 1) ELSE c.provider END"
 	" FROM kam.agent_call c LEFT JOIN kam.provider p ON p.provider = c.provider"
 	" WHERE c.session_id = $1 ORDER BY c.call_no",
 	1, {UUIDOID}
@@ -69,12 +75,22 @@ static KamStatement doubt_calls = {
 	1, {UUIDOID}
 };
 
-static KamStatement find_replay = {
-	"replay",
-	"SELECT output, response FROM kam.agent_call"
-	" WHERE request_sha256 = $1 AND status = 'succeeded' AND agent = $2"
-	" ORDER BY model = $3 DESC, finished_at DESC LIMIT 1",
-	3, {BYTEAOID, TEXTOID, TEXTOID}
+static KamStatement find_recorded = {
+	"recorded answer",
+	"SELECT o.output, o.response, o.provider FROM kam.agent_call o" RECORDED("$1", "$2")
+	" ORDER BY (o.session_id = $4) IS TRUE DESC, o.model = $3 DESC, o.finished_at DESC, o.session_id, o.call_no LIMIT 1",
+	4, {BYTEAOID, TEXTOID, TEXTOID, UUIDOID}
+};
+
+/* An answer that was no use, and whether the built-in agent's took its place in that pass. */
+static KamStatement find_unusable = {
+	"recorded failure",
+	"SELECT o.response, o.provider, o.error, o.error_class, o.stop_reason IN ('max_tokens', 'length'),"
+	" EXISTS (SELECT FROM kam.agent_call b WHERE b.session_id = o.session_id AND b.agent = o.agent AND b.iteration = o.iteration"
+	"  AND b.status = 'succeeded' AND b.request_sha256 IS NULL)"
+	" FROM kam.agent_call o WHERE o.session_id = $1 AND o.request_sha256 = $2 AND o.agent = $3 AND o.status = 'failed'"
+	" ORDER BY o.error_class = 'malformed' DESC, o.call_no LIMIT 1",
+	3, {UUIDOID, BYTEAOID, TEXTOID}
 };
 
 static KamStatement configuration = {
@@ -91,14 +107,15 @@ static KamStatement configuration = {
 	" LEFT JOIN LATERAL (SELECT * FROM kam.model x WHERE x.model = a." column " AND x.effective_from <= CURRENT_DATE" \
 	" ORDER BY x.effective_from DESC LIMIT 1) " alias " ON true"
 
+/* With what a replay is asked with instead ($1) and the versions a run began with ($2); checked when they were written, so odd values here are passed over. */
 static KamStatement find_agents = {
 	"agents",
-	"SELECT a.agent, a.provider, p.api, p.base_url, p.dialect, a.temperature::float8, a.max_tokens, a.prompt_version, t.body, t.output_schema,"
+	"SELECT a.agent, a.provider, p.api, p.base_url, p.dialect, a.temperature, a.max_tokens, a.prompt_version, t.body, t.output_schema,"
 	" a.model, " MODEL_COLUMNS("m") ", a.fallback_model, " MODEL_COLUMNS("f")
-	" FROM kam.agent a JOIN kam.provider p ON p.provider = a.provider"
+	" FROM kam._agents_as($1, $2) a LEFT JOIN kam.provider p ON p.provider = a.provider"
 	" LEFT JOIN kam.prompt t ON t.agent = a.agent AND t.version = a.prompt_version"
 	MODEL_JOIN("m", "model") MODEL_JOIN("f", "fallback_model"),
-	0, {0}
+	2, {JSONBOID, JSONBOID}
 };
 
 static KamStatement find_resources = {
@@ -118,15 +135,25 @@ static KamStatement find_practices = {
 	0, {0}, .read_only = true
 };
 
+/* The validated decisions of a query, as the agents read them; the same rows always in the same order. */
+#define HISTORY(where) \
+	"SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(h) ORDER BY h.created_at DESC, h.session_id), '[]') FROM (" \
+	" SELECT session_id, action, selected_channel, decision, user_slack_message, type_of_validation, edited_message," \
+	" created_at FROM kam.final_decision" \
+	" WHERE user_slack_message IS NOT NULL AND user_slack_message <> ''" \
+	" AND type_of_validation IS NOT NULL AND type_of_validation <> ''" where \
+	" ORDER BY created_at DESC, session_id LIMIT 10) h"
+
 static KamStatement find_history = {
 	"history",
-	"SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(h) ORDER BY h.created_at DESC), '[]') FROM ("
-	" SELECT session_id, action, selected_channel, decision, user_slack_message, type_of_validation, edited_message,"
-	" created_at FROM kam.final_decision"
-	" WHERE user_slack_message IS NOT NULL AND user_slack_message <> ''"
-	" AND type_of_validation IS NOT NULL AND type_of_validation <> ''"
-	" ORDER BY created_at DESC LIMIT 10) h",
+	HISTORY(""),
 	0, {0}, .read_only = true
+};
+
+static KamStatement find_history_of = {
+	"history of a run",
+	HISTORY(" AND session_id = ANY (ARRAY(SELECT pg_catalog.unnest(r.history) FROM kam.request r WHERE r.session_id = $1))"),
+	1, {UUIDOID}
 };
 
 int
@@ -155,6 +182,7 @@ kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedC
 		call->in_doubt = kam_column_text(context, i, 10);
 		call->output = kam_column_jsonb(context, i, 11);
 		call->by_model = kam_column_int(i, 12, 0) != 0;
+		call->answered_by = kam_column_text(context, i, 13);
 	}
 	return (int) found;
 }
@@ -333,20 +361,43 @@ kam_store_calls_in_doubt(const pg_uuid_t *session_id)
 	kam_statement_run(&doubt_calls, &values);
 }
 
-Jsonb *
-kam_store_replay(const uint8 *request_sha256, const char *agent, const char *model, MemoryContext context, char **response)
+void
+kam_store_recording(const KamCallRow *row, const pg_uuid_t *replay_of, MemoryContext context, KamRecording *out)
 {
 	KamValues	values;
+	bool		isnull;
 
+	memset(out, 0, sizeof(*out));
 	kam_values_init(&values);
-	add_bytes(&values, request_sha256, 32);
-	kam_values_add_text(&values, agent);
-	kam_values_add_text(&values, model);
-	*response = NULL;
-	if (kam_statement_run(&find_replay, &values) == 0)
-		return NULL;
-	*response = kam_column_text(context, 0, 2);
-	return kam_column_jsonb(context, 0, 1);
+	add_bytes(&values, row->request_sha256, 32);
+	kam_values_add_text(&values, row->agent);
+	kam_values_add_text(&values, row->model);
+	if (replay_of != NULL)
+		kam_values_add_uuid(&values, replay_of);
+	else
+		kam_values_add_null(&values);
+	if (kam_statement_run(&find_recorded, &values) > 0)
+	{
+		out->output = kam_column_jsonb(context, 0, 1);
+		out->response = kam_column_text(context, 0, 2);
+		out->provider = kam_column_text(context, 0, 3);
+		return;
+	}
+	if (replay_of == NULL)
+		return;
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, replay_of);
+	add_bytes(&values, row->request_sha256, 32);
+	kam_values_add_text(&values, row->agent);
+	if (kam_statement_run(&find_unusable, &values) == 0)
+		return;
+	out->response = kam_column_text(context, 0, 1);
+	out->provider = kam_column_text(context, 0, 2);
+	out->error = kam_column_text(context, 0, 3);
+	out->error_class = kam_column_text(context, 0, 4);
+	out->cut_off = DatumGetBool(kam_column(0, 5, &isnull));
+	out->cut_off &= !isnull;
+	out->stood_in = DatumGetBool(kam_column(0, 6, &isnull));
 }
 
 int64
@@ -366,10 +417,15 @@ read_model(MemoryContext context, uint64 row, int first, KamModelRow *out)
 }
 
 int
-kam_store_agents(MemoryContext context, KamAgentRow **out)
+kam_store_agents(Jsonb *settings, Jsonb *prompts, MemoryContext context, KamAgentRow **out)
 {
-	uint64		found = kam_statement_run(&find_agents, NULL);
+	KamValues	values;
+	uint64		found;
 
+	kam_values_init(&values);
+	kam_values_add_jsonb(&values, settings);
+	kam_values_add_jsonb(&values, prompts);
+	found = kam_statement_run(&find_agents, &values);
 	*out = found == 0 ? NULL : MemoryContextAllocZero(context, found * sizeof(KamAgentRow));
 	for (uint64 i = 0; i < found; i++)
 	{
@@ -412,5 +468,16 @@ Jsonb *
 kam_store_history(MemoryContext context)
 {
 	kam_statement_run(&find_history, NULL);
+	return kam_column_jsonb(context, 0, 1);
+}
+
+Jsonb *
+kam_store_history_of(const pg_uuid_t *session_id, MemoryContext context)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	kam_statement_run(&find_history_of, &values);
 	return kam_column_jsonb(context, 0, 1);
 }

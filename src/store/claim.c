@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -40,14 +41,14 @@ static KamStatement claim = {
 	"UPDATE kam.request SET lease_owner = $2, lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second',"
 	" next_attempt_at = NULL, attempts = attempts + 1, as_of = COALESCE(as_of, $4),"
 	" started_at = COALESCE(started_at, $4), iteration = GREATEST(iteration, 1),"
-	" status = CASE status WHEN 'queued' THEN 'wave1' ELSE status END"
+	" status = CASE status WHEN 'queued' THEN 'wave1' ELSE status END, prompts = COALESCE(prompts, $5)"
 	" WHERE session_id = $1 AND session_id = ("
 	"  SELECT c.session_id FROM kam.request c WHERE c.session_id = $1 AND " UNFINISHED("c.")
 	"  AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= pg_catalog.clock_timestamp())"
 	"  AND (c.lease_until IS NULL OR c.lease_until <= pg_catalog.clock_timestamp())"
 	"  FOR NO KEY UPDATE SKIP LOCKED)"
-	" RETURNING contact, options, lead_id, status, iteration, attempts, error, as_of",
-	4, {UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID}
+	" RETURNING contact, options, lead_id, status, iteration, attempts, error, as_of, prompts, settings, history IS NOT NULL, replay_of",
+	5, {UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID, JSONBOID}
 };
 
 static KamStatement compliance = {
@@ -66,10 +67,10 @@ static KamStatement hold = {
 static KamStatement advance = {
 	"advance",
 	"UPDATE kam.request r SET status = u.status, iteration = u.iteration, attempts = 0, error = NULL, sqlstate = NULL,"
-	" lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second'"
-	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($4), pg_catalog.unnest($5)) u(session_id, status, iteration)"
+	" lease_until = pg_catalog.clock_timestamp() + $3 * interval '1 second', history = COALESCE(u.history::pg_catalog.uuid[], r.history)"
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6)) u(session_id, status, iteration, history)"
 	" WHERE r.session_id = u.session_id AND r.session_id = ANY ($1) AND r.lease_owner = $2 AND " UNFINISHED("r.") " RETURNING r.session_id",
-	5, {UUIDARRAYOID, INT4OID, INT4OID, TEXTARRAYOID, INT4ARRAYOID}, .generic = true
+	6, {UUIDARRAYOID, INT4OID, INT4OID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID}, .generic = true
 };
 
 static KamStatement end_run = {
@@ -139,10 +140,11 @@ kam_store_candidates(int limit, KamCandidate *out)
 }
 
 bool
-kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now,
+kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now, Jsonb *prompts,
 				MemoryContext context, KamClaim *out)
 {
 	KamValues	values;
+	Datum		replay_of;
 	bool		isnull;
 
 	kam_values_init(&values);
@@ -150,6 +152,7 @@ kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, Times
 	kam_values_add(&values, Int32GetDatum(owner));
 	kam_values_add(&values, Int32GetDatum(lease_seconds));
 	kam_values_add(&values, TimestampTzGetDatum(now));
+	kam_values_add_jsonb(&values, prompts);
 	if (kam_statement_run(&claim, &values) == 0)
 		return false;
 
@@ -162,6 +165,13 @@ kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, Times
 	out->attempts = (int) kam_column_int(0, 6, 1);
 	out->error = kam_column_text(context, 0, 7);
 	out->as_of = DatumGetTimestampTz(kam_column(0, 8, &isnull));
+	out->prompts = kam_column_jsonb(context, 0, 9);
+	out->settings = kam_column_jsonb(context, 0, 10);
+	out->knows_history = DatumGetBool(kam_column(0, 11, &isnull));
+	replay_of = kam_column(0, 12, &isnull);
+	out->is_replay = !isnull;
+	if (out->is_replay)
+		out->replay_of = *DatumGetUUIDP(replay_of);
 	return true;
 }
 
@@ -193,6 +203,17 @@ array_of_ids(const pg_uuid_t *session_id, int count)
 	for (int i = 0; i < count; i++)
 		ids[i] = UUIDPGetDatum(&session_id[i]);
 	return PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+/* As the text of an array, which can stand in an array of arrays of any length. */
+static char *
+literal_of_ids(const pg_uuid_t *session_id, int count)
+{
+	Oid			out;
+	bool		varlena;
+
+	getTypeOutputInfo(UUIDARRAYOID, &out, &varlena);
+	return OidOutputFunctionCall(out, array_of_ids(session_id, count));
 }
 
 static int
@@ -241,6 +262,9 @@ kam_store_advance(const KamAdvance *to, int count, int owner, int lease_seconds,
 	pg_uuid_t  *id = palloc_array(pg_uuid_t, count);
 	Datum	   *status = palloc_array(Datum, count);
 	Datum	   *iteration = palloc_array(Datum, count);
+	Datum	   *history = palloc_array(Datum, count);
+	bool	   *none = palloc_array(bool, count);
+	int			bottom = 1;
 	KamValues	values;
 
 	if (count == 0)
@@ -250,6 +274,8 @@ kam_store_advance(const KamAdvance *to, int count, int owner, int lease_seconds,
 		id[i] = *to[i].session_id;
 		status[i] = CStringGetTextDatum(to[i].status);
 		iteration[i] = Int32GetDatum(to[i].iteration);
+		none[i] = to[i].history == NULL;
+		history[i] = none[i] ? (Datum) 0 : CStringGetTextDatum(literal_of_ids(to[i].history, to[i].nhistory));
 	}
 	kam_values_init(&values);
 	kam_values_add(&values, array_of_ids(id, count));
@@ -257,6 +283,7 @@ kam_store_advance(const KamAdvance *to, int count, int owner, int lease_seconds,
 	kam_values_add(&values, Int32GetDatum(lease_seconds));
 	kam_values_add(&values, PointerGetDatum(construct_array(status, count, TEXTOID, -1, false, TYPALIGN_INT)));
 	kam_values_add(&values, PointerGetDatum(construct_array(iteration, count, INT4OID, sizeof(int32), true, TYPALIGN_INT)));
+	kam_values_add(&values, PointerGetDatum(construct_md_array(history, none, 1, &count, &bottom, TEXTOID, -1, false, TYPALIGN_INT)));
 	mark_found(id, count, kam_statement_run(&advance, &values), held);
 }
 

@@ -14,8 +14,27 @@
 
 static KamStatement find_decision = {
 	"saved decision",
-	"SELECT decision FROM kam.final_decision WHERE session_id = $1",
+	"SELECT decision, (guard #> '{compliance,instead_of}') IS NOT NULL FROM kam.final_decision WHERE session_id = $1",
 	1, {UUIDOID}
+};
+
+static KamStatement find_replay_decision = {
+	"saved replay",
+	"SELECT decision FROM kam.replay_decision WHERE session_id = $1",
+	1, {UUIDOID}
+};
+
+static KamStatement save_replay_decision = {
+	"save replay",
+	"INSERT INTO kam.replay_decision (session_id, decision, guard, action, selected_channel, synthesis)"
+	" VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (session_id) DO NOTHING",
+	6, {UUIDOID, JSONBOID, JSONBOID, TEXTOID, TEXTOID, TEXTOID}
+};
+
+static KamStatement save_replay_evaluation = {
+	"save replay's evaluation",
+	"UPDATE kam.replay_decision SET overall_score = pg_catalog.round($2::numeric, 2), criteria = $3, verdict = $4 WHERE session_id = $1",
+	4, {UUIDOID, FLOAT8OID, JSONBOID, TEXTOID}
 };
 
 static KamStatement save_decision = {
@@ -120,13 +139,43 @@ static KamStatement save_workflow_run = {
 };
 
 Jsonb *
-kam_store_saved_decision(const pg_uuid_t *session_id, MemoryContext context)
+kam_store_saved_decision(const pg_uuid_t *session_id, MemoryContext context, bool *overruled)
+{
+	KamValues	values;
+	bool		isnull;
+
+	*overruled = false;
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	if (kam_statement_run(&find_decision, &values) == 0)
+		return NULL;
+	*overruled = DatumGetBool(kam_column(0, 2, &isnull));
+	return kam_column_jsonb(context, 0, 1);
+}
+
+Jsonb *
+kam_store_replay_saved(const pg_uuid_t *session_id, MemoryContext context)
 {
 	KamValues	values;
 
 	kam_values_init(&values);
 	kam_values_add_uuid(&values, session_id);
-	return kam_statement_run(&find_decision, &values) == 0 ? NULL : kam_column_jsonb(context, 0, 1);
+	return kam_statement_run(&find_replay_decision, &values) == 0 ? NULL : kam_column_jsonb(context, 0, 1);
+}
+
+void
+kam_store_replay_decision(const pg_uuid_t *session_id, const KamDecisionRow *row)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_uuid(&values, session_id);
+	kam_values_add_jsonb(&values, row->decision);
+	kam_values_add_jsonb(&values, row->guard);
+	kam_values_add_text(&values, row->action);
+	kam_values_add_text(&values, row->channel);
+	kam_values_add_text(&values, row->synthesis);
+	kam_statement_run(&save_replay_decision, &values);
 }
 
 void
@@ -173,8 +222,8 @@ kam_store_decision(const pg_uuid_t *session_id, const KamDecisionRow *row)
 	}
 }
 
-void
-kam_store_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *criteria, const char *verdict)
+static void
+store_evaluation(KamStatement *statement, const pg_uuid_t *session_id, double overall_score, Jsonb *criteria, const char *verdict)
 {
 	KamValues	values;
 
@@ -183,7 +232,19 @@ kam_store_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *c
 	kam_values_add(&values, Float8GetDatum(overall_score));
 	kam_values_add_jsonb(&values, criteria);
 	kam_values_add_text(&values, verdict);
-	kam_statement_run(&save_evaluation, &values);
+	kam_statement_run(statement, &values);
+}
+
+void
+kam_store_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *criteria, const char *verdict)
+{
+	store_evaluation(&save_evaluation, session_id, overall_score, criteria, verdict);
+}
+
+void
+kam_store_replay_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *criteria, const char *verdict)
+{
+	store_evaluation(&save_replay_evaluation, session_id, overall_score, criteria, verdict);
 }
 
 void

@@ -34,12 +34,17 @@ typedef struct KamClaim
 	int			attempts;		/* this claim included */
 	char	   *error;			/* of an attempt before, or NULL */
 	TimestampTz as_of;
+	Jsonb	   *prompts;		/* {"agent": version} it is asked with */
+	Jsonb	   *settings;		/* what a replay is asked with, or NULL */
+	bool		knows_history;	/* the validated decisions it learns from are chosen (kam_store_history_of) */
+	bool		is_replay;
+	pg_uuid_t	replay_of;		/* when "is_replay" */
 } KamClaim;
 
 /* Runs that wait for a worker, in the order they are to be taken; found without a lock. */
 extern int	kam_store_candidates(int limit, KamCandidate *out);
-/* Takes one; false when it is another worker's by now. */
-extern bool kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now,
+/* Takes one; false when it is another worker's by now.  prompts: the versions in use, for one that is taken for the first time. */
+extern bool kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now, Jsonb *prompts,
 							MemoryContext context, KamClaim *out);
 /* Locks runs' rows; held[i] is false when that lease is lost or that run was cancelled. */
 extern void kam_store_hold(const pg_uuid_t *session_id, int count, int owner, bool *held);
@@ -48,6 +53,8 @@ typedef struct KamAdvance
 	const pg_uuid_t *session_id;
 	const char *status;
 	int			iteration;
+	const pg_uuid_t *history;	/* sessions of the validated decisions that it learns from, to be kept; NULL for none chosen now */
+	int			nhistory;
 } KamAdvance;
 
 /* The same, and writes where the runs stand, renews their leases and forgets failed attempts. */
@@ -99,6 +106,7 @@ typedef struct KamRecordedCall
 	char	   *error;			/* NULL unless it failed */
 	char	   *error_class;	/* NULL: none */
 	char	   *in_doubt;		/* its provider's policy now; NULL when that has no row any more */
+	char	   *answered_by;	/* the provider, of a replayed answer the one that gave it; NULL when unknown */
 	Jsonb	   *output;			/* NULL unless it succeeded */
 	bool		by_model;		/* a provider was asked; else the built-in agent answered */
 } KamRecordedCall;
@@ -170,16 +178,35 @@ extern void kam_store_calls_begun(const KamCallOf *call, int count);
 extern void kam_store_calls_ended(const KamCallOf *call, int count);
 /* Rows that say "sending" though nobody is: their answers are lost. */
 extern void kam_store_calls_in_doubt(const pg_uuid_t *session_id);
-/* The output recorded for a request of that hash, the model's own answer rather than another's, or NULL. */
-extern Jsonb *kam_store_replay(const uint8 *request_sha256, const char *agent, const char *model, MemoryContext context, char **response);
+/* What is recorded for a request. */
+typedef struct KamRecording
+{
+	Jsonb	   *output;			/* NULL: no usable answer came */
+	char	   *response;		/* the answer as received; NULL: none */
+	char	   *provider;		/* who gave it; NULL: nothing is recorded */
+	char	   *error;			/* why it was not usable */
+	char	   *error_class;
+	bool		cut_off;		/* it ended for want of tokens */
+	bool		stood_in;		/* the built-in agent's answer took its place then */
+} KamRecording;
+
+/*
+ * Finds a usable answer to the row's request: the one of the run "replay_of"
+ * (NULL: none), else of the row's model, else the latest.  When there is none,
+ * what that run got instead.
+ */
+extern void kam_store_recording(const KamCallRow *row, const pg_uuid_t *replay_of, MemoryContext context, KamRecording *out);
 /* Counted up with every change of what kam_store_agents, _resources and _practices read. */
 extern int64 kam_store_configuration(void);
-extern int	kam_store_agents(MemoryContext context, KamAgentRow **out);
+/* settings: what a replay is asked with instead; prompts: the versions to ask with; both NULL for the rows as they are. */
+extern int	kam_store_agents(Jsonb *settings, Jsonb *prompts, MemoryContext context, KamAgentRow **out);
 /* Arrays, in the shape of core/agents.h; an empty table gives an empty array. */
 extern Jsonb *kam_store_resources(MemoryContext context);
 extern Jsonb *kam_store_practices(MemoryContext context);
 /* The ten latest decisions that a person has judged (spec, "Historical Data Query"). */
 extern Jsonb *kam_store_history(MemoryContext context);
+/* Those that this run has learnt from. */
+extern Jsonb *kam_store_history_of(const pg_uuid_t *session_id, MemoryContext context);
 
 /* ---- decisions (decisions.c) ---------------------------------------------- */
 
@@ -201,10 +228,14 @@ typedef struct KamDecisionRow
 	TimestampTz rerun_at;		/* when "rerun" */
 } KamDecisionRow;
 
-/* The decision saved for this run, or NULL. */
-extern Jsonb *kam_store_saved_decision(const pg_uuid_t *session_id, MemoryContext context);
+/* The decision saved for this run, or NULL; *overruled: an opt-out that came while the agents worked made it. */
+extern Jsonb *kam_store_saved_decision(const pg_uuid_t *session_id, MemoryContext context, bool *overruled);
+extern Jsonb *kam_store_replay_saved(const pg_uuid_t *session_id, MemoryContext context);
 /* final_decision, n8n_orchestrator_synthesis, the notifications, and what the decision entails. */
 extern void kam_store_decision(const pg_uuid_t *session_id, const KamDecisionRow *row);
+/* Of a replay: replay_decision and nothing else. */
+extern void kam_store_replay_decision(const pg_uuid_t *session_id, const KamDecisionRow *row);
+extern void kam_store_replay_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *criteria, const char *verdict);
 extern void kam_store_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *criteria,
 								 const char *verdict);
 /* The workflow_run row, added up from the run's calls. */

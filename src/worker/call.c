@@ -241,11 +241,11 @@ kam_call_schema_faults(KamArena *arena, const json_t *schema, const json_t *outp
 
 /* The agent's output out of what the model said, a new reference; NULL and *why when it is none. */
 static json_t *
-read_output(KamCall *call, const KamAnswer *answer, char **why)
+read_output(KamCall *call, const char *text, size_t len, char **why)
 {
 	KamArena   *arena = kam_pg_arena();
 	const char *fault = NULL;
-	json_t	   *json = kam_extract_json(arena, answer->text, answer->text_len, &fault);
+	json_t	   *json = kam_extract_json(arena, text, len, &fault);
 	const json_t *output;
 
 	if (json == NULL)
@@ -268,7 +268,7 @@ read_output(KamCall *call, const KamAnswer *answer, char **why)
 
 /* An answer came that cannot be used: mended once by the model, then stood in for. */
 static KamCallOutcome
-complain(KamCall *call, const KamAnswer *answer, const char *why)
+complain(KamCall *call, const char *text, bool cut_off, const char *why)
 {
 	KamJob	   *job = call->job;
 	const KamModelConfig *model = model_of(call);
@@ -279,13 +279,13 @@ complain(KamCall *call, const KamAnswer *answer, const char *why)
 		return KAM_CALL_STAND_IN;
 	call->repaired = true;
 	call->not_before = 0;
-	if (answer->stop == KAM_STOP_LENGTH && (most == 0 || asked < most))
+	if (cut_off && (most == 0 || asked < most))
 	{
 		/* It was cut off: more room is what mends that. */
 		call->max_tokens = most == 0 ? asked * 2 : Min(asked * 2, most);
 		return KAM_CALL_AGAIN;
 	}
-	call->rejected = MemoryContextStrdup(job->context, *answer->text ? answer->text : "(empty)");
+	call->rejected = MemoryContextStrdup(job->context, *text ? text : "(empty)");
 	call->complaint = MemoryContextStrdup(job->context, why);
 	return KAM_CALL_AGAIN;
 }
@@ -336,13 +336,13 @@ digest_result(KamCall *call, json_t **output, char **fault)
 	note_result(call, result);
 	if (fate.kind == KAM_FATE_ANSWERED)
 	{
-		*output = read_output(call, result->answer, &why);
+		*output = read_output(call, result->answer->text, result->answer->text_len, &why);
 		if (*output != NULL)
 		{
 			call->row.output = kam_jsonb_from_json(*output);
 			return KAM_CALL_ACCEPTED;
 		}
-		outcome = complain(call, result->answer, why);
+		outcome = complain(call, result->answer->text, result->answer->stop == KAM_STOP_LENGTH, why);
 		call->row.error_class = "malformed";
 		call->row.error = wire_text(why, 2000);
 		return outcome;
@@ -381,6 +381,40 @@ kam_call_digest(KamCall *call, json_t **output, char **fault)
 	if (call->transfer != NULL)
 		kam_transfer_free(call->transfer);
 	call->transfer = NULL;
+	call->built = false;
+	call->state = outcome == KAM_CALL_AGAIN ? KAM_CALL_WANTED : KAM_CALL_NONE;
+	return outcome;
+}
+
+KamCallOutcome
+kam_call_digest_recording(KamCall *call, json_t **output, const char **provider, char **fault)
+{
+	const KamRecording *found = &call->recording;
+	KamCallOutcome outcome;
+	char	   *why = NULL;
+
+	*output = NULL;
+	*provider = found->provider;
+	if (found->output != NULL)
+	{
+		*output = json_incref(kam_json_from_jsonb(found->output));
+		outcome = KAM_CALL_ACCEPTED;
+	}
+	else if (found->error_class != NULL && strcmp(found->error_class, "malformed") == 0)
+	{
+		/* It was handed back then: so it is again, with what is wrong by the schema of now. */
+		const char *text = found->response != NULL ? found->response : "";
+
+		json_decref(read_output(call, text, strlen(text), &why));
+		outcome = complain(call, text, found->cut_off, why != NULL ? why : found->error);
+	}
+	else if (found->stood_in)
+		outcome = KAM_CALL_STAND_IN;
+	else
+	{
+		outcome = KAM_CALL_FATAL;
+		*fault = psprintf("agent \"%s\": no answer to this request is recorded", call->row.agent);
+	}
 	call->built = false;
 	call->state = outcome == KAM_CALL_AGAIN ? KAM_CALL_WANTED : KAM_CALL_NONE;
 	return outcome;

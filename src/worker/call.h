@@ -51,7 +51,7 @@ typedef struct KamCall
 				output_tokens;
 	KamTransfer *transfer;
 	const char *start_fault;	/* why it could not even begin, or NULL */
-	Jsonb	   *replayed;		/* a recorded answer, found while its row was written; of the job */
+	KamRecording recording;		/* what was found while the row of a replayed call was written; of the job */
 } KamCall;
 
 typedef enum KamCallOutcome
@@ -75,6 +75,8 @@ extern int64 kam_call_admit(KamCall *call, const char **sqlstate, char **fault);
 extern void kam_call_send(KamCall *call);
 /* Its transfer has ended: call->row gets its end, and says what comes of it. */
 extern KamCallOutcome kam_call_digest(KamCall *call, json_t **output, char **fault);
+/* The same where a recorded answer is looked for instead of asking; *provider: who gave it, NULL when unknown. */
+extern KamCallOutcome kam_call_digest_recording(KamCall *call, json_t **output, const char **provider, char **fault);
 /* The run is leaving this worker's hands: breaks off what is under way. */
 extern void kam_call_drop(KamCall *call);
 

@@ -50,7 +50,9 @@ read_agent(const KamAgentRow *row, KamAgentConfig *out)
 	out->prompt = row->prompt;
 	out->schema = row->output_schema != NULL ? kam_json_from_jsonb(row->output_schema) : NULL;
 	out->model.name = row->model.model;
-	if (!kam_api_from_name(row->api, &out->api))
+	if (row->api == NULL)
+		out->fault = psprintf("agent \"%s\" is to be answered by provider \"%s\", which has no row", row->agent, row->provider);
+	else if (!kam_api_from_name(row->api, &out->api))
 		out->fault = psprintf("provider \"%s\" has api \"%s\", which this library does not know", row->provider, row->api);
 	else if (out->api == KAM_API_ANTHROPIC || out->api == KAM_API_OPENAI)
 	{
@@ -113,11 +115,11 @@ make_envelopes(KamConfig *config)
 	}
 }
 
-static void
-fill(KamConfig *config)
+void
+kam_config_read_agents(KamConfig *config, Jsonb *settings, Jsonb *prompts)
 {
 	KamAgentRow *row;
-	int			count = kam_store_agents(config->context, &row);
+	int			count = kam_store_agents(settings, prompts, config->context, &row);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -130,6 +132,26 @@ fill(KamConfig *config)
 	}
 	if (config->remote)
 		make_envelopes(config);
+}
+
+/* What a run that is taken for the first time is asked with from then on. */
+static void
+note_prompts(KamConfig *config)
+{
+	json_t	   *versions = kam_pg_own(kam_object());
+
+	for (int i = 0; i < KAM_AGENTS; i++)
+		if (config->agent[i].provider != NULL)
+			kam_put(versions, kam_agent_name((KamAgent) i), kam_integer(config->agent[i].prompt_version));
+	config->prompts = kam_jsonb_from_json(versions);
+	config->key = JsonbToCString(NULL, &config->prompts->root, VARSIZE(config->prompts));
+}
+
+static void
+fill(KamConfig *config)
+{
+	kam_config_read_agents(config, NULL, NULL);
+	note_prompts(config);
 	config->resources = kam_json_from_jsonb(kam_store_resources(config->context));
 	config->practices = kam_json_from_jsonb(kam_store_practices(config->context));
 }
@@ -179,8 +201,10 @@ kam_config_get(void)
 void
 kam_config_release(KamConfig *config)
 {
-	if (--config->users <= 0)
-		MemoryContextDelete(config->context);
+	KamConfig  *root = config->root != NULL ? config->root : config;
+
+	if (--root->users <= 0)
+		MemoryContextDelete(root->context);
 }
 
 void
@@ -194,6 +218,8 @@ kam_config_forget(void)
 KamPiece
 kam_config_common(KamConfig *config)
 {
+	if (config->root != NULL)
+		return kam_config_common(config->root);
 	if (config->common.data == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(config->context);

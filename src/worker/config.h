@@ -52,11 +52,20 @@ typedef struct KamConfig
 			   *practices;
 	KamPiece	common;			/* the prompts' first part; made when a model is first asked */
 	bool		remote;			/* some agent is answered by a model */
+	Jsonb	   *prompts;		/* {"agent": version}, as in use; not of an overlay */
+	char	   *key;			/* that as text; of an overlay what tells it from others */
+	struct KamConfig *root;		/* of an overlay: what it departs from and lives in */
+	struct KamConfig *overlays; /* of a root */
+	struct KamConfig *next;
 } KamConfig;
 
 /* Inside a unit.  One more user; the same as before unless a table changed or the day did. */
 extern KamConfig *kam_config_get(void);
 extern void kam_config_release(KamConfig *config);
+/* Inside a unit.  What a run is asked with that began with these prompts, a replay with its settings (or NULL); one more user. */
+extern KamConfig *kam_config_for(KamConfig *root, Jsonb *settings, Jsonb *prompts);
+/* For config_overlay.c: fills the agents' part. */
+extern void kam_config_read_agents(KamConfig *config, Jsonb *settings, Jsonb *prompts);
 /* The next kam_config_get reads the tables. */
 extern void kam_config_forget(void);
 /* Outside a transaction: the first part of all prompts. */

@@ -176,6 +176,8 @@ claim_work(void *arg)
 	TimestampTz now = kam_now();
 
 	claiming->more = found == limit;
+	if (found > 0)
+		claiming->config = kam_config_get();
 	for (int i = 0; i < found && claiming->count < hands; i++)
 	{
 		bool		suspect = candidate[i].attempts >= SUSPECT_ATTEMPTS;
@@ -188,12 +190,13 @@ claim_work(void *arg)
 			break;
 		}
 		job = claiming->taken[claiming->count++] = kam_job_new(crew_context);
-		if (!kam_store_claim(&candidate[i].session_id, crew_owner, kam_lease, now, job->context, &job->claim))
+		if (!kam_store_claim(&candidate[i].session_id, crew_owner, kam_lease, now, claiming->config->prompts, job->context, &job->claim))
 		{
 			claiming->count--;
 			kam_job_free(job);
 			continue;
 		}
+		job->config = kam_config_for(claiming->config, job->claim.settings, job->claim.prompts);
 		kam_job_load(job);
 		if (suspect)
 		{
@@ -202,8 +205,6 @@ claim_work(void *arg)
 			break;
 		}
 	}
-	if (claiming->count > 0)
-		claiming->config = kam_config_get();
 }
 
 KamUnitResult
@@ -227,11 +228,7 @@ kam_crew_claim(bool *more)
 			kam_crew_drop();
 		crew_generation = kam_unit_generation();
 		for (int i = 0; i < claiming.count; i++)
-		{
-			claiming.taken[i]->config = claiming.config;
-			claiming.config->users++;
 			crew[crew_size++] = claiming.taken[i];
-		}
 		crew_peak = Max(crew_peak, crew_size);
 		if (claiming.config != NULL)
 			kam_config_release(claiming.config);

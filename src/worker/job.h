@@ -70,10 +70,15 @@ typedef struct KamJob
 	MemoryContext step_context; /* of the present step */
 	KamClaim	claim;
 	char	   *session;		/* the session_id as text */
+	char	   *told_session;	/* as the decision states it: a replay's is that of the run replayed */
 	KamRecordedCall *recorded;
 	int			nrecorded;
 	Jsonb	   *saved;			/* decision saved before a crash, or NULL */
-	Jsonb	   *replayed_history;	/* for a run taken up again in wave 2 or later, or NULL */
+	Jsonb	   *original;		/* of a replay: what the run replayed decided, or NULL ... */
+	bool		original_overruled;	/* ... because of an opt-out that came while its agents worked */
+	Jsonb	   *replayed_history;	/* for a run taken up again in wave 2 or later, or a replay; or NULL */
+	pg_uuid_t  *learnt;			/* sessions of the history just given, to be kept with the next step */
+	int			nlearnt;
 	char	   *halt;			/* what keeps a run taken up again from going on: a call in doubt */
 	bool		halt_fails;		/* that ends it; else it is put aside */
 	char	   *fatal;			/* why the run fails once its other calls are answered, or NULL */

@@ -166,25 +166,23 @@ doom(KamJob *job, const char *sqlstate, const char *fault)
 static void
 take_end(KamJob *job, KamCall *call)
 {
+	bool		replays = job->config->agent[call->agent].api == KAM_API_REPLAY;
+	const char *provider = NULL;
 	json_t	   *output;
 	char	   *fault;
 	KamCallOutcome outcome;
 
-	if (call->replayed != NULL)
+	if (replays)
 	{
-		output = kam_json_from_jsonb(call->replayed);
-		call->replayed = NULL;
-		call->state = KAM_CALL_NONE;
-		kam_run_accept_model(job->run, call->agent, json_incref(output));
-		return;
+		/* Its row is written already. */
+		outcome = kam_call_digest_recording(call, &output, &provider, &fault);
+		kam_job_note_provider(job, call->agent, provider);
 	}
-	if (job->config->agent[call->agent].api == KAM_API_REPLAY)
+	else
 	{
-		kam_job_set_failure(job, "P0002", psprintf("agent \"%s\": %s", kam_agent_name(call->agent), call->start_fault));
-		return;
+		outcome = kam_call_digest(call, &output, &fault);
+		add_row(job, KAM_ROW_ENDED, &call->row, NULL);
 	}
-	outcome = kam_call_digest(call, &output, &fault);
-	add_row(job, KAM_ROW_ENDED, &call->row, NULL);
 	switch (outcome)
 	{
 		case KAM_CALL_ACCEPTED:
@@ -197,10 +195,10 @@ take_end(KamJob *job, KamCall *call)
 			break;
 		case KAM_CALL_FATAL:
 			/* There is a decision without a repair: what is wrong with it is replaced. */
-			if (job->run->stage == KAM_RUN_REPAIR)
+			if (job->run->stage == KAM_RUN_REPAIR && !replays)
 				answer_builtin(job, call->agent, "builtin", "builtin", 1);
 			else
-				doom(job, "58000", fault);
+				doom(job, replays ? "P0002" : "58000", fault);
 			break;
 	}
 }
@@ -292,6 +290,8 @@ kam_job_make_calls(KamJob *job)
 			continue;
 		if (config->provider == NULL)
 			kam_job_set_failure(job, "55000", psprintf("agent \"%s\" has no row in kam.agent", kam_agent_name((KamAgent) i)));
+		else if (config->fault != NULL)
+			doom(job, "55000", config->fault);
 		else if (config->api != KAM_API_BUILTIN)
 			ask(job, (KamAgent) i);
 		else if (!builtin)

@@ -157,9 +157,11 @@ kam_job_prepare_save(KamJob *job)
 	row->owner = run->contact.owner;
 	row->linkedin_url = kam_get_string(kam_get_object(run->contact.json, "contact_info"), "linkedin_url");
 	row->lead_id = job->claim.lead_id;
-	row->suppress = kam_auto_suppress && run->facts.opt_out != NULL;
+	/* Of a replay nothing comes. */
+	row->suppress = kam_auto_suppress && run->facts.opt_out != NULL && !job->claim.is_replay;
 	row->suppress_reason = row->suppress ? run->facts.opt_out->quote : NULL;
-	plan_rerun(job, decision, row);
+	if (!job->claim.is_replay)
+		plan_rerun(job, decision, row);
 	step->contacts = strcmp(action, kam_action_name(KAM_SEND_MESSAGE)) == 0 || strcmp(action, kam_action_name(KAM_BREAK_UP)) == 0;
 	step->kind = KAM_STEP_SAVE;
 	step->status = kam_run_stage_name(KAM_RUN_SAVED);

@@ -132,29 +132,56 @@ look_at_doubts(KamJob *job)
 	}
 }
 
+/* What was decided before a crash; of a replay also what the run replayed decided. */
+static void
+load_saved(KamJob *job)
+{
+	const pg_uuid_t *id = &job->claim.session_id;
+	bool		may_be_saved = job->nrecorded > 0 || strcmp(job->claim.status, kam_run_stage_name(KAM_RUN_SAVED)) == 0;
+	bool		overruled;
+
+	if (job->claim.is_replay)
+	{
+		job->saved = may_be_saved ? kam_store_replay_saved(id, job->context) : NULL;
+		/* Who might be written to is what it was then: nobody is written to now. */
+		job->original = kam_store_saved_decision(&job->claim.replay_of, job->context, &job->original_overruled);
+		return;
+	}
+	job->saved = may_be_saved ? kam_store_saved_decision(id, job->context, &overruled) : NULL;
+	/* A decision that people have seen stands. */
+	if (job->saved == NULL)
+		kam_job_look_up_compliance(job);
+}
+
 void
 kam_job_load(KamJob *job)
 {
 	MemoryContext old = MemoryContextSwitchTo(job->context);
 
 	job->session = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->claim.session_id)));
+	job->told_session = job->claim.is_replay
+		? DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->claim.replay_of))) : job->session;
 	MemoryContextSwitchTo(old);
 	kam_store_calls_in_doubt(&job->claim.session_id);
 	job->nrecorded = kam_store_calls(&job->claim.session_id, job->context, &job->recorded);
 	look_at_doubts(job);
-	if (job->nrecorded > 0 || strcmp(job->claim.status, kam_run_stage_name(KAM_RUN_SAVED)) == 0)
-		job->saved = kam_store_saved_decision(&job->claim.session_id, job->context);
-	/* A decision that people have seen stands. */
-	if (job->saved == NULL)
-		kam_job_look_up_compliance(job);
-	if (began_wave2(job))
-		job->replayed_history = kam_store_history(job->context);
+	load_saved(job);
+	if (job->claim.knows_history || began_wave2(job))
+		job->replayed_history = kam_store_history_of(&job->claim.session_id, job->context);
 	job->next_call_no = job->nrecorded > 0 ? job->recorded[job->nrecorded - 1].call_no + 1 : 1;
 	job->status = job->claim.status;
 	job->iteration = job->claim.iteration;
 	job->renewed = GetCurrentTimestamp();
 }
 /* ---- opening: the contact, and what is recorded already ----------------------- */
+
+/* A decision states who answered its synthesis: of a replayed answer, who gave it then. */
+void
+kam_job_note_provider(KamJob *job, KamAgent agent, const char *provider)
+{
+	if (agent == KAM_SYNTHESIS_ORCHESTRATOR && provider != NULL && job->config->agent[agent].api == KAM_API_REPLAY)
+		job->run->in.provider = MemoryContextStrdup(job->context, provider);
+}
 
 /* Hands the run one recorded answer; one that is not due any more is passed over. */
 static void
@@ -167,6 +194,7 @@ replay_call(KamJob *job, const KamRecordedCall *call)
 		return;
 	if (!job->run->due[agent] || call->iteration != job->run->iteration)
 		return;
+	kam_job_note_provider(job, (KamAgent) agent, call->answered_by);
 	output = json_incref(kam_json_from_jsonb(call->output));
 	if (call->by_model)
 		kam_run_accept_model(job->run, (KamAgent) agent, output);
@@ -191,9 +219,12 @@ resume_saved(KamJob *job)
 static bool
 forbidden_from_the_start(KamJob *job)
 {
-	if (job->saved != NULL)
-		job->is_forbidden = kam_forbidden_read(&job->run->contact, kam_json_from_jsonb(job->saved), &job->forbidden);
-	return job->is_forbidden;
+	Jsonb	   *decided = job->saved != NULL ? job->saved : job->original;
+
+	if (decided != NULL)
+		job->is_forbidden = kam_forbidden_read(&job->run->contact, kam_json_from_jsonb(decided), &job->forbidden);
+	/* The agents of the run replayed worked until the guard. */
+	return job->is_forbidden && !(job->saved == NULL && job->original_overruled);
 }
 
 void
@@ -209,7 +240,7 @@ kam_job_open(KamJob *job)
 		job->contact_text = JsonbToCString(NULL, &job->claim.contact->root, VARSIZE(job->claim.contact));
 	pfree(job->claim.contact);
 	job->claim.contact = NULL;
-	if (!kam_run_open(run, env.arena, &env, contact, job->session, &error))
+	if (!kam_run_open(run, env.arena, &env, contact, job->told_session, &error))
 	{
 		MemoryContextSwitchTo(job->step_context);
 		kam_job_set_refusal(job, &error);
@@ -262,5 +293,14 @@ kam_job_give_history(KamJob *job, json_t *history)
 
 	job->history = kam_pg_own(json_incref(history));
 	job->run->in.history = job->history;
+	job->learnt = palloc_array(pg_uuid_t, Max(json_array_size(history), 1));
+	job->nlearnt = 0;
+	for (size_t i = 0; i < json_array_size(history); i++)
+	{
+		const char *id = kam_get_string(json_array_get(history, i), "session_id");
+
+		if (id != NULL)
+			job->learnt[job->nlearnt++] = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(id)));
+	}
 	MemoryContextSwitchTo(old);
 }

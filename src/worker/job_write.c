@@ -21,7 +21,7 @@
 static KamAdvance
 place_of(const KamJob *job)
 {
-	return (KamAdvance) {&job->claim.session_id, job->step.status, job->step.iteration};
+	return (KamAdvance) {&job->claim.session_id, job->step.status, job->step.iteration, job->learnt, job->nlearnt};
 }
 
 /* Whether the row says already what it is to say, and the lease is young: then it need not be written. */
@@ -30,7 +30,7 @@ row_may_stay(const KamJob *job)
 {
 	bool		fresh = !TimestampDifferenceExceeds(job->renewed, GetCurrentTimestamp(), kam_lease * 500);
 
-	return job->clean && fresh && job->step.iteration == job->iteration && strcmp(job->step.status, job->status) == 0;
+	return job->clean && fresh && job->learnt == NULL && job->step.iteration == job->iteration && strcmp(job->step.status, job->status) == 0;
 }
 
 /* Asks for the leases of the jobs that write calls, all with two statements; a write only where the row must change. */
@@ -70,11 +70,16 @@ keep_leases(KamJob *const *job, int count, int owner)
 }
 
 static void
-write_replay(KamJob *job, KamCallRow *row)
+write_replay(KamJob *job, KamStepRow *made)
 {
-	row->output = kam_store_replay(row->request_sha256, row->agent, row->model, job->context, (char **) &row->response);
-	row->error = row->output == NULL ? "no answer to this request is recorded" : NULL;
-	row->error_class = row->output == NULL ? "not_recorded" : NULL;
+	KamCallRow *row = &made->row;
+	KamRecording *found = &made->call->recording;
+
+	kam_store_recording(row, job->claim.is_replay ? &job->claim.replay_of : NULL, job->context, found);
+	row->output = found->output;
+	row->response = found->response;
+	row->error = found->provider == NULL ? "no answer to this request is recorded" : found->error;
+	row->error_class = found->provider == NULL ? "not_recorded" : found->error_class;
 	kam_store_call(&job->claim.session_id, row);
 }
 
@@ -109,7 +114,7 @@ write_rows(KamJob *const *job, int count)
 					ended[nended++] = (KamCallOf) {id, &made->row};
 					break;
 				case KAM_ROW_REPLAY:
-					write_replay(job[i], &made->row);
+					write_replay(job[i], made);
 					break;
 			}
 		}
@@ -132,7 +137,8 @@ write_fail(KamJob *job, int owner)
 	/* What is still under way is broken off. */
 	kam_store_calls_in_doubt(id);
 	kam_store_workflow_run(id, "failed", now);
-	kam_store_failure_notice(id, job->claim.lead_id, step->error, step->sqlstate);
+	if (!job->claim.is_replay)
+		kam_store_failure_notice(id, job->claim.lead_id, step->error, step->sqlstate);
 }
 
 static void
@@ -146,7 +152,7 @@ write_finish(KamJob *job, int owner)
 	if (job->lost)
 		return;
 	if (step->verdict != NULL)
-		kam_store_evaluation(id, step->overall_score, step->criteria, step->verdict);
+		(job->claim.is_replay ? kam_store_replay_evaluation : kam_store_evaluation) (id, step->overall_score, step->criteria, step->verdict);
 	kam_store_workflow_run(id, step->status, now);
 }
 
@@ -162,7 +168,7 @@ write_save(KamJob *job, int owner)
 	KamAdvance	to = place_of(job);
 	bool		held;
 
-	if (step->contacts)
+	if (step->contacts && !job->claim.is_replay)
 	{
 		kam_job_look_up_compliance(job);
 		if (job->is_forbidden)
@@ -174,7 +180,7 @@ write_save(KamJob *job, int owner)
 	kam_store_advance(&to, 1, owner, kam_lease, &held);
 	job->lost = !held;
 	if (!job->lost)
-		kam_store_decision(id, &step->decision);
+		(job->claim.is_replay ? kam_store_replay_decision : kam_store_decision) (id, &step->decision);
 }
 
 static void
@@ -236,8 +242,6 @@ follow_up(KamJob *job)
 			kam_call_send(call);
 		else if (made->kind == KAM_ROW_REPLAY)
 		{
-			call->replayed = made->row.output;
-			call->start_fault = call->replayed == NULL ? "no answer to this request is recorded" : NULL;
 			call->state = KAM_CALL_ENDED;
 		}
 	}
@@ -268,6 +272,7 @@ kam_job_done(KamJob *job)
 	}
 	follow_up(job);
 	job->ready = true;
+	job->learnt = NULL;
 	if (!job->clean || strcmp(step->status, job->status) != 0 || step->iteration != job->iteration ||
 		TimestampDifferenceExceeds(job->renewed, GetCurrentTimestamp(), kam_lease * 500))
 		job->renewed = GetCurrentTimestamp();

@@ -8,6 +8,7 @@
 #include "contacts.h"
 
 #include <glob.h>
+#include <math.h>
 
 #include "core/schema.h"
 #include "core/text.h"
@@ -931,6 +932,104 @@ TEST(history_is_counted_as_it_was)
 	CHECK(kam_get_true(kam_get_object(t->run.decision, "metadata"), "historical_validation_performed"), "not said");
 	close_run(t);
 	json_decref(history);
+}
+
+/* What people made of a decision in this very situation, n times; new reference. */
+static json_t *
+verdicts_on(const TestRun *t, const char *type, int n)
+{
+	json_t	   *history = json_array();
+
+	for (int i = 0; i < n; i++)
+	{
+		json_t	   *row = json_object_get(t->run.decision, "final_decision");
+
+		json_array_append_new(history, json_pack("{s:s,s:s,s:s,s:{s:O}}", "action", kam_get_string(row, "action"), "selected_channel",
+												 kam_get_string(row, "selected_channel"), "type_of_validation", type, "decision", "final_decision", row));
+	}
+	return history;
+}
+
+/* Approvals of the same situation raise what is certain, rejections lower it and are a risk; the action is the tree's. */
+TEST(verdicts_move_confidence)
+{
+	static const struct
+	{
+		const char *type;
+		int			n;
+		double		alignment;
+		const char *sentence;
+	}			rows[] = {
+		{"approved", 1, 0.83, "Of one validated decision of type send_message among the latest, one was approved as written. The latest in the same situation was approved."},
+		{"approved", 9, 0.97, "Of nine validated decisions of type send_message among the latest, nine were approved as written. The latest in the same situation was approved."},
+		{"edited", 4, 0.50, "Of four validated decisions of type send_message among the latest, none were approved as written. The latest in the same situation was edited."},
+		{"rejected", 1, 0.17, "Of one validated decision of type send_message among the latest, none were approved as written. The latest in the same situation was rejected."},
+	};
+	TestRun    *plain = run_variant(KAM_FOLLOW_UP, &people[0], "fr", NULL);
+	double		quality = kam_get_number(kam_dig(decision_of(plain), "rationale.confidence_factors"), "content_quality", -1);
+	double		channel = kam_get_number(kam_dig(decision_of(plain), "rationale.confidence_factors"), "channel_certainty", -1);
+
+	for (size_t i = 0; i < KAM_LENGTHOF(rows); i++)
+	{
+		json_t	   *history = verdicts_on(plain, rows[i].type, rows[i].n);
+		TestRun    *t = open_json(contact_for(KAM_FOLLOW_UP, &people[0], "fr"), AS_OF);
+		const json_t *rationale;
+		const json_t *factors;
+		double		shift = 0.2 * (rows[i].alignment - 0.5);
+		bool		doubted = false;
+
+		t->run.in.history = history;
+		kam_run_builtin(&t->run, true);
+		rationale = kam_get_object(decision_of(t), "rationale");
+		factors = kam_get_object(rationale, "confidence_factors");
+		CHECK_STR(kam_get_string(rationale, "historical_alignment"), rows[i].sentence);
+		CHECK(kam_get_number(factors, "historical_pattern_match", -1) == rows[i].alignment, "%s x %d: %f", rows[i].type, rows[i].n,
+			  kam_get_number(factors, "historical_pattern_match", -1));
+		CHECK(fabs(kam_get_number(factors, "content_quality", -1) - fmin(quality + shift, 0.95)) < 0.011, "%f", kam_get_number(factors, "content_quality", -1));
+		if (rows[i].alignment > 0.5)
+			CHECK(kam_get_number(factors, "channel_certainty", -1) >= channel, "not raised");
+		if (rows[i].alignment < 0.5)
+			CHECK(kam_get_number(factors, "channel_certainty", -1) < channel, "not lowered");
+		for (size_t r = 0; r < json_array_size(kam_get_array(rationale, "risk_factors")); r++)
+			doubted |= strncmp(json_string_value(json_array_get(kam_get_array(rationale, "risk_factors"), r)), "People changed or rejected", 26) == 0;
+		CHECK_INT(doubted, rows[i].alignment < 0.4);
+		CHECK_STR(kam_get_string(decision_of(t), "action"), "send_message");
+		CHECK_STR(message_of(t, "EMAIL"), message_of(plain, "EMAIL"));
+		close_run(t);
+		json_decref(history);
+	}
+	close_run(plain);
+}
+
+/* What is less alike counts less, and another action does not count. */
+TEST(likeness_weighs_verdicts)
+{
+	static const struct
+	{
+		const char *history;
+		double		alignment;
+	}			rows[] = {
+		{"[{'action': 'wait', 'type_of_validation': 'approved', 'decision': {}}]", -1},
+		{"[{'action': 'send_message', 'type_of_validation': 'maybe', 'decision': {}}, {}, 7]", -1},
+		/* the same action alone: 0.4 against half of 0.5 */
+		{"[{'action': 'send_message', 'selected_channel': 'PHONE', 'type_of_validation': 'rejected', 'decision': {}}]", 0.28},
+		/* the same wording outweighs another one */
+		{"[{'action': 'send_message', 'selected_channel': 'PHONE', 'type_of_validation': 'rejected', 'decision': {'selected_content': {'variant': 'break_up'}}},"
+		" {'action': 'send_message', 'selected_channel': 'PHONE', 'type_of_validation': 'approved', 'decision': {'selected_content': {'variant': 'follow_up'}}}]", 0.58},
+	};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(rows); i++)
+	{
+		json_t	   *history = test_json(rows[i].history);
+		TestRun    *t = open_json(contact_for(KAM_FOLLOW_UP, &people[0], "fr"), AS_OF);
+
+		t->run.in.history = history;
+		kam_run_builtin(&t->run, false);
+		CHECK(kam_get_number(kam_dig(decision_of(t), "rationale.confidence_factors"), "historical_pattern_match", -1) == rows[i].alignment, "%zu: %f", i,
+			  kam_get_number(kam_dig(decision_of(t), "rationale.confidence_factors"), "historical_pattern_match", -1));
+		close_run(t);
+		json_decref(history);
+	}
 }
 
 TEST(practices_do_not_trouble_a_decision_without_a_message)

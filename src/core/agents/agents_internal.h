@@ -90,6 +90,33 @@ typedef struct KamHooks
 /* Found once per run, as long as the inputs have a place to keep them. */
 extern void kam_hooks_find(const KamEnv *env, const KamInputs *in, KamHooks *out);
 
+/* ---- what people made of earlier decisions (history.c) -------------------- */
+
+/* The verdicts on decisions that share something with this one: an approval counts 1, an edit a half, a rejection 0. */
+typedef struct KamShare
+{
+	int			n,
+				approved;
+	double		sum;
+} KamShare;
+
+typedef struct KamLearnt
+{
+	int			rows;			/* validated decisions that were looked at */
+	KamShare	action,			/* of the same action, of whatever channel and wording */
+				channel,
+				tone;
+	double		alignment;		/* 0 (rejected) to 1 (approved), those most like this one counting most; -1: nothing alike */
+	const char *closest;		/* what became of the one most like it: approved, edited, rejected; NULL: none is close */
+	int			edits;			/* messages that people rewrote */
+	bool		shorter,		/* they made them shorter */
+				without_question;	/* ... and took the question out */
+} KamLearnt;
+
+extern void kam_learn(const KamInputs *in, KamChannel channel, const char *tone, KamLearnt *out);
+/* The content agent's historical_context. */
+extern json_t *kam_historical_context(KamArena *arena, const KamInputs *in, const KamLearnt *learnt);
+
 /* ---- resources (resource.c) ---------------------------------------------- */
 
 /* A text of theirs in which a resource's terms are sought: folded, between spaces. */

@@ -1,14 +1,11 @@
 /*
  * core/agents/content.c: content_generator: one message per working channel,
- * in the contact's language, and how it agrees with what people approved
- * before.
+ * in the contact's language, shaped by what people approved before and by best
+ * practices.
  */
 #include "core/agents/agents_internal.h"
 
 #include <string.h>
-
-#define EDITS_TO_LEARN 2		/* fewer edited messages teach nothing */
-#define SHORTENED 0.75			/* mean length of an edit against the original */
 
 static const char *const tone[] = {
 	[KAM_NO_VARIANT] = "none",
@@ -21,139 +18,6 @@ static const char *const tone[] = {
 	[KAM_CHURN_ACKNOWLEDGEMENT] = "respectful-supportive",
 	[KAM_BREAK_UP_MESSAGE] = "respectful-brief",
 };
-
-/* ---- what people approved ------------------------------------------------------ */
-
-/* How a validation counts. */
-static const struct
-{
-	const char *type;
-	double		weight;
-} validation[] = {
-	{"approved", 1.0}, {"edited", 0.5}, {"rejected", 0.0},
-};
-
-typedef struct Share
-{
-	int			n,
-				approved;
-	double		sum;
-} Share;
-
-typedef struct Learnt
-{
-	Share		action,
-				channel,
-				tone;
-	int			rows,
-				edits,
-				question_dropped;
-	double		length_ratio;	/* sum over the edits */
-} Learnt;
-
-static void
-count_in(Share *share, double weight)
-{
-	share->n++;
-	share->approved += weight == 1.0;
-	share->sum += weight;
-}
-
-/* The final_decision of a history row, bare or wrapped. */
-static const json_t *
-decision_of(const json_t *row)
-{
-	const json_t *decision = kam_get_object(row, "decision");
-	const json_t *inner = kam_get_object(decision, "final_decision");
-
-	return inner != NULL ? inner : decision;
-}
-
-static void
-learn(const KamInputs *in, KamChannel channel, Learnt *out)
-{
-	const char *action = kam_action_name(in->plan->action);
-	const char *channel_name = kam_channel_name(channel);
-	size_t		n = json_array_size(in->history);
-
-	memset(out, 0, sizeof(*out));
-	for (size_t i = 0; i < n; i++)
-	{
-		const json_t *row = json_array_get(in->history, i);
-		const json_t *content = kam_get_object(decision_of(row), "selected_content");
-		const char *type = kam_get_string(row, "type_of_validation");
-		const char *of_action = kam_get_string(row, "action");
-		const char *of_channel = kam_get_string(row, "selected_channel");
-		const char *of_tone = kam_get_string(content, "tone");
-		const char *edited = kam_get_string(row, "edited_message");
-		const char *original = kam_get_string(content, "message");
-		double		weight = -1;
-
-		for (size_t v = 0; type != NULL && v < KAM_LENGTHOF(validation); v++)
-			if (strcmp(validation[v].type, type) == 0)
-				weight = validation[v].weight;
-		if (weight < 0)
-			continue;
-		out->rows++;
-		if (of_action != NULL && strcmp(of_action, action) == 0)
-			count_in(&out->action, weight);
-		if (of_channel != NULL && channel_name != NULL && kam_channel_from_name(of_channel) == channel)
-			count_in(&out->channel, weight);
-		if (of_tone != NULL && strcmp(of_tone, tone[in->plan->variant]) == 0)
-			count_in(&out->tone, weight);
-		if (edited != NULL && original != NULL && edited[0] != '\0' && original[0] != '\0' && weight == 0.5)
-		{
-			out->edits++;
-			out->length_ratio += (double) kam_characters(edited) / kam_characters(original);
-			out->question_dropped += kam_count_questions(original) > 0 && kam_count_questions(edited) == 0;
-		}
-	}
-}
-
-static json_t *
-share_json(const Share *share)
-{
-	return share->n > 0 ? kam_rounded(share->sum / share->n) : json_null();
-}
-
-/* Mean of the shares that are known. */
-static json_t *
-alignment(const Learnt *learnt)
-{
-	const Share *share[] = {&learnt->action, &learnt->channel, &learnt->tone};
-	double		sum = 0;
-	int			n = 0;
-
-	for (size_t i = 0; i < KAM_LENGTHOF(share); i++)
-		if (share[i]->n > 0)
-		{
-			sum += share[i]->sum / share[i]->n;
-			n++;
-		}
-	return n > 0 ? kam_rounded(sum / n) : json_null();
-}
-
-static json_t *
-historical_context(KamArena *arena, const KamInputs *in, const Learnt *learnt)
-{
-	json_t	   *out = kam_object();
-	const char *assessment = NULL;
-
-	if (learnt->action.n > 0)
-		assessment = kam_printf(arena, "Of %s of type %s among the latest, %s approved as written.",
-								kam_count_of(arena, learnt->action.n, "validated decision", "validated decisions"),
-								kam_action_name(in->plan->action),
-								learnt->action.approved == 1 ? "one was" :
-								kam_printf(arena, "%s were", learnt->action.approved == 0 ? "none" :
-										   kam_count_word(arena, learnt->action.approved)));
-	else if (learnt->rows > 0)
-		assessment = kam_printf(arena, "No validated decision of type %s is among the latest.", kam_action_name(in->plan->action));
-	kam_put(out, "has_historical_data", json_boolean(learnt->rows > 0));
-	kam_put(out, "pattern_match_assessment", kam_string(assessment));
-	kam_put(out, "channel_alignment", share_json(&learnt->channel));
-	kam_put(out, "tone_alignment", share_json(&learnt->tone));
-	return out;
-}
 
 /* ---- best practices --------------------------------------------------------------- */
 
@@ -279,7 +143,7 @@ kam_agent_content(const KamEnv *env, const KamInputs *in)
 	KamChannelRank rank[KAM_CHANNELS];
 	KamHooks	hooks;
 	KamCompose	compose;
-	Learnt		learnt;
+	KamLearnt	learnt;
 	int			nchannels = kam_rank_channels(env, in->contact, in->facts, in->plan, rank);
 	bool		sends = kam_plan_sends(in->plan) && in->plan->variant != KAM_NO_VARIANT;
 	json_t	   *out = kam_object(),
@@ -289,12 +153,9 @@ kam_agent_content(const KamEnv *env, const KamInputs *in)
 
 	kam_hooks_find(env, in, &hooks);
 	kam_compose_open(env, in, &hooks, &compose);
-	learn(in, nchannels > 0 ? rank[0].channel : KAM_NO_CHANNEL, &learnt);
-	if (learnt.edits >= EDITS_TO_LEARN)
-	{
-		compose.concise = learnt.length_ratio / learnt.edits <= SHORTENED;
-		compose.no_question = 2 * learnt.question_dropped > learnt.edits;
-	}
+	kam_learn(in, nchannels > 0 ? rank[0].channel : KAM_NO_CHANNEL, tone[in->plan->variant], &learnt);
+	compose.concise = learnt.shorter;
+	compose.no_question = learnt.without_question;
 	practices = apply_practices(env, in, &compose);
 	for (int i = 0; sends && i < nchannels; i++)
 		kam_put(content, kam_channel_name(rank[i].channel), kam_compose(&compose, rank[i].channel));
@@ -303,8 +164,8 @@ kam_agent_content(const KamEnv *env, const KamInputs *in)
 	kam_put(out, "language", kam_string(compose.wording->language));
 	kam_put(out, "variant", kam_string(sends ? kam_variant_name(in->plan->variant) : NULL));
 	kam_put(out, "not_needed", sends ? json_null() : kam_string(in->plan->reason));
-	kam_put(out, "historical_context", historical_context(env->arena, in, &learnt));
-	kam_put(quality, "historical_alignment", alignment(&learnt));
+	kam_put(out, "historical_context", kam_historical_context(env->arena, in, &learnt));
+	kam_put(quality, "historical_alignment", learnt.alignment >= 0 ? kam_rounded(learnt.alignment) : json_null());
 	kam_put(quality, "content_quality", sends ? kam_rounded(personal_quality(&compose, &hooks)) : json_null());
 	kam_put(out, "quality_assessment", quality);
 	kam_put(out, "resource_id", kam_string(hooks.resource == NULL || !sends ? NULL : kam_get_string(hooks.resource, "resource_id")));

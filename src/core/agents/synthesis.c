@@ -189,7 +189,17 @@ capped(double value)
 	return value > 0.95 ? 0.95 : value < 0.05 ? 0.05 : value;
 }
 
-/* What each rests on: number of exchanges, learnt hours, the channel's rank, the message's material, approvals. */
+#define LEARNT_SHIFT 0.20		/* what people's verdicts move a certainty by, from all against to all for */
+#define DOUBTED 0.40			/* an alignment below speaks against */
+
+/* How far approvals (1) or rejections (0) of decisions like this one move a certainty. */
+static double
+learnt_shift(const json_t *holder, const char *key)
+{
+	return json_is_number(json_object_get(holder, key)) ? LEARNT_SHIFT * (stated(holder, key, 0.5) - 0.5) : 0;
+}
+
+/* What each rests on: number of exchanges, learnt hours, the channel's rank, the message's material, people's verdicts. */
 static json_t *
 confidence(const KamEnv *env, const KamInputs *in, KamChannel channel, const KamWindow *window)
 {
@@ -213,9 +223,10 @@ confidence(const KamEnv *env, const KamInputs *in, KamChannel channel, const Kam
 	kam_put(out, "timing_certainty",
 			kam_rounded(in->plan->action == KAM_WAIT ? (in->plan->hard ? 0.90 : 0.75) :
 						capped(window->learnt ? 0.65 + 0.03 * window->answers : 0.55)));
+	channel_certainty += learnt_shift(kam_get_object(content, "historical_context"), "channel_alignment");
 	kam_put(out, "channel_certainty", channel == KAM_NO_CHANNEL ? json_null() : kam_rounded(capped(channel_certainty)));
-	kam_put(out, "content_quality",
-			content_for(in, channel) == NULL ? json_null() : kam_rounded(stated(quality, "content_quality", 0.75)));
+	kam_put(out, "content_quality", content_for(in, channel) == NULL ? json_null() :
+			kam_rounded(capped(stated(quality, "content_quality", 0.75) + learnt_shift(quality, "historical_alignment"))));
 	kam_put(out, "historical_pattern_match",
 			json_is_number(history) ? kam_rounded(stated(quality, "historical_alignment", 0.5)) : json_null());
 	return out;
@@ -267,8 +278,11 @@ risks(const KamEnv *env, const KamInputs *in)
 {
 	KamArena   *arena = env->arena;
 	const KamFacts *facts = in->facts;
+	const json_t *quality = kam_get_object(in->output[KAM_CONTENT_GENERATOR], "quality_assessment");
 	json_t	   *out = kam_array();
 
+	if (kam_get_number(quality, "historical_alignment", 1) < DOUBTED)
+		kam_push(out, kam_string("People changed or rejected most of the latest decisions in situations like this one."));
 	if (facts->distinct_follow_ups >= 2)
 		kam_push(out, kam_string(kam_printf(arena, "%s on different days have stayed without an answer.",
 											kam_count_of(arena, facts->distinct_follow_ups, "follow-up", "follow-ups"))));

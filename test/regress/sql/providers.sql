@@ -111,7 +111,7 @@ $$;
 SELECT statement, pg_temp.counts(statement)
   FROM unnest(ARRAY['UPDATE kam.agent SET temperature = 0.2', 'UPDATE kam.provider SET in_doubt = ''hold'' WHERE provider = ''openai''',
                     'INSERT INTO kam.model (model) VALUES (''regress'')', 'DELETE FROM kam.model WHERE model = ''regress''',
-                    'INSERT INTO kam.prompt (agent, version, body, output_schema, sha256) VALUES (''state_analyzer'', 99, '''', ''{}'', repeat(''0'', 64))',
+                    'INSERT INTO kam.prompt (agent, version, body, output_schema) VALUES (''state_analyzer'', 99, '''', ''{}'')',
                     'INSERT INTO kam.resource (resource_id, title) VALUES (''regress'', ''x'')', 'TRUNCATE kam.best_practice', 'SELECT 1']) s (statement);
 ROLLBACK;
 SELECT pg_temp.refused('INSERT INTO kam._configuration VALUES (false, 1)');
