@@ -131,7 +131,7 @@ TEST(the_synthesis_example_is_a_sound_decision)
 	KamFindings found;
 
 	CHECK_STR(kam_action_name(t->run.plan.action), "wait");
-	kam_check(&t->run.env, &t->run.contact, &t->run.facts, &t->run.plan, example, NULL, &found);
+	kam_check(&t->run.env, &t->run.contact, &t->run.facts, &t->run.plan, NULL, example, NULL, &found);
 	for (int i = 0; i < found.count; i++)
 		CHECK(strcmp(found.finding[i].severity, "error") != 0, "%s at %s: %s", found.finding[i].rule, found.finding[i].path, found.finding[i].message);
 	json_decref(example);
