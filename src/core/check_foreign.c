@@ -22,6 +22,7 @@
 #define MOST_REACHES 40			/* of one text; more need no telling */
 #define MOST_KNOWN 2000
 #define LONGEST_TAG 2000
+#define LONGEST_RECIPIENT 120
 
 /* ---- what is known ---------------------------------------------------------------- */
 
@@ -286,17 +287,23 @@ sent_texts(KamGuard *guard)
 
 /* ---- links, recipients, accounts -------------------------------------------------------- */
 
-/* Fields that say to whom; their value must be known whatever it looks like. */
+/* Fields that say to whom: what they hold must be known whatever it looks like.  "email_subject" is none. */
 static bool
 says_to_whom(const char *key)
 {
-	static const char *const exact[] = {"to", "cc", "bcc", "from", "recipient", "recipients", "send_to", "reply_to", "replyto", "destination", "addressee"};
-	static const char *const words[] = {"mail", "phone", "mobile", "whatsapp", "linkedin", "profile", "address", "recipient"};
+	static const char *const exact[] = {"to", "cc", "bcc", "from", "send_to", "reply_to", "replyto", "destination", "addressee"};
+	static const char *const ends[] = {
+		"mail", "phone", "phone_number", "mobile", "whatsapp", "linkedin", "linkedin_url", "profile", "profile_url", "address", "recipient", "recipients"
+	};
+	size_t		len = strlen(key);
 
 	for (size_t i = 0; i < KAM_LENGTHOF(exact); i++)
 		if (strcasecmp(key, exact[i]) == 0)
 			return true;
-	return is_named_like(key, words, KAM_LENGTHOF(words));
+	for (size_t i = 0; i < KAM_LENGTHOF(ends); i++)
+		if (len >= strlen(ends[i]) && strcasecmp(key + len - strlen(ends[i]), ends[i]) == 0)
+			return true;
+	return false;
 }
 
 static bool
@@ -361,7 +368,8 @@ kam_rule_foreign_recipient(KamGuard *guard)
 
 		if (tell_of(guard, text, RECIPIENTS, "is neither the contact's nor ours.") || text->nfound > 0 || !says_to_whom(text->key))
 			continue;
-		if (text->text[strspn(text->text, " \t\r\n")] != '\0' && !is_name_of_theirs(guard, text->text) &&
+		/* a whole message under "email" addresses nobody */
+		if (text->text[strspn(text->text, " \t\r\n")] != '\0' && strlen(text->text) <= LONGEST_RECIPIENT && !is_name_of_theirs(guard, text->text) &&
 			kam_channel_from_name(text->text) == KAM_NO_CHANNEL)
 			kam_guard_report(guard, text->path, "\"%s\" is neither the contact nor their owner.", quoted(guard, text->text));
 	}

@@ -13,6 +13,7 @@
 #define MESSAGE "/selected_content/message"
 #define FEWEST_WORDS_OF_A_LANGUAGE 8	/* shorter messages show none */
 #define LONGEST_PLACEHOLDER 40
+#define MOST_BLAMES 20			/* of one wording */
 #define MOST_PLACEHOLDERS 20	/* looked up in the contact; more need no telling */
 
 /* ---- phrases ------------------------------------------------------------------ */
@@ -368,30 +369,59 @@ static const struct
 	const char *side;			/* who is blamed */
 	const char *pattern;
 }			blames[] = {
-	{"them", "vous|tu n ..1 pas pu ..1 venir|participer|assister|rejoindre|joindre|connecter|liberer|etre|honorer"},
+	{"them", "vous|tu n ..2 pas ..1 pu ..2 venir|participer|assister|rejoindre|joindre|connecter|liberer|honorer"},
+	{"them", "vous|tu n ..2 pas ..1 pu ..1 etre la|present*|disponible*|connecte*|parmi|des|au"},
 	{"them", "vous|tu n etiez|etais|etes|es pas ..1 la|present*|disponible*|venu*|connecte*"},
-	{"them", "vous|tu avez|as manque|rate|loupe ..1 notre|le|la|l"},
+	{"them", "vous|tu n etiez|etais pas ..1 au|a|dans|sur"},
+	{"them", "vous|tu ne vous|t etes|es pas ..2 connecte*|presente*|joint*|rendu*|libere*|montre*"},
+	{"them", "vous|tu avez|as ..1 manque|rate|loupe|oublie ..1 notre|le|la|l"},
+	{"them", "vous|tu avez|as du|pu ..1 oublier|manquer|rater|louper"},
+	{"them", "vous|tu etiez|etais ..1 absent*"},
 	{"them", "votre|ton absence"},
-	{"them", "ne vous|t ..1 avons|ai|a pas vu*"},
+	{"them", "ne vous|t ..1 avons|ai|a ..1 pas ..1 vu*"},
 	{"them", "vous|t ..1 avons|ai attendu*"},
-	{"them", "you missed our|the|this|that|your"},
-	{"them", "you ..1 could|can not ..1 make|join|attend|be|come|connect"},
-	{"them", "you ..1 did not ..1 make|join|attend|show|come|connect|turn"},
-	{"them", "you ..1 were ..1 not ..1 there|able|available|around"},
+	{"them", "m|nous avez|as ..1 fait|pose faux|attendre|un"},
+	{"them", "you ..1 missed our|the|this|that|your"},
+	{"them", "you ..1 could|can not ..1 make|join|attend|come|connect"},
+	{"them", "you ..1 could|can not ..1 be there|available|present|with|on|at"},
+	{"them", "you ..1 did not ..1 make|join|attend|show|come|connect|turn|dial"},
+	{"them", "you ..1 were ..1 not ..1 there|able|available|around|at|on|in|present"},
 	{"them", "you ..1 were unable to"},
+	{"them", "you ..1 were absent"},
+	{"them", "you ..1 never ..1 made|joined|attended|showed|came|connected|turned"},
+	{"them", "you ..2 forgot|forgotten ..1 our|the|about"},
 	{"them", "your absence"},
 	{"them", "we|i|sorry missed you"},
-	{"us", "je|j|nous n ..1 pas pu ..2 venir|participer|assister|rejoindre|connecter|liberer|disponible|etre|honorer"},
+	{"them", "we|i ..1 waited for you"},
+	{"them", "we|i were|was ..1 waiting for you"},
+	{"them", "we|i did not|never see you"},
+	{"them", "we|i never saw you"},
+	{"them", "you ..1 stood me|us up"},
+	{"us", "je|j|nous n ..2 pas ..1 pu ..2 venir|participer|assister|rejoindre|connecter|liberer|disponible|honorer"},
+	{"us", "je|j|nous n ..2 pas ..1 pu ..1 etre la|present*|disponible*|connecte*|parmi|des|au"},
 	{"us", "je|nous n etais|etions pas ..1 la|present*|disponible*|connecte*"},
-	{"us", "j|nous ai|avons manque|rate|loupe ..1 notre|le|la|l"},
+	{"us", "je|nous n etais|etions pas ..1 au|a|dans|sur"},
+	{"us", "je|nous ne suis|sommes pas ..1 venu*"},
+	{"us", "je|nous ne me|nous suis|sommes pas ..2 connecte*|presente*|joint*|rendu*|libere*|montre*"},
+	{"us", "j|nous ai|avons ..1 manque|rate|loupe|oublie ..1 notre|le|la|l"},
+	{"us", "j|nous etais|etions ..1 absent*"},
+	{"us", "vous|t ai|avons|avoir ..1 fait|pose faux|attendre|un"},
 	{"us", "mon|notre absence"},
-	{"us", "de ne pas avoir pu ..2 venir|participer|assister|rejoindre|connecter|liberer|disponible|etre|honorer"},
-	{"us", "d avoir manque|rate|loupe notre|le|la"},
-	{"us", "i|we|sorry missed our|the meeting|call|demo|appointment|session|slot"},
-	{"us", "i|we ..1 could|can not ..1 make|join|attend|be|come|connect"},
-	{"us", "i|we ..1 did not ..1 make|join|attend|show|come|connect|turn"},
-	{"us", "i|we ..1 was|were not able to ..1 make|join|attend|be|connect"},
+	{"us", "de ne pas avoir pu ..2 venir|participer|assister|rejoindre|connecter|liberer|disponible|honorer|present*"},
+	{"us", "d avoir manque|rate|loupe|oublie notre|le|la"},
+	{"us", "i|we|sorry ..1 missed our|the meeting|call|demo|appointment|session|slot"},
+	{"us", "i|we ..1 could|can not ..1 make|join|attend|come|connect"},
+	{"us", "i|we ..1 could|can not ..1 be there|available|present|with|on|at"},
+	{"us", "i|we ..1 did not ..1 make|join|attend|show|come|connect|turn|dial"},
+	{"us", "i|we ..1 was|were ..1 not able to ..1 make|join|attend|be|connect"},
+	{"us", "i|we ..1 was|were not ..1 there|available|present|at|on|in"},
 	{"us", "i|we ..1 was|were unable to ..1 make|join|attend|be|connect"},
+	{"us", "i|we ..1 was|were absent"},
+	{"us", "i|we ..1 never ..1 made|joined|attended|showed|came|connected|turned"},
+	{"us", "i|we ..2 forgot|forgotten ..1 our|the|about"},
+	{"us", "for not ..1 joining|attending|making|coming|showing|connecting|being"},
+	{"us", "kept|keeping you waiting"},
+	{"us", "i|we ..1 stood you up"},
 	{"us", "for missing our|the ..1 meeting|call|demo|appointment"},
 	{"us", "my|our absence"},
 };
@@ -410,24 +440,40 @@ speaks_of_meeting(const KamTokens *tokens, int sentence)
 	return false;
 }
 
+/* "If you cannot make the meeting" blames nobody. */
+static bool
+is_supposed(const KamTokens *tokens, int first)
+{
+	static const char words[] = "if|si|unless|whether|should|sauf";
+
+	for (int i = first - 1; i >= 0 && tokens->token[i].sentence == tokens->token[first].sentence; i--)
+		if (match_word(&tokens->token[i], words, sizeof words - 1))
+			return true;
+	return false;
+}
+
 const char *
 kam_blame_fault(const KamEnv *env, const KamFacts *facts, const KamTokens *tokens, const char **quote)
 {
 	for (size_t i = 0; i < KAM_LENGTHOF(blames); i++)
 	{
 		bool		them = strcmp(blames[i].side, "them") == 0;
-		int			last;
-		int			first = kam_phrase_find(tokens, blames[i].pattern, 0, &last);
+		int			last,
+					n = 0;
 
-		if (first < 0 || !speaks_of_meeting(tokens, tokens->token[first].sentence))
-			continue;
-		*quote = kam_token_text(env->arena, tokens, first, last);
-		if (!facts->no_show)
-			return "no missed meeting is known";
-		if (facts->no_show_responsible == NULL && them)
-			return "who missed the meeting is not known, so the contact must not be blamed";
-		if (facts->no_show_responsible != NULL && strcmp(facts->no_show_responsible, blames[i].side) != 0)
-			return them ? "it was we who missed the meeting" : "it was the contact who missed the meeting";
+		for (int first = kam_phrase_find(tokens, blames[i].pattern, 0, &last); first >= 0 && n < MOST_BLAMES;
+			 first = kam_phrase_find(tokens, blames[i].pattern, first + 1, &last), n++)
+		{
+			if (!speaks_of_meeting(tokens, tokens->token[first].sentence) || is_supposed(tokens, first))
+				continue;
+			*quote = kam_token_text(env->arena, tokens, first, last);
+			if (!facts->no_show)
+				return "no missed meeting is known";
+			if (facts->no_show_responsible == NULL && them)
+				return "who missed the meeting is not known, so the contact must not be blamed";
+			if (facts->no_show_responsible != NULL && strcmp(facts->no_show_responsible, blames[i].side) != 0)
+				return them ? "it was we who missed the meeting" : "it was the contact who missed the meeting";
+		}
 	}
 	return NULL;
 }

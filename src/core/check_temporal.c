@@ -274,17 +274,6 @@ is_taken(const Reader *r, int first, int last)
 }
 
 static void
-judge_references(Reader *r)
-{
-	KamWhen    *when;
-	int			n = kam_when_find(r->env->arena, &r->tokens, r->env->as_of, &r->contact->zone, &when);
-
-	for (int i = 0; i < n && json_array_size(r->faults) < MOST_FAULTS; i++)
-		if (when[i].past && !is_taken(r, when[i].first, when[i].last))
-			judge(r, when[i].first, when[i].last, span_of(r, &when[i]));
-}
-
-static void
 judge_vague(Reader *r)
 {
 	for (size_t i = 0; i < KAM_LENGTHOF(vague); i++)
@@ -308,18 +297,54 @@ static const char *const past_leads[] = {
 	 "discussion*|demo*|call*|meeting*|exchange*|proposition*|devis|proposal*"),
 };
 
+/* Words of dealings of ours that are over: what has a date in such a sentence happened then. */
+static const char *const past_verbs[] = {
+	"vous|t ai|avons|a ..2 envoy*|ecrit|transmis|appele*|adresse*|parle*|contacte*|relance*|rencontre*|vu|vue|presente*|montre*",
+	"avons|ai ..2 echange*|discute*|parle*|rencontre*",
+	"nous ..1 sommes ..2 vus|vues|rencontre*|parle*|croise*|appele*",
+	"m|nous|t avez|as|a ..2 ecrit|envoye*|repondu|appele*|contacte*|demande*|transmis|confirme*",
+	"i|we ..2 sent|wrote|called|spoke|met|exchanged|discussed|talked|emailed|contacted|showed|presented",
+	"you ..2 sent|wrote|called|asked|answered|replied|contacted|told|mentioned",
+};
+
 /* Sentences that set a date instead of remembering one. */
 static const char *const settings =
 	"propos*|schedul*|book*|fix*|plan*|organis*|organiz*|caler|cale|reserv*|set|suggest*|prochain*|next|will|sera|would|serait|seriez|"
-	"avant|before|until|pour|for|confirm*";
+	"avant|before|until|confirm*";
+
+/* "une invitation pour le salon d'avril" sets a date, "merci pour notre appel du 3 mars" does not. */
+static bool
+is_set(const Reader *r, int first)
+{
+	return sentence_has(r, settings, first) ||
+		(stands_before(r, "pour|for", first, 4) && !stands_before(r, "merci|thank*|ask*|demand*", first, 8));
+}
+
+static bool
+has_past_verb(const Reader *r, int token)
+{
+	for (size_t i = 0; i < KAM_LENGTHOF(past_verbs); i++)
+	{
+		int			end;
+		int			n = 0;
+
+		for (int at = kam_phrase_find(&r->tokens, past_verbs[i], 0, &end); at >= 0 && n < MOST_VAGUE;
+			 at = kam_phrase_find(&r->tokens, past_verbs[i], at + 1, &end), n++)
+			if (r->tokens.token[at].sentence == r->tokens.token[token].sentence)
+				return true;
+	}
+	return false;
+}
 
 static bool
 speaks_of_past(const Reader *r, int first)
 {
 	int			from = first > 7 ? first - 7 : 0;
 
-	if (sentence_has(r, settings, first))
+	if (is_set(r, first))
 		return false;
+	if (has_past_verb(r, first))
+		return true;
 	for (size_t i = 0; i < KAM_LENGTHOF(past_leads); i++)
 	{
 		int			end;
@@ -384,6 +409,37 @@ judge_dates(Reader *r, const char *message)
 	for (int i = 0; i < n && json_array_size(r->faults) < MOST_FAULTS; i++)
 		if (q[i].kind == KAM_QUANTITY_DATE)
 			judge_date(r, &q[i]);
+}
+
+/* ---- other references ---------------------------------------------------------------- */
+
+/* "en décembre" is the next one, but the last one where the sentence speaks of what was. */
+static bool
+is_past(const Reader *r, KamWhen *when)
+{
+	KamZone		zone = r->contact->zone;
+	int			year,
+				month,
+				day;
+
+	if (when->past)
+		return true;
+	if ((when->grain != KAM_GRAIN_MONTH && when->grain != KAM_GRAIN_PART) || when->at <= r->env->as_of || !speaks_of_past(r, when->first))
+		return false;
+	kam_date_from_days(kam_local_day(&zone, when->at), &year, &month, &day);
+	when->at -= (kam_days_from_date(year, month, 1) - kam_days_from_date(year - 1, month, 1)) * KAM_DAY;
+	return when->at <= r->env->as_of;
+}
+
+static void
+judge_references(Reader *r)
+{
+	KamWhen    *when;
+	int			n = kam_when_find(r->env->arena, &r->tokens, r->env->as_of, &r->contact->zone, &when);
+
+	for (int i = 0; i < n && json_array_size(r->faults) < MOST_FAULTS; i++)
+		if (!is_taken(r, when[i].first, when[i].last) && is_past(r, &when[i]))
+			judge(r, when[i].first, when[i].last, span_of(r, &when[i]));
 }
 
 /* ---- the whole ------------------------------------------------------------------------ */

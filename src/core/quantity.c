@@ -848,7 +848,8 @@ kam_quantity_same(const KamQuantity *a, const KamQuantity *b)
 		const KamQuantity *date = is_day(a) ? a : b;
 		const KamQuantity *plain = is_day(a) ? b : a;
 
-		return plain->kind == KAM_QUANTITY_NUMBER && (near(plain->number, date->year, 0) || near(plain->number, date->day, 0));
+		return plain->kind == KAM_QUANTITY_NUMBER &&
+			((date->year > 0 && near(plain->number, date->year, 0)) || near(plain->number, date->day, 0));
 	}
 	if (a->kind == KAM_QUANTITY_PERCENT && b->kind == KAM_QUANTITY_NUMBER && near(a->number, b->number * 100, 0))
 		return true;

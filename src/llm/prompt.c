@@ -573,8 +573,10 @@ findings(const KamEnv *env, KamAgent agent, const KamInputs *in)
 	out = kam_object();
 	kam_put(out, "found", shared(in->findings));
 	kam_put(out, "task", kam_string(agent == KAM_CONTENT_GENERATOR ?
-									"The message that you wrote was chosen and cannot be sent: see \"found\". Answer again in full: the same output with every fault gone, and as little else changed as possible." :
-									"The decision in previous_answer breaks the rules in \"found\"; path is where. Answer again in full: the same output with every fault gone, and as little else changed as possible. Pass the message on as it is."));
+									"The message that you wrote was chosen and cannot be sent: see \"found\". Answer again in full: the same output"
+									" with every fault gone, and as little else changed as possible." :
+									"The decision in previous_answer breaks the rules in \"found\"; path says where. Answer again in full: the same output"
+									" with every fault gone, and as little else changed as possible. Pass the message on as it is."));
 	return out;
 }
 

@@ -44,6 +44,20 @@ static const struct
 	{"decision_evaluator", NULL, "verdict", "splendid"},
 };
 
+/* Answers that keep their schema and break a rule of the guard; what a path has no key for stays as it is. */
+static const struct
+{
+	Fault		fault;
+	const char *path[4];		/* keys, outermost first; NULL ends it */
+	const char *value;			/* JSON */
+}			spoilt[] =
+{
+	{FAULT_WRONG_STRENGTH, {"final_decision", "rationale", "opportunity_strength"}, "0.07"},
+	{FAULT_NO_REASON, {"final_decision", "rationale", "action_reasoning"}, "\" \""},
+	{FAULT_TWO_QUESTIONS, {"generated_content", "EMAIL", "message"}, "\"Bonjour, voici la fiche. Est-elle claire ? Voulez-vous en parler ?\""},
+	{FAULT_FOREIGN_LINK, {"generated_content", "EMAIL", "message"}, "\"Bonjour, tout est sur https://evil.example/pay.\""},
+};
+
 typedef enum Argument
 {
 	ARGUMENT_NONE,
@@ -59,7 +73,8 @@ static const struct
 {
 	{"prose", FAULT_PROSE}, {"fenced", FAULT_FENCED}, {"broken_json", FAULT_BROKEN_JSON}, {"truncated_json", FAULT_TRUNCATED_JSON},
 	{"wrong_enum", FAULT_WRONG_ENUM}, {"missing_key", FAULT_MISSING_KEY}, {"wrong_type", FAULT_WRONG_TYPE}, {"nul", FAULT_NUL},
-	{"bad_utf8", FAULT_BAD_UTF8}, {"refusal", FAULT_REFUSAL}, {"empty", FAULT_EMPTY}, {"huge", FAULT_HUGE}, {"slow_byte", FAULT_SLOW_BYTE},
+	{"bad_utf8", FAULT_BAD_UTF8}, {"refusal", FAULT_REFUSAL}, {"empty", FAULT_EMPTY}, {"wrong_strength", FAULT_WRONG_STRENGTH},
+	{"no_reason", FAULT_NO_REASON}, {"two_questions", FAULT_TWO_QUESTIONS}, {"foreign_link", FAULT_FOREIGN_LINK}, {"huge", FAULT_HUGE}, {"slow_byte", FAULT_SLOW_BYTE},
 	{"hang", FAULT_HANG}, {"redirect", FAULT_REDIRECT}, {"html", FAULT_HTML}, {"error_in_200", FAULT_ERROR_IN_200},
 	{"error_event", FAULT_ERROR_EVENT}, {"cut", FAULT_CUT}, {"reset", FAULT_RESET}, {"status", FAULT_STATUS, ARGUMENT_NUMBER},
 	{"retry_after", FAULT_RETRY_AFTER, ARGUMENT_NUMBER}, {"spend_limit", FAULT_SPEND_LIMIT}, {"overloaded", FAULT_OVERLOADED}, {"no_model", FAULT_NO_MODEL},
@@ -173,6 +188,24 @@ spoil_enum(json_t *output, int agent)
 	return false;
 }
 
+/* Spoils what a rule of the guard looks at. */
+static void
+spoil(json_t *output, Fault fault)
+{
+	for (size_t i = 0; i < sizeof(spoilt) / sizeof(spoilt[0]); i++)
+	{
+		json_t	   *holder = output;
+		int			k = 0;
+
+		if (spoilt[i].fault != fault)
+			continue;
+		for (; spoilt[i].path[k + 1] != NULL; k++)
+			holder = json_object_get(holder, spoilt[i].path[k]);
+		if (json_object_get(holder, spoilt[i].path[k]) != NULL)
+			json_object_set_new(holder, spoilt[i].path[k], json_loads(spoilt[i].value, JSON_DECODE_ANY, NULL));
+	}
+}
+
 /* The text of an answer. */
 static void
 add_text(Bytes *to, int agent, Fault fault)
@@ -186,6 +219,7 @@ add_text(Bytes *to, int agent, Fault fault)
 		json_object_del(output, first);
 	if (fault == FAULT_WRONG_TYPE)
 		json_object_set_new(output, first, json_pack("[i, b]", 42, 1));
+	spoil(output, fault);
 	text = json_dumps(output, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
 	json_decref(output);
 	len = strlen(text);

@@ -31,6 +31,11 @@ typedef enum Fault
 	FAULT_BAD_UTF8,
 	FAULT_REFUSAL,
 	FAULT_EMPTY,
+	/* Good answers with one thing spoilt, for the guard. */
+	FAULT_WRONG_STRENGTH,
+	FAULT_NO_REASON,
+	FAULT_TWO_QUESTIONS,
+	FAULT_FOREIGN_LINK,
 	FAULT_TEXTS,				/* how many the above are */
 	/* Instead of the answer. */
 	FAULT_HUGE,

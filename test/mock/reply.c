@@ -294,7 +294,8 @@ respond(Conn *conn, const Request *request)
 			/* FALLTHROUGH */
 		default:
 			reply_answer(conn, request, headers, id);
-			fault = spec->fault != FAULT_NONE && spec->fault != FAULT_GATE && spec->fault != FAULT_RATE && spec->fault != FAULT_FENCED;
+			fault = spec->fault != FAULT_NONE && spec->fault != FAULT_GATE && spec->fault != FAULT_RATE && spec->fault != FAULT_FENCED &&
+				!(spec->fault >= FAULT_WRONG_STRENGTH && spec->fault < FAULT_TEXTS);
 	}
 	conn->fault = fault;
 	free(text.data);

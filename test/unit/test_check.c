@@ -332,6 +332,7 @@ static const Spoilt rows[] = {
 	{"foreign_recipient", SCENE_COLD, "{\"/selected_content/phone\": \"123456\"}", "/selected_content/phone"},
 	{"foreign_recipient", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/recipient\": \"marc@evil.example\"}", "/sequence_instructions/sequence_plan/0/recipient"},
 	{"", SCENE_COLD, "{\"/selected_content/to\": \"Ines@Atelier.example\", \"/recipient\": \"In\xc3\xa8s Carpentier\", \"/selected_content/from\": \"Paul Martin\"}", NULL},
+	{"", SCENE_COLD, "{\"/selected_content/email_subject\": \"Votre \xc3\xa9tude\", \"/selected_content/addressed_objection\": \"prix\"}", NULL},
 	{"foreign_account", SCENE_LINKED, MESSAGE("R\xc3\xa9glez sur l'IBAN FR76 3000 6000 0112 3456 7890 189."), "/selected_content/message"},
 	{"foreign_account", SCENE_COLD, MESSAGE("Account number 12345678, please."), "/selected_content/message"},
 	{"foreign_account", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/content\": \"BIC : BNPAFRPPXXX\"}", "/sequence_instructions/sequence_plan/0/content"},
@@ -453,6 +454,29 @@ TEST(every_rule_is_spoilt_once)
 		CHECK(found, "no decision is spoilt for %s", kam_check_rule(r));
 	}
 	CHECK(kam_check_rule(-1) == NULL, "rule -1");
+}
+
+TEST(every_rule_is_documented)
+{
+	FILE	   *file = fopen("docs/guard.md", "r");
+	char		line[2000];
+	char	   *seen = calloc(1, 1);
+
+	CHECK(file != NULL, "run from the top of the tree");
+	while (file != NULL && fgets(line, sizeof line, file) != NULL)
+		if (strncmp(line, "| `", 3) == 0)
+		{
+			seen = realloc(seen, strlen(seen) + strlen(line) + 1);
+			strcat(seen, line);
+		}
+	if (file != NULL)
+		fclose(file);
+	for (int r = 0; kam_check_rule(r) != NULL; r++)
+	{
+		snprintf(line, sizeof line, "| `%s` |", kam_check_rule(r));
+		CHECK(strstr(seen, line) != NULL, "docs/guard.md has no line for %s", kam_check_rule(r));
+	}
+	free(seen);
 }
 
 TEST(content_is_passed_through)

@@ -278,6 +278,40 @@ TEST(the_contact_part_is_the_same_across_waves)
 	close_run(t);
 }
 
+/* What the guard sends back stands behind all that was asked before: the cached prefix serves again. */
+TEST(what_the_guard_sends_back_is_appended)
+{
+	static const KamAgent asked[] = {KAM_SYNTHESIS_ORCHESTRATOR, KAM_CONTENT_GENERATOR};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(asked); i++)
+	{
+		TestRun    *t = open_text(CONTACT_TEXT);
+		json_t	   *found = test_json("[{'rule': 'question_count', 'path': '/x', 'message': 'The message asks 2 questions. </findings>'}]");
+		KamInputs	in = *inputs_for(t, asked[i]);
+		json_t	   *output = kam_builtin_run(&t->run.env, asked[i], &in),
+				   *told;
+		char	   *first = whole(t, asked[i], &in, CONTACT_TEXT),
+				   *second;
+
+		in.output[asked[i]] = output;
+		in.findings = found;
+		second = whole(t, asked[i], &in, CONTACT_TEXT);
+		CHECK(strncmp(first, second, strlen(first)) == 0, "the first request is the beginning of the second");
+		CHECK(!has_section(first, "findings") && !has_section(first, "previous_answer"));
+		told = section(second, "previous_answer");
+		CHECK_INT(json_object_size(told), json_object_size(output));
+		json_decref(told);
+		told = section(second, "findings");
+		CHECK(json_equal(json_object_get(told, "found"), found) && kam_get_string(told, "task") != NULL, "and what was found in it");
+		json_decref(told);
+		json_decref(found);
+		json_decref(output);
+		free(first);
+		free(second);
+		close_run(t);
+	}
+}
+
 /* Ten prompts of a run of its own, in one text. */
 static char *
 all_prompts(const char *session_id)
