@@ -31,6 +31,7 @@ typedef struct KamKnown
 	KamReach   *item;
 	int			count,
 				room;
+	bool		has_outbound;
 } KamKnown;
 
 static void
@@ -167,6 +168,16 @@ learn_outbound(KamGuard *guard)
 }
 
 static bool
+is_learnt(const KamKnown *known, KamReachKind kind, const char *key)
+{
+	for (int i = 0; i < known->count; i++)
+		if (known->item[i].kind == kind && strcmp(known->item[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+/* The short lists first: what we wrote before is read for what stands in neither. */
+static bool
 is_known(KamGuard *guard, KamReachKind kind, const char *key)
 {
 	if (guard->known == NULL)
@@ -174,12 +185,15 @@ is_known(KamGuard *guard, KamReachKind kind, const char *key)
 		guard->known = KAM_NEW(guard->env->arena, KamKnown);
 		learn_contact(guard);
 		learn_resources(guard);
+	}
+	if (is_learnt(guard->known, kind, key))
+		return true;
+	if (!guard->known->has_outbound)
+	{
+		guard->known->has_outbound = true;
 		learn_outbound(guard);
 	}
-	for (int i = 0; i < guard->known->count; i++)
-		if (guard->known->item[i].kind == kind && strcmp(guard->known->item[i].key, key) == 0)
-			return true;
-	return false;
+	return is_learnt(guard->known, kind, key);
 }
 
 /* ---- what leaves the house ------------------------------------------------------------ */

@@ -426,34 +426,29 @@ static const struct
 	{"us", "my|our absence"},
 };
 
-/* Is the missed thing a meeting?  "Nous n'avons pas pu être plus clairs" blames nobody. */
-static bool
-speaks_of_meeting(const KamTokens *tokens, int sentence)
-{
-	static const char nouns[] =
-		"reunion*|rendez|rdv|visio*|entretien*|appel*|call*|meeting*|demo*|creneau*|point|echange*|session*|appointment*|slot*|"
-		"rencontre*|webinaire*|webinar*|absence|presentation*";
+static const char meetings[] =
+	"reunion*|rendez|rdv|visio*|entretien*|appel*|call*|meeting*|demo*|creneau*|point|echange*|session*|appointment*|slot*|"
+	"rencontre*|webinaire*|webinar*|absence|presentation*";
 
-	for (int i = 0; i < tokens->count; i++)
-		if (tokens->token[i].sentence == sentence && match_word(&tokens->token[i], nouns, sizeof nouns - 1))
-			return true;
-	return false;
-}
+static const char missing[] =
+	"pas|not|never|missed|missing|unable|absent*|absence|forgot*|waited|waiting|stood|manque*|manquer|rate|rater|loupe|louper|oublie|oublier|"
+	"attendu*|attendre|faux|fait|pose";
 
 /* "If you cannot make the meeting" blames nobody. */
 static bool
-is_supposed(const KamTokens *tokens, int first)
+is_supposed(const KamTokens *sentence, int first)
 {
 	static const char words[] = "if|si|unless|whether|should|sauf";
 
-	for (int i = first - 1; i >= 0 && tokens->token[i].sentence == tokens->token[first].sentence; i--)
-		if (match_word(&tokens->token[i], words, sizeof words - 1))
+	for (int i = 0; i < first; i++)
+		if (match_word(&sentence->token[i], words, sizeof words - 1))
 			return true;
 	return false;
 }
 
-const char *
-kam_blame_fault(const KamEnv *env, const KamFacts *facts, const KamTokens *tokens, const char **quote)
+/* What is wrong with whom one sentence holds responsible. */
+static const char *
+sentence_fault(const KamEnv *env, const KamFacts *facts, const KamTokens *sentence, const char **quote)
 {
 	for (size_t i = 0; i < KAM_LENGTHOF(blames); i++)
 	{
@@ -461,12 +456,12 @@ kam_blame_fault(const KamEnv *env, const KamFacts *facts, const KamTokens *token
 		int			last,
 					n = 0;
 
-		for (int first = kam_phrase_find(tokens, blames[i].pattern, 0, &last); first >= 0 && n < MOST_BLAMES;
-			 first = kam_phrase_find(tokens, blames[i].pattern, first + 1, &last), n++)
+		for (int first = kam_phrase_find(sentence, blames[i].pattern, 0, &last); first >= 0 && n < MOST_BLAMES;
+			 first = kam_phrase_find(sentence, blames[i].pattern, first + 1, &last), n++)
 		{
-			if (!speaks_of_meeting(tokens, tokens->token[first].sentence) || is_supposed(tokens, first))
+			if (is_supposed(sentence, first))
 				continue;
-			*quote = kam_token_text(env->arena, tokens, first, last);
+			*quote = kam_token_text(env->arena, sentence, first, last);
 			if (!facts->no_show)
 				return "no missed meeting is known";
 			if (facts->no_show_responsible == NULL && them)
@@ -476,6 +471,26 @@ kam_blame_fault(const KamEnv *env, const KamFacts *facts, const KamTokens *token
 		}
 	}
 	return NULL;
+}
+
+/* Only sentences that speak of a meeting and of missing something: "nous n'avons pas pu être plus clairs" blames nobody. */
+const char *
+kam_blame_fault(const KamEnv *env, const KamFacts *facts, const KamTokens *tokens, const char **quote)
+{
+	const char *fault = NULL;
+	int			last;
+
+	for (int from = 0, to; from < tokens->count && fault == NULL; from = to)
+	{
+		KamTokens	sentence = {tokens->source, tokens->token + from, 0};
+
+		for (to = from; to < tokens->count && tokens->token[to].sentence == tokens->token[from].sentence;)
+			to++;
+		sentence.count = to - from;
+		if (kam_phrase_find(&sentence, missing, 0, &last) >= 0 && kam_phrase_find(&sentence, meetings, 0, &last) >= 0)
+			fault = sentence_fault(env, facts, &sentence, quote);
+	}
+	return fault;
 }
 
 void

@@ -68,15 +68,25 @@ static const struct
 /* " dot com": the ends before which "dot" and "point" are read as one. */
 static const char *const spoken_ends[] = {"com", "net", "org", "io", "fr", "eu", "info", "biz", "app", "co"};
 
+/* May something be written here for another character?  Asked of every byte. */
+static bool
+may_be_spelt(const unsigned char *u)
+{
+	if (u[0] < 0x80)
+		return u[0] == '[' || u[0] == '(' || u[0] == '{' || (u[0] == ' ' && (strchr("[(", u[1]) != NULL || strchr("dpa", u[1] | 0x20) != NULL));
+	return u[0] == 0xC2 || u[0] == 0xE2 || u[0] == 0xE3 || u[0] == 0xEF;
+}
+
 /* The length of what is written at s for another character, 0 when it means itself. */
 static size_t
 spelling_at(const char *s, char *meant)
 {
 	const unsigned char *u = (const unsigned char *) s;
-	size_t		dot = begins(s, " dot ") ? 5 : begins(s, " point ") ? 7 : 0;
+	size_t		dot;
 
-	if (strchr(" [({", *s) == NULL && u[0] < 0x80)
+	if (!may_be_spelt(u))
 		return 0;
+	dot = begins(s, " dot ") ? 5 : begins(s, " point ") ? 7 : 0;
 	for (size_t i = 0; dot > 0 && i < KAM_LENGTHOF(spoken_ends); i++)
 		if (begins(s + dot, spoken_ends[i]) && !is_word(s[dot + strlen(spoken_ends[i])]))
 		{
@@ -84,7 +94,7 @@ spelling_at(const char *s, char *meant)
 			return dot;
 		}
 	for (size_t i = 0; i < KAM_LENGTHOF(spellings); i++)
-		if (begins(s, spellings[i].written))
+		if (spellings[i].written[0] == s[0] && begins(s, spellings[i].written))
 		{
 			*meant = spellings[i].meant;
 			return strlen(spellings[i].written);
@@ -98,20 +108,27 @@ spelling_at(const char *s, char *meant)
 	return 0;
 }
 
-static char *
+static const char *
 plain_text(KamArena *arena, const char *text, size_t len)
 {
 	const char *s = kam_without_hidden(arena, kam_strndup(arena, text, len < KAM_REACH_LONGEST ? len : KAM_REACH_LONGEST));
-	char	   *out = kam_alloc(arena, strlen(s) + 1),
-			   *p = out;
+	const char *from = s;
+	char		meant;
+	size_t		n;
+	char	   *out,
+			   *p;
 
-	while (*s != '\0')
+	while (*from != '\0' && spelling_at(from, &meant) == 0)
+		from++;
+	if (*from == '\0')
+		return s;
+	out = kam_alloc(arena, strlen(s) + 1);
+	memcpy(out, s, (size_t) (from - s));
+	p = out + (from - s);
+	for (s = from; *s != '\0'; s += n > 0 ? n : 1)
 	{
-		char		meant;
-		size_t		n = spelling_at(s, &meant);
-
+		n = spelling_at(s, &meant);
 		*p++ = n > 0 ? meant : *s;
-		s += n > 0 ? n : 1;
 	}
 	*p = '\0';
 	return out;
@@ -634,6 +651,22 @@ take_bic(Finder *f, const char *s)
 
 /* ---- the whole -------------------------------------------------------------------------------- */
 
+/* Behind a word with a blank or a stop after it, in which nothing begins; NULL when it must be looked at. */
+static const char *
+plain_word(const char *s)
+{
+	const char *p = s;
+
+	while (is_alpha(*p) || (unsigned char) *p >= 0x80 || *p == '-' || *p == '\'')
+		p++;
+	/* as long as a BIC, it may be one */
+	if (p == s || p - s == 8 || p - s == 11)
+		return NULL;
+	if (*p == ' ' || *p == ',' || *p == '\n' || *p == '\0')
+		return p;
+	return strchr(".:;!?)", *p) != NULL && (p[1] == ' ' || p[1] == '\n' || p[1] == '\0') ? p : NULL;
+}
+
 int
 kam_reach_find(KamArena *arena, const char *text, size_t len, int most, KamReach **out)
 {
@@ -645,6 +678,11 @@ kam_reach_find(KamArena *arena, const char *text, size_t len, int most, KamReach
 		const char *next = NULL;
 		bool		start = s == behind || !is_word(s[-1]);
 
+		if (start && (next = plain_word(s)) != NULL)
+		{
+			behind = s = next;
+			continue;
+		}
 		if (*s == '@')
 			next = take_at(&f, behind, s);
 		else if (start && is_word(*s))

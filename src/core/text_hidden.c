@@ -60,6 +60,14 @@ kam_hidden_find(const char *text, size_t len)
 
 	for (size_t i = 0, n; i < len; i += n, before = point)
 	{
+		/* most bytes are plain, or those of a Latin letter with an accent */
+		while (i < len && (((unsigned char) text[i] >= 0x20 && (unsigned char) text[i] < 0x7F) || ((unsigned char) text[i] == 0xC3 && i + 1 < len)))
+		{
+			before = (unsigned char) text[i];
+			i += before == 0xC3 ? 2 : 1;
+		}
+		if (i >= len)
+			break;
 		n = read_point((const unsigned char *) text + i, len - i, &point);
 		if (is_hidden(point, before))
 			return i;
