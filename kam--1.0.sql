@@ -6893,8 +6893,10 @@ polish: you let pass what is true and complete, and send back what is not.
 ## Input
 
 `<contact>` with its activities; `<facts>`; `<outputs>` of `context_relationship_analyzer`, `opportunity_detector`, `state_analyzer` and
-`timing_strategist`, as they came; `<checks>`: `errors` and `missed` as a program found them. It compares words and numbers: it is right
-about a quote that does not stand where it should, and may be wrong about a date that follows from another.
+`timing_strategist`, as they came; `<checks>`: `errors` and `missed` as a program found them, `claims` that are not simply right (`repaired`: a
+pointer was put right, no fault; `unverified`: it goes no further) and `earlier_answer_kept`, agents whose last answer was worse than the one
+before, which you see. It compares words and numbers: it is right about a quote that does not stand where it should, and may be wrong about a
+date that follows from another.
 
 ## Method
 
@@ -6972,7 +6974,7 @@ $kam_prompt$, $kam_prompt${
     }
   }
 }
-$kam_prompt$, 'cd832abd62e84c5566f5bb2f9b92456a2b47a4d7128fce85c8bb11b1118be7e6', true);
+$kam_prompt$, '141cc189fba53dd0290de4058138a7eea72a60fc2be40e30bf72d0d58b3c8112', true);
 
 -- Who may do what.  Nothing for PUBLIC; what a role needs is granted by name.
 

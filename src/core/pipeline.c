@@ -324,8 +324,8 @@ settle(KamRun *run, const KamFindings *left)
 
 /* Rules that only another wording of the message can satisfy. */
 static const char *const wording_rules[] = {
-	"placeholder_left", "embedded_markup", "foreign_link", "foreign_recipient", "foreign_account", "question_count", "false_temporal_claim",
-	"meeting_responsibility", "meeting_not_held"
+	"machine_talk", "placeholder_left", "embedded_markup", "foreign_link", "foreign_recipient", "foreign_account", "question_count", "false_temporal_claim",
+	"meeting_responsibility", "meeting_not_held", "machine_talk"
 };
 
 static bool

@@ -24,7 +24,7 @@
 #include <string.h>
 
 #include "core/evidence.h"
-#include "core/steering.h"
+#include "llm/prompt_checks.h"
 #include "llm/prompt_rules.h"
 
 #define RESOURCE_BYTES 400		/* of a resource's body that is shown */
@@ -330,18 +330,6 @@ append_contact(Text *text, const KamInputs *in, const char *contact_text, bool w
 	append_string(text, "\n");
 }
 
-/* Passages that try to steer whoever reads them, for those who read them anyway; NULL when there are none. */
-static json_t *
-suspicious(const KamEnv *env, const KamInputs *in)
-{
-	json_t	   *found = kam_steering_json(env, in->contact);
-
-	if (json_array_size(found) > 0)
-		return found;
-	json_decref(found);
-	return NULL;
-}
-
 KamPiece
 kam_prompt_contact(const KamEnv *env, KamAgent agent, const KamInputs *in, const char *contact_text)
 {
@@ -354,7 +342,7 @@ kam_prompt_contact(const KamEnv *env, KamAgent agent, const KamInputs *in, const
 	append_string(&text, "</as_of>\n");
 	append_section(&text, "facts", facts);
 	if (kam_prompt_reads_activities(agent))
-		append_section(&text, "suspicious", suspicious(env, in));
+		append_section(&text, "suspicious", kam_prompt_suspicious(env, in));
 	return finish(env->arena, &text);
 }
 
@@ -473,78 +461,16 @@ decision(const KamEnv *env, KamAgent agent, const KamInputs *in)
 	return shared(in->decision);
 }
 
-/* ---- what a program finds in the outputs ------------------------------------------------- */
-
-/* Every claim of wave 1 that is not simply verified: what becomes of it, and why. */
-static json_t *
-doubtful_claims(const KamEnv *env, const KamInputs *in)
-{
-	json_t	   *out = kam_array();
-
-	for (int agent = 0; agent < KAM_WAVE1_EVALUATOR; agent++)
-	{
-		const json_t *claims = kam_get_array(in->output[agent], "claims");
-
-		for (size_t i = 0; i < json_array_size(claims) && i < KAM_MOST_CLAIMS; i++)
-		{
-			const json_t *claim = json_array_get(claims, i);
-			const char *why;
-			KamVerdict	verdict = kam_claim_judge(env, in->contact, claim, &why, NULL);
-			json_t	   *row;
-
-			if (verdict == KAM_VERIFIED)
-				continue;
-			row = kam_object();
-			kam_push(out, row);
-			kam_put(row, "agent", kam_string(kam_agent_name((KamAgent) agent)));
-			kam_put(row, "text", shared(json_object_get(claim, "text")));
-			kam_put(row, "verdict", kam_string(kam_verdict_name(verdict)));
-			kam_put(row, "why", kam_string(why));
-		}
-	}
-	return out;
-}
-
-/* For the evaluator: claims and values that do not stand in the contact, what was left out, whose last round was worse. */
 static json_t *
 checks(const KamEnv *env, KamAgent agent, const KamInputs *in)
 {
-	KamInputs	own = *in;
-	json_t	   *verdict,
-			   *kept = kam_array(),
-			   *out = kam_object();
-	const json_t *found;
-
-	/* What is kept for the run must not lie in the prompt's arena. */
-	own.kept = NULL;
-	verdict = kam_builtin_run(env, KAM_WAVE1_EVALUATOR, &own);
-	found = kam_get_object(verdict, "fact_check");
-	kam_put(out, "claims", doubtful_claims(env, in));
-	kam_put(out, "errors", shared(json_object_get(found, "errors")));
-	kam_put(out, "missed", shared(json_object_get(found, "missed")));
-	json_decref(verdict);
-	for (int i = 0; i < KAM_WAVE1_EVALUATOR; i++)
-		if ((in->earlier_kept >> i & 1) != 0)
-			kam_push(kept, kam_string(kam_agent_name((KamAgent) i)));
-	kam_put(out, "earlier_answer_kept", kept);
-	return out;
+	return kam_prompt_checks(env, in);
 }
 
-/* For those who build on wave 1, whatever its evaluator made of them: values of its free text that nobody told. */
 static json_t *
 inventions(const KamEnv *env, KamAgent agent, const KamInputs *in)
 {
-	json_t	   *invented = kam_analyses_inventions(env, in);
-	json_t	   *out;
-
-	if (json_array_size(invented) == 0)
-	{
-		json_decref(invented);
-		return NULL;
-	}
-	out = kam_object();
-	kam_put(out, "invented", invented);
-	return out;
+	return kam_prompt_inventions(env, in);
 }
 
 /* ---- a further round of wave 1 ----------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "core/check.h"
 #include "core/evidence.h"
 #include "core/quantity.h"
+#include "core/steering.h"
 #include "core/when.h"
 #include "zones.h"
 
@@ -24,6 +25,32 @@ require(bool condition)
 		abort();
 }
 
+/* As a claim's words and as a quote of it; what is put right holds. */
+static void
+judge(const KamEnv *env, const KamContact *contact, const char *text)
+{
+	static const char *const paths[] = {"/activities/0/metadata/body", "/contact_info/email"};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(paths); i++)
+	{
+		json_t	   *claim = kam_object(),
+				   *evidence = kam_array(),
+				   *entry = kam_object(),
+				   *repaired;
+
+		kam_put(entry, "path", kam_string(paths[i]));
+		kam_put(entry, "quote", kam_string(text));
+		kam_push(evidence, entry);
+		kam_put(claim, "text", kam_string(text));
+		kam_put(claim, "evidence", evidence);
+		if (kam_claim_judge(env, contact, claim, NULL, &repaired) == KAM_REPAIRED)
+			require(kam_evidence_fault(env, contact, json_object_get(repaired, "evidence")) == NULL);
+		json_decref(repaired);
+		json_decref(kam_claim_report(env, contact, claim));
+		json_decref(claim);
+	}
+}
+
 /* The readers of messages, against a small contact. */
 static void
 read_as_message(const KamEnv *env, const char *text)
@@ -38,6 +65,12 @@ read_as_message(const KamEnv *env, const char *text)
 	facts.meeting_last_held = facts.demo_at = facts.no_show_at = KAM_NO_TIME;
 	json_decref(kam_false_temporal_claims(env, &contact, &facts, text));
 	json_decref(kam_invented_values(env, &contact, text));
+	judge(env, &contact, text);
+	/* and as what the contact wrote */
+	json_object_set_new(json_object_get(json_array_get(json_object_get(json, "activities"), 0), "metadata"), "body", kam_string(text));
+	require(kam_contact_parse(env, json, &contact, &error));
+	judge(env, &contact, text);
+	json_decref(kam_steering_json(env, &contact));
 	json_decref(json);
 }
 

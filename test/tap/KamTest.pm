@@ -195,12 +195,12 @@ SQL
 
 my %mock;
 
-# Starts test/mock; options: latency_ms (0), key (any will do), log (a file).  Ends with the test, by its process id.
+# Starts test/mock; options: latency_ms (0), key (any will do), log (a file), outputs (a file).  Ends with the test, by its process id.
 sub start_mock
 {
     my (%option) = @_;
     my $keys = PostgreSQL::Test::Utils::tempdir();
-    my @command = ("$root/build/mock/mock", '--port', 0, '--with-parent', '--outputs', "$root/test/mock/agent-outputs.json", '--latency-ms', $option{latency_ms} // 0);
+    my @command = ("$root/build/mock/mock", '--port', 0, '--with-parent', '--outputs', $option{outputs} // "$root/test/mock/agent-outputs.json", '--latency-ms', $option{latency_ms} // 0);
 
     build_mock();
     if (defined $option{key})
