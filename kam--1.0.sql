@@ -5645,7 +5645,9 @@ BEGIN
 
 	SELECT count(*) AS n, min(r.created_at) AS since INTO stuck
 	  FROM kam.request r
-	 WHERE r.finished_at IS NULL AND r.home = kam._home() AND r.lease_until IS NULL AND coalesce(r.next_attempt_at <= now(), true);
+	 WHERE r.finished_at IS NULL AND r.home = kam._home() AND r.lease_until IS NULL AND coalesce(r.next_attempt_at <= now(), true)
+	   -- Replays come last: they may take their time.
+	   AND r.replay_of IS NULL;
 	RETURN QUERY SELECT 'queue', CASE WHEN stuck.n > 0 AND kam._now() - stuck.since > interval '5 min' THEN 'warning' ELSE 'ok' END,
 		CASE WHEN stuck.n > 0 THEN format('%s waiting, the oldest since %s', stuck.n, stuck.since) ELSE 'empty' END,
 		CASE WHEN stuck.n = 0 OR kam._now() - stuck.since <= interval '5 min' THEN NULL

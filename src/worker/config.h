@@ -56,6 +56,7 @@ typedef struct KamConfig
 	char	   *key;			/* that as text; of an overlay what tells it from others */
 	struct KamConfig *root;		/* of an overlay: what it departs from and lives in */
 	struct KamConfig *overlays; /* of a root */
+	int			noverlays;
 	struct KamConfig *next;
 } KamConfig;
 

@@ -15,6 +15,9 @@
 /* after the server's headers */
 #include "pg/memory.h"
 
+/* With more of them the next claim begins with a fresh configuration, and this one goes with the last run that uses it. */
+#define OVERLAYS_MOST 16
+
 static KamConfig *
 make_overlay(KamConfig *root, const char *key, Jsonb *settings, Jsonb *prompts)
 {
@@ -69,5 +72,7 @@ kam_config_for(KamConfig *root, Jsonb *settings, Jsonb *prompts)
 	root->users++;
 	overlay->next = root->overlays;
 	root->overlays = overlay;
+	if (++root->noverlays == OVERLAYS_MOST)
+		kam_config_forget();
 	return overlay;
 }

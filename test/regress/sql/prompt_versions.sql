@@ -49,13 +49,13 @@ SELECT pg_temp.refused('DELETE FROM kam.prompt WHERE agent = ''timing_strategist
 SELECT version FROM kam.prompt WHERE agent = 'timing_strategist' ORDER BY version;
 
 -- An unfinished run keeps what it was begun with, and so does what a model was asked.
-INSERT INTO kam.request (session_id, contact, as_of, prompts, next_attempt_at) VALUES ('00000000-0000-4000-8000-0000000000a1', pg_temp.contact(), '2026-03-11', '{"timing_strategist": 2}', 'infinity');
+INSERT INTO kam.request (session_id, contact, as_of, prompts, next_attempt_at) VALUES ('5e550000-0000-4000-8000-0000000051a1', pg_temp.contact(), '2026-03-11', '{"timing_strategist": 2}', 'infinity');
 SELECT pg_temp.refused('DELETE FROM kam.prompt WHERE agent = ''timing_strategist'' AND version = 2');
-UPDATE kam.request SET status = 'cancelled', finished_at = now() WHERE session_id = '00000000-0000-4000-8000-0000000000a1';
+UPDATE kam.request SET status = 'cancelled', finished_at = now() WHERE session_id = '5e550000-0000-4000-8000-0000000051a1';
 INSERT INTO kam.agent_call (session_id, call_no, agent, iteration, provider, model, prompt_version, status, finished_at, request_sha256)
-VALUES ('00000000-0000-4000-8000-0000000000a1', 1, 'timing_strategist', 1, 'anthropic', 'x', 2, 'failed', now(), sha256('x'));
+VALUES ('5e550000-0000-4000-8000-0000000051a1', 1, 'timing_strategist', 1, 'anthropic', 'x', 2, 'failed', now(), sha256('x'));
 SELECT pg_temp.refused('DELETE FROM kam.prompt WHERE agent = ''timing_strategist'' AND version = 2');
-DELETE FROM kam.request WHERE session_id = '00000000-0000-4000-8000-0000000000a1';
+DELETE FROM kam.request WHERE session_id = '5e550000-0000-4000-8000-0000000051a1';
 DELETE FROM kam.prompt WHERE agent = 'timing_strategist' AND version > 1 RETURNING version;
 
 -- A run records what it was asked with.
