@@ -16,7 +16,8 @@
 
 static KamStatement find_calls = {
 	"calls",
-	"SELECT c.call_no, c.agent, c.iteration, c.attempt, c.provider, c.model, c.status, c.error, c.error_class, p.in_doubt, c.output"
+	"SELECT c.call_no, c.agent, c.iteration, c.attempt, c.provider, c.model, c.status, c.error, c.error_class, p.in_doubt, c.output,"
+	" (c.cost_usd * 1000000000000)::bigint, (c.reserved_usd * 1000000000000)::bigint"
 	" FROM kam.agent_call c LEFT JOIN kam.provider p ON p.provider = c.provider"
 	" WHERE c.session_id = $1 ORDER BY c.call_no",
 	1, {UUIDOID}
@@ -36,11 +37,12 @@ static KamStatement record_call = {
 static KamStatement begin_calls = {
 	"begin calls",
 	"INSERT INTO kam.agent_call (session_id, call_no, agent, iteration, attempt, provider, model, prompt_version,"
-	" request_sha256, started_at, status)"
-	" SELECT *, 'sending' FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
-	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10)) u",
-	10, {UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BYTEAARRAYOID,
-	TIMESTAMPTZARRAYOID}, .generic = true
+	" request_sha256, started_at, sent_on, reserved_usd, status)"
+	" SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h, u.i, u.j, u.k, u.l * 0.000000000001, 'sending' FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
+	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10),"
+	" pg_catalog.unnest($11), pg_catalog.unnest($12)) u(a, b, c, d, e, f, g, h, i, j, k, l)",
+	12, {UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BYTEAARRAYOID,
+	TIMESTAMPTZARRAYOID, DATEARRAYOID, INT8ARRAYOID}, .generic = true
 };
 
 /* The wide columns are taken out of their arrays by place: the join's rows, which the executor copies, stay narrow. */
@@ -49,12 +51,12 @@ static KamStatement end_calls = {
 	"UPDATE kam.agent_call c SET status = CASE WHEN ($4)[u.n] IS NULL THEN 'succeeded' ELSE 'failed' END, output = ($3)[u.n], error = ($4)[u.n],"
 	" error_class = ($5)[u.n], http_status = ($6)[u.n], provider_request_id = ($7)[u.n], response = ($8)[u.n], stop_reason = ($9)[u.n],"
 	" input_tokens = ($10)[u.n], output_tokens = ($11)[u.n], cache_read_tokens = ($12)[u.n], cache_write_tokens = ($13)[u.n],"
-	" cost_usd = ($14)[u.n]::numeric, first_byte_ms = ($15)[u.n],"
+	" cost_usd = ($14)[u.n] * 0.000000000001, reserved_usd = ($18)[u.n] * 0.000000000001, first_byte_ms = ($15)[u.n],"
 	" latency_ms = pg_catalog.round(1000 * EXTRACT(epoch FROM ($17)[u.n] - ($16)[u.n])), started_at = ($16)[u.n], finished_at = ($17)[u.n]"
 	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY u (session_id, call_no, n)"
 	" WHERE c.session_id = u.session_id AND c.call_no = u.call_no AND c.status = 'sending'",
-	17, {UUIDARRAYOID, INT4ARRAYOID, JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}, .generic = true
+	18, {UUIDARRAYOID, INT4ARRAYOID, JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+	INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID}, .generic = true
 };
 
 static KamStatement doubt_calls = {
@@ -150,6 +152,8 @@ kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedC
 		call->error_class = kam_column_text(context, i, 9);
 		call->in_doubt = kam_column_text(context, i, 10);
 		call->output = kam_column_jsonb(context, i, 11);
+		call->cost = kam_column_int(i, 12, 0);
+		call->reserved = kam_column_int(i, 13, 0);
 	}
 	return (int) found;
 }
@@ -252,7 +256,8 @@ add_columns(KamValues *values, Column *column, int count)
 void
 kam_store_calls_begun(const KamCallOf *call, int count)
 {
-	static const Oid type[] = {UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, BYTEAOID, TIMESTAMPTZOID};
+	static const Oid type[] = {UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, BYTEAOID, TIMESTAMPTZOID,
+	DATEOID, INT8OID};
 	Column		column[lengthof(type)];
 	KamValues	values;
 
@@ -277,6 +282,8 @@ kam_store_calls_begun(const KamCallOf *call, int count)
 		put(&column[7], Int32GetDatum(row->prompt_version), false);
 		put(&column[8], PointerGetDatum(hash), false);
 		put(&column[9], TimestampTzGetDatum(row->started_at), false);
+		put(&column[10], DateADTGetDatum(row->sent_on), false);
+		put(&column[11], Int64GetDatum(row->reserved), false);
 	}
 	add_columns(&values, column, lengthof(type));
 	kam_statement_run(&begin_calls, &values);
@@ -286,7 +293,7 @@ void
 kam_store_calls_ended(const KamCallOf *call, int count)
 {
 	static const Oid type[] = {UUIDOID, INT4OID, JSONBOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID,
-	INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
 	Column		column[lengthof(type)];
 	KamValues	values;
 
@@ -309,10 +316,11 @@ kam_store_calls_ended(const KamCallOf *call, int count)
 		put_text(&column[8], row->stop_reason);
 		for (int t = 0; t < KAM_TOKEN_CLASSES; t++)
 			put(&column[9 + t], Int64GetDatum(row->tokens[t]), false);
-		put_text(&column[13], row->cost != NULL ? row->cost : "0");
+		put(&column[13], Int64GetDatum(row->cost), false);
 		put(&column[14], Int32GetDatum(row->first_byte_ms), row->first_byte_ms < 0);
 		put(&column[15], TimestampTzGetDatum(row->started_at), false);
 		put(&column[16], TimestampTzGetDatum(row->finished_at), false);
+		put(&column[17], Int64GetDatum(row->kept), false);
 	}
 	add_columns(&values, column, lengthof(type));
 	kam_statement_run(&end_calls, &values);

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "utils/date.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
@@ -75,6 +76,10 @@ extern TimestampTz kam_store_next_attempt(int owner);
 
 /* ---- calls (calls.c) ------------------------------------------------------ */
 
+/* Millionths of a millionth of a US dollar. */
+typedef int64 KamMoney;
+#define KAM_DOLLAR INT64CONST(1000000000000)
+
 /* Token classes of the ledger, in the order of its columns. */
 enum
 {
@@ -94,6 +99,8 @@ typedef struct KamRecordedCall
 	char	   *error_class;	/* NULL: none */
 	char	   *in_doubt;		/* its provider's policy now; NULL when that has no row any more */
 	Jsonb	   *output;			/* NULL unless it succeeded */
+	KamMoney	cost,
+				reserved;		/* what it may cost besides */
 } KamRecordedCall;
 
 /* One attempt: its intent, its end, or both at once. */
@@ -108,6 +115,8 @@ typedef struct KamCallRow
 	int			prompt_version;
 	const uint8 *request_sha256;	/* 32 bytes, or NULL */
 	TimestampTz started_at;
+	DateADT		sent_on;		/* of what is sent: the day that pays it */
+	KamMoney	reserved;		/* the most it may cost */
 
 	/* the end */
 	const char *error;			/* NULL: it succeeded */
@@ -118,7 +127,8 @@ typedef struct KamCallRow
 	const char *response;
 	const char *stop_reason;
 	int64		tokens[KAM_TOKEN_CLASSES];
-	const char *cost;			/* numeric text; NULL: 0 */
+	KamMoney	cost;
+	KamMoney	kept;			/* of what was reserved, what stays so: nobody knows its bill */
 	int			first_byte_ms;	/* -1: none came */
 	TimestampTz finished_at;
 } KamCallRow;
@@ -174,6 +184,43 @@ extern Jsonb *kam_store_practices(MemoryContext context);
 /* The ten latest decisions that a person has judged (spec, "Historical Data Query"). */
 extern Jsonb *kam_store_history(MemoryContext context);
 
+/* ---- budgets (budgets.c) --------------------------------------------------- */
+
+typedef struct KamBudgetRow
+{
+	char	   *budget;
+	char	   *provider;		/* NULL: all */
+	bool		per_run;		/* counts each run by itself; else the calls of a day */
+	bool		enabled;
+	KamMoney	limit,
+				alert;			/* when so much is spent, it is told */
+} KamBudgetRow;
+
+/* A budget's day as it is, and what is to be added to it. */
+typedef struct KamSpendRow
+{
+	DateADT		day;
+	char	   *budget;
+	KamMoney	spent,
+				reserved;
+	bool		alerted;
+	KamMoney	to_spent,
+				to_reserved;
+	bool		to_alert;		/* it is told of now ... */
+	bool		held;			/* ... because a call is held */
+} KamSpendRow;
+
+/* All of them, by name. */
+extern int	kam_store_budgets(MemoryContext context, KamBudgetRow **out);
+/* Makes the rows of these days where there are none. */
+extern void kam_store_budget_days(const DateADT *day, int count);
+/* Locks the rows of these days, in the one order in which they are locked. */
+extern int	kam_store_budget_lock(const DateADT *day, int count, KamSpendRow **out);
+/* Adds what is to be added, and tells the endpoints that asked for it. */
+extern void kam_store_budget_charge(const KamSpendRow *row, int count);
+/* Gives a run back until then; the attempt does not count. */
+extern bool kam_store_wait_for_budget(const pg_uuid_t *session_id, int owner, TimestampTz until, const char *why);
+
 /* ---- decisions (decisions.c) ---------------------------------------------- */
 
 typedef struct KamDecisionRow
@@ -220,5 +267,7 @@ extern TimestampTz kam_store_next_rerun(void);
 extern bool kam_store_tick(TimestampTz now, int items, int flags, MemoryContext context, char **error);
 /* When the next item of the schedules is due (kam's clock); 0 for none. */
 extern TimestampTz kam_store_next_tick(void);
+/* Adds up what the oldest day that is over has cost; true when there may be another. */
+extern bool kam_store_close_costs(void);
 /* Deletes at most limit runs that finished before "before", with all that hangs on them. */
 extern int	kam_store_delete_finished(TimestampTz before, int limit);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "common/int.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -201,13 +202,20 @@ kam_config_common(KamConfig *config)
 	return config->common;
 }
 
-/* tokens x millionths of a dollar per million tokens are millionths of millionths of a dollar. */
-char *
+/* Tokens times millionths of a dollar per million tokens are millionths of millionths of a dollar. */
+KamMoney
 kam_config_cost(const KamModelConfig *model, const int64 *tokens)
 {
-	int64		total = 0;
+	const KamMoney most = 1000000 * KAM_DOLLAR;
+	KamMoney	total = 0;
 
 	for (int i = 0; i < KAM_TOKEN_CLASSES; i++)
-		total += tokens[i] * model->price[i];
-	return psprintf(INT64_FORMAT ".%012" INT64_MODIFIER "d", total / INT64CONST(1000000000000), total % INT64CONST(1000000000000));
+	{
+		KamMoney	part;
+
+		if (pg_mul_s64_overflow(tokens[i], model->price[i], &part) || part > most)
+			part = most;
+		total = Min(total + part, most);
+	}
+	return total;
 }

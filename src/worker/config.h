@@ -62,5 +62,5 @@ extern void kam_config_forget(void);
 /* Outside a transaction: the first part of all prompts. */
 extern KamPiece kam_config_common(KamConfig *config);
 
-/* What tokens cost, as numeric text ("0.001234"). */
-extern char *kam_config_cost(const KamModelConfig *model, const int64 *tokens);
+/* What tokens cost; told without measure, no more than a million dollars. */
+extern KamMoney kam_config_cost(const KamModelConfig *model, const int64 *tokens);

@@ -382,7 +382,7 @@ settle(KamJob *job)
 	{
 		for (int i = 0; i < job->step.nrows && kind != KAM_STEP_POSTPONE; i++)
 		{
-			if (job->step.row[i].kind != KAM_ROW_BEGUN)
+			if (job->step.row[i].kind != KAM_ROW_BEGUN && job->step.row[i].kind != KAM_ROW_REFUSED)
 				count_up(&crew_entry->counters.calls, 1);
 		}
 		if (kind == KAM_STEP_FINISH || kind == KAM_STEP_FAIL)

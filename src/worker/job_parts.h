@@ -19,6 +19,8 @@ extern void kam_job_look_up_compliance(KamJob *job);
 /* job_calls.c */
 /* Everything that is due and can be done now. */
 extern void kam_job_make_calls(KamJob *job);
+/* A budget has no room: waits for calls under way, or goes back into the queue. */
+extern void kam_job_prepare_wait(KamJob *job);
 /* Where the run stands, as its row may say: "judged" is written with the end alone. */
 extern const char *kam_job_stage_status(const KamRun *run);
 
