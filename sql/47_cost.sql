@@ -114,11 +114,12 @@ BEGIN
 	LOCK TABLE kam.cost_day IN SHARE ROW EXCLUSIVE MODE;
 	closed := coalesce((SELECT c.day FROM kam._cost_closed c), '2000-01-01');
 	due := (SELECT min(c.sent_on) FROM kam.agent_call c WHERE c.sent_on > closed AND c.sent_on <= last);
-	IF due IS NOT NULL THEN
-		PERFORM kam._add_cost('x.day = %L::date', due::text);
+	IF due IS NULL THEN
+		RETURN false;
 	END IF;
-	INSERT INTO kam._cost_closed AS c (day) VALUES (coalesce(due, last)) ON CONFLICT (only_row) DO UPDATE SET day = EXCLUDED.day;
-	RETURN due IS NOT NULL;
+	PERFORM kam._add_cost('x.day = %L::date', due::text);
+	INSERT INTO kam._cost_closed AS c (day) VALUES (due) ON CONFLICT (only_row) DO UPDATE SET day = EXCLUDED.day;
+	RETURN true;
 END
 $$;
 COMMENT ON FUNCTION _close_costs() IS 'Adds up one day that is over for good, the oldest that is not yet; the worker calls it every hour. True when there may be another.';

@@ -81,22 +81,25 @@ static KamStatement configuration = {
 	0, {0}
 };
 
-/* The prices in force today; a model without a row costs nothing and takes what most take. */
-#define MODEL_COLUMNS(alias) \
-	alias ".capabilities, (" alias ".input_usd_per_mtok * 1000000)::bigint, (" alias ".output_usd_per_mtok * 1000000)::bigint," \
+/* The prices in force on a day, and those that follow; a model without a row costs nothing and takes what most take. */
+#define PRICES(alias) \
+	" (" alias ".input_usd_per_mtok * 1000000)::bigint, (" alias ".output_usd_per_mtok * 1000000)::bigint," \
 	" (" alias ".cache_read_usd_per_mtok * 1000000)::bigint, (" alias ".cache_write_usd_per_mtok * 1000000)::bigint"
-#define MODEL_JOIN(alias, column) \
-	" LEFT JOIN LATERAL (SELECT * FROM kam.model x WHERE x.model = a." column " AND x.effective_from <= CURRENT_DATE" \
-	" ORDER BY x.effective_from DESC LIMIT 1) " alias " ON true"
+#define MODEL_COLUMNS(now, next) now ".capabilities," PRICES(now) ", " next ".effective_from," PRICES(next)
+#define MODEL_JOIN(now, next, column) \
+	" LEFT JOIN LATERAL (SELECT * FROM kam.model x WHERE x.model = a." column " AND x.effective_from <= $1" \
+	" ORDER BY x.effective_from DESC LIMIT 1) " now " ON true" \
+	" LEFT JOIN LATERAL (SELECT * FROM kam.model x WHERE x.model = a." column " AND x.effective_from > $1" \
+	" ORDER BY x.effective_from LIMIT 1) " next " ON true"
 
 static KamStatement find_agents = {
 	"agents",
 	"SELECT a.agent, a.provider, p.api, p.base_url, p.dialect, a.temperature::float8, a.max_tokens, a.prompt_version, t.body, t.output_schema,"
-	" a.model, " MODEL_COLUMNS("m") ", a.fallback_model, " MODEL_COLUMNS("f")
+	" a.model, " MODEL_COLUMNS("m", "n") ", a.fallback_model, " MODEL_COLUMNS("f", "g")
 	" FROM kam.agent a JOIN kam.provider p ON p.provider = a.provider"
 	" LEFT JOIN kam.prompt t ON t.agent = a.agent AND t.version = a.prompt_version"
-	MODEL_JOIN("m", "model") MODEL_JOIN("f", "fallback_model"),
-	0, {0}
+	MODEL_JOIN("m", "n", "model") MODEL_JOIN("f", "g", "fallback_model"),
+	1, {DATEOID}
 };
 
 static KamStatement find_resources = {
@@ -358,21 +361,32 @@ kam_store_configuration(void)
 	return kam_statement_run(&configuration, NULL) == 0 ? 0 : kam_column_int(0, 1, 0);
 }
 
-/* A model's columns from "first" on: its name, what it can, its prices in the order of the token classes. */
+/* A model's columns from "first" on: its name, what it can, its prices in the order of the token classes, the next day of others, those. */
 static void
 read_model(MemoryContext context, uint64 row, int first, KamModelRow *out)
 {
+	bool		none;
+	Datum		day = kam_column(row, first + 2 + KAM_TOKEN_CLASSES, &none);
+
 	out->model = kam_column_text(context, row, first);
 	out->capabilities = kam_column_jsonb(context, row, first + 1);
+	out->next_from = none ? DATEVAL_NOEND : DatumGetDateADT(day);
 	for (int i = 0; i < KAM_TOKEN_CLASSES; i++)
+	{
 		out->price[i] = kam_column_int(row, first + 2 + i, 0);
+		out->next_price[i] = kam_column_int(row, first + 3 + KAM_TOKEN_CLASSES + i, 0);
+	}
 }
 
 int
-kam_store_agents(MemoryContext context, KamAgentRow **out)
+kam_store_agents(DateADT day, MemoryContext context, KamAgentRow **out)
 {
-	uint64		found = kam_statement_run(&find_agents, NULL);
+	KamValues	values;
+	uint64		found;
 
+	kam_values_init(&values);
+	kam_values_add(&values, DateADTGetDatum(day));
+	found = kam_statement_run(&find_agents, &values);
 	*out = found == 0 ? NULL : MemoryContextAllocZero(context, found * sizeof(KamAgentRow));
 	for (uint64 i = 0; i < found; i++)
 	{
@@ -392,7 +406,7 @@ kam_store_agents(MemoryContext context, KamAgentRow **out)
 		agent->prompt = kam_column_text(context, i, 9);
 		agent->output_schema = kam_column_jsonb(context, i, 10);
 		read_model(context, i, 11, &agent->model);
-		read_model(context, i, 17, &agent->fallback);
+		read_model(context, i, 22, &agent->fallback);
 	}
 	return (int) found;
 }

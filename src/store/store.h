@@ -133,12 +133,14 @@ typedef struct KamCallRow
 	TimestampTz finished_at;
 } KamCallRow;
 
-/* A model with the prices of today; model is NULL when there is none. */
+/* A model with the prices of a day, and those that follow; model is NULL when there is none. */
 typedef struct KamModelRow
 {
 	char	   *model;
 	Jsonb	   *capabilities;	/* NULL: no row */
 	int64		price[KAM_TOKEN_CLASSES];	/* millionths of a dollar per million tokens */
+	DateADT		next_from;		/* DATEVAL_NOEND: none follow */
+	int64		next_price[KAM_TOKEN_CLASSES];
 } KamModelRow;
 
 typedef struct KamAgentRow
@@ -177,7 +179,7 @@ extern void kam_store_calls_in_doubt(const pg_uuid_t *session_id);
 extern Jsonb *kam_store_replay(const uint8 *request_sha256, const char *agent, const char *model, MemoryContext context, char **response);
 /* Counted up with every change of what kam_store_agents, _resources and _practices read. */
 extern int64 kam_store_configuration(void);
-extern int	kam_store_agents(MemoryContext context, KamAgentRow **out);
+extern int	kam_store_agents(DateADT day, MemoryContext context, KamAgentRow **out);
 /* Arrays, in the shape of core/agents.h; an empty table gives an empty array. */
 extern Jsonb *kam_store_resources(MemoryContext context);
 extern Jsonb *kam_store_practices(MemoryContext context);

@@ -67,14 +67,6 @@ zone(void)
 	return found;
 }
 
-DateADT
-kam_budget_today(void)
-{
-	KamZone		here = zone();
-
-	return (DateADT) (kam_local_day(&here, kam_network_now()) - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE));
-}
-
 static KamMoney
 plus(KamMoney a, KamMoney b)
 {
@@ -93,15 +85,16 @@ dollars(KamMoney money)
 }
 
 KamMoney
-kam_budget_estimate(const KamModelConfig *model, size_t request_size, int max_tokens)
+kam_budget_estimate(const KamModelConfig *model, DateADT day, size_t request_size, int max_tokens)
 {
+	const int64 *price = day >= model->next_from ? model->next_price : model->price;
 	int64		tokens[KAM_TOKEN_CLASSES] = {0};
 	int			out = model->traits.max_output_tokens > 0 ? Min(max_tokens, model->traits.max_output_tokens) : max_tokens;
-	int			in = model->price[KAM_TOKENS_CACHE_WRITE] > model->price[KAM_TOKENS_INPUT] ? KAM_TOKENS_CACHE_WRITE : KAM_TOKENS_INPUT;
+	int			in = price[KAM_TOKENS_CACHE_WRITE] > price[KAM_TOKENS_INPUT] ? KAM_TOKENS_CACHE_WRITE : KAM_TOKENS_INPUT;
 
 	tokens[in] = request_size / BYTES_PER_TOKEN + 1;
 	tokens[KAM_TOKENS_OUTPUT] = out;
-	return kam_config_cost(model, tokens);
+	return kam_config_cost(model, day, tokens);
 }
 
 /* ---- what is known -------------------------------------------------------------- */
@@ -255,7 +248,7 @@ kam_budget_allows(KamJob *job, const KamCall *call)
 		refuse(job, full, KAM_REFUSED_RUN, spent, reserved, wanted);
 		return false;
 	}
-	today = kam_budget_today();
+	today = kam_config_today();
 	now = kam_network_now();
 	for (int i = 0; i < nbudgets; i++)
 	{
@@ -440,7 +433,7 @@ kam_budgets_charge(const KamCharge *ended, int nended, const KamCharge *begun, i
 	}
 	if (any)
 	{
-		today = kam_budget_today();
+		today = kam_config_today();
 		for (int i = 0; i < nended; i++)
 			add_day(&days, ended[i].made->row.sent_on);
 		for (int i = 0; i < nbegun; i++)
@@ -470,7 +463,7 @@ kam_budgets_hold(const KamJob *job)
 {
 	const KamRefusal *refusal = &job->refusal;
 	Days		days = {.count = 0};
-	DateADT		today = kam_budget_today();
+	DateADT		today = kam_config_today();
 
 	if (refusal->generation != generation || stale)
 		return false;

@@ -20,9 +20,7 @@ typedef struct KamCharge
 } KamCharge;
 
 /* The most that a call can cost; 0: it is free, and no budget holds it. */
-extern KamMoney kam_budget_estimate(const KamModelConfig *model, size_t request_size, int max_tokens);
-/* The day that pays a call sent now. */
-extern DateADT kam_budget_today(void);
+extern KamMoney kam_budget_estimate(const KamModelConfig *model, DateADT day, size_t request_size, int max_tokens);
 
 /* Outside a transaction, without a statement: whether the call may go by what is known; if not, job->refusal says why. */
 extern bool kam_budget_allows(KamJob *job, const KamCall *call);

@@ -17,6 +17,7 @@
 
 #include "kam.h"
 #include "worker/budget.h"
+#include "worker/prefix.h"
 /* after the server's headers */
 #include "core/extract.h"
 #include "core/schema.h"
@@ -114,13 +115,14 @@ build(KamCall *call)
 	ask.prompt.common = kam_config_common(job->config);
 	ask.prompt.contact = kam_job_contact_part(job, call->agent);
 	ask.prompt.own = kam_prompt_own(&env, call->agent, kam_run_inputs(job->run, call->agent), agent->prompt);
-	ask.schema = agent->envelope;
+	ask.schema = kam_prefix_schema(job, call->agent);
 	ask.schema_name = "answer";
 	if (call->rejected != NULL)
 	{
 		ask.rejected = kam_escape(env.arena, call->rejected, strlen(call->rejected));
 		ask.complaint = kam_prompt_complaint(env.arena, call->agent, call->complaint);
 	}
+	kam_prefix_keep(job, call->agent, model->name, &ask.keep_contact, &ask.keep_wave);
 	if (agent->api != KAM_API_REPLAY)
 		kam_request_build(env.arena, &ask, &call->request);
 	hash_prompt(&ask, call->sha256);
@@ -136,7 +138,7 @@ build(KamCall *call)
 	call->row.request_sha256 = call->sha256;
 	call->row.first_byte_ms = -1;
 	if (agent->api != KAM_API_REPLAY)
-		call->row.reserved = kam_budget_estimate(model, call->request.size, max_tokens);
+		call->row.reserved = kam_budget_estimate(model, kam_config_today(), call->request.size, max_tokens);
 	call->built = true;
 }
 
@@ -364,7 +366,7 @@ note_result(KamCall *call, const KamResult *result)
 	row->tokens[KAM_TOKENS_OUTPUT] = Max(answer->usage.output, 0);
 	row->tokens[KAM_TOKENS_CACHE_READ] = Max(answer->usage.cache_read, 0);
 	row->tokens[KAM_TOKENS_CACHE_WRITE] = Max(answer->usage.cache_write, 0);
-	row->cost = kam_config_cost(model_of(call), row->tokens);
+	row->cost = kam_config_cost(model_of(call), row->sent_on, row->tokens);
 	row->kept = bill_is_unknown(result) ? row->reserved : 0;
 	row->started_at = result->started_us - unix_epoch;
 	row->finished_at = Max(result->finished_us - unix_epoch, row->started_at);

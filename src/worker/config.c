@@ -12,17 +12,24 @@
 #include "utils/timestamp.h"
 
 #include "kam.h"
+#include "pg/clock.h"
+#include "pg/zones.h"
 #include "worker/config.h"
 /* after the server's headers */
+#include "core/civil.h"
 #include "llm/prompt.h"
 #include "pg/memory.h"
 
 static KamConfig *current = NULL;
 
-static DateADT
-today(void)
+DateADT
+kam_config_today(void)
 {
-	return (DateADT) (GetCurrentTimestamp() / USECS_PER_DAY);
+	KamZone		zone;
+
+	if (!kam_zone_find(&kam_pg_zones, kam_default_timezone, &zone))
+		elog(ERROR, "unknown time zone \"%s\"", kam_default_timezone);
+	return (DateADT) (kam_local_day(&zone, kam_time_from_timestamptz(GetCurrentTimestamp())) - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE));
 }
 
 static void
@@ -33,6 +40,8 @@ read_model(const KamModelRow *row, KamModelConfig *out, const char **fault)
 
 	out->name = row->model;
 	memcpy(out->price, row->price, sizeof(out->price));
+	out->next_from = row->next_from;
+	memcpy(out->next_price, row->next_price, sizeof(out->next_price));
 	if (!kam_traits_read(arena, row->capabilities != NULL ? kam_json_from_jsonb(row->capabilities) : NULL, &out->traits, &error))
 		*fault = psprintf("capabilities of model \"%s\": %s%s%s", row->model, error.message, error.hint ? "; " : "", error.hint ? error.hint : "");
 }
@@ -115,7 +124,7 @@ static void
 fill(KamConfig *config)
 {
 	KamAgentRow *row;
-	int			count = kam_store_agents(config->context, &row);
+	int			count = kam_store_agents(config->day, config->context, &row);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -141,7 +150,7 @@ load(int64 version)
 
 	config->context = context;
 	config->version = version;
-	config->day = today();
+	config->day = kam_config_today();
 	PG_TRY();
 	{
 		fill(config);
@@ -162,7 +171,7 @@ kam_config_get(void)
 {
 	int64		version = kam_store_configuration();
 
-	if (current == NULL || current->version != version || current->day != today())
+	if (current == NULL || current->version != version || current->day != kam_config_today())
 	{
 		KamConfig  *fresh = load(version);
 
@@ -204,8 +213,9 @@ kam_config_common(KamConfig *config)
 
 /* Tokens times millionths of a dollar per million tokens are millionths of millionths of a dollar. */
 KamMoney
-kam_config_cost(const KamModelConfig *model, const int64 *tokens)
+kam_config_cost(const KamModelConfig *model, DateADT day, const int64 *tokens)
 {
+	const int64 *price = day >= model->next_from ? model->next_price : model->price;
 	const KamMoney most = 1000000 * KAM_DOLLAR;
 	KamMoney	total = 0;
 
@@ -213,7 +223,7 @@ kam_config_cost(const KamModelConfig *model, const int64 *tokens)
 	{
 		KamMoney	part;
 
-		if (pg_mul_s64_overflow(tokens[i], model->price[i], &part) || part > most)
+		if (pg_mul_s64_overflow(tokens[i], price[i], &part) || part > most)
 			part = most;
 		total = Min(total + part, most);
 	}

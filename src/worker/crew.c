@@ -22,6 +22,7 @@
 #include "kam.h"
 #include "pg/clock.h"
 #include "worker/crew.h"
+#include "worker/prefix.h"
 /* after the server's headers */
 #include "pg/memory.h"
 #include "worker/job.h"
@@ -499,7 +500,7 @@ kam_crew_listen(void)
 	{
 		KamJob	   *job = crew[i];
 
-		job->ready |= (job->wants_room && room) || (job->wake_at != 0 && job->wake_at <= now);
+		job->ready |= (job->wants_room && room) || (job->wants_first_byte && kam_prefix_begun(job)) || (job->wake_at != 0 && job->wake_at <= now);
 		any |= job->ready;
 	}
 	return any;

@@ -152,6 +152,7 @@ kam_job_prepare(KamJob *job)
 	job->ready = false;
 	job->wake_at = 0;
 	job->wants_room = false;
+	job->wants_first_byte = false;
 	if (job->unwritten)
 		return;
 	MemoryContextReset(job->step_context);

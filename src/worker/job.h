@@ -105,12 +105,15 @@ typedef struct KamJob
 	KamConfig  *config;
 	KamRun	   *run;			/* NULL until opened */
 	char	   *contact_text;	/* the contact as its jsonb says it; NULL when no model is asked */
+	int64		contact_tokens; /* about so many, 0: not looked at yet */
 	KamCall		call[KAM_AGENTS];
 	MemoryContext stage_context;	/* prompts of the present stage */
 	KamArena   *stage_arena;
 	KamPiece	contact_part;	/* len 0: not made for this stage yet */
 	KamRunStage stage;			/* whose prompts these are */
 	int			stage_iteration;
+	unsigned	begun;			/* a bit each for the agents whose answers have begun in this stage */
+	bool		wants_first_byte;	/* calls wait for another's answer to begin */
 	int			attempts[KAM_AGENTS];	/* rows of this iteration */
 	int			attempts_iteration;
 	json_t	   *history;		/* NULL until wave 2 asks */

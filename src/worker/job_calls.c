@@ -14,6 +14,7 @@
 #include "pg/clock.h"
 #include "worker/budget.h"
 #include "worker/job_parts.h"
+#include "worker/prefix.h"
 /* after the server's headers */
 #include "llm/prompt.h"
 #include "pg/memory.h"
@@ -76,6 +77,7 @@ enter_stage(KamJob *job)
 	job->stage_arena = NULL;
 	job->contact_part = (KamPiece) {NULL, 0};
 	job->stage = job->run->stage;
+	job->begun = 0;
 	job->stage_iteration = job->run->iteration;
 }
 
@@ -250,6 +252,11 @@ ask(KamJob *job, KamAgent agent)
 		kam_call_want(call, job, agent, failed_before(job, agent));
 	if (call->state != KAM_CALL_WANTED)
 		return;
+	if (kam_prefix_waits(job, agent))
+	{
+		job->wants_first_byte = true;
+		return;
+	}
 	wait = kam_call_admit(call, &sqlstate, &fault);
 	if (fault != NULL)
 		doom(job, sqlstate, fault);
@@ -267,7 +274,7 @@ ask(KamJob *job, KamAgent agent)
 	{
 		number_row(job, agent, &call->row);
 		call->row.started_at = GetCurrentTimestamp();
-		call->row.sent_on = kam_budget_today();
+		call->row.sent_on = kam_config_today();
 		if (call->state == KAM_CALL_ADMITTED)
 			add_row(job, KAM_ROW_BEGUN, &call->row, call);
 		else
@@ -286,6 +293,7 @@ kam_job_make_calls(KamJob *job)
 	bool		builtin = false;
 
 	job->refusal.kind = KAM_NOT_REFUSED;
+	(void) kam_prefix_begun(job);
 	for (int i = 0; i < KAM_AGENTS; i++)
 	{
 		if (job->call[i].state == KAM_CALL_ENDED && job->step.kind != KAM_STEP_FAIL)

@@ -7,6 +7,9 @@ SET client_min_messages = warning;
 SELECT pg_temp.example('10_meeting_scheduled_fr') AS c \gset
 
 BEGIN;
+-- The worker of this server stays out of it.
+LOCK TABLE kam.cost_day IN SHARE ROW EXCLUSIVE MODE;
+DELETE FROM kam._cost_closed;
 -- Two runs of ten days ago, one of today, one that failed and has no decision; a run of the built-in agents does not count.
 INSERT INTO kam.request (session_id, contact, status, finished_at, error)
 SELECT ('00000000-0000-4000-8000-0000000000c' || n)::uuid, jsonb_set(:'c', '{contact_info,owner}', to_jsonb(o)), s, now(), CASE s WHEN 'failed' THEN 'x' END
