@@ -45,5 +45,22 @@ is(sql('SELECT reserved_usd FROM kam.budget_spend'), sql("SELECT sum(reserved_us
 is(sql('SELECT spent_usd FROM kam.budget_spend'), sql("SELECT sum(cost_usd) FROM kam.agent_call WHERE provider = 'gated'"), 'and the rest is settled');
 is(sql("SELECT count(*) FROM kam.agent_call WHERE status <> 'in_doubt' AND reserved_usd <> 0"), '0', 'nothing else is reserved');
 
+# ---- failed attempts: what had been told by then is paid, what was never told stays reserved
+foreach my $case ([ 'anthropic', 'cost_usd > 0 AND reserved_usd = 0' ], [ 'openai', 'cost_usd = 0 AND reserved_usd > 0' ])
+{
+    my ($api, $bill) = @$case;
+    set_provider($node, "cut-$api", "$mock->{url}/fault/cut/agent/channel_selector/times/1", api => $api);
+    my $run = run_of($node, '01_inbound_question_fr', "cut-$api\@budget.example");
+    is(wait_for_end($node, $run), 'judged', "$api, an answer is broken off: judged");
+    is(sql("SELECT bool_and($bill), count(*) FROM kam.agent_call WHERE session_id = '$run' AND status = 'failed'"), 't|1', "$api: the attempt's bill");
+}
+
+# ---- prices by the day of the call
+sql("INSERT INTO kam.model (model, effective_from, input_usd_per_mtok, output_usd_per_mtok) VALUES"
+        . " ('mock-model', (now() AT TIME ZONE 'Europe/Paris')::date, 30, 150), ('mock-model', (now() AT TIME ZONE 'Europe/Paris')::date + 1, 1000, 1000)");
+set_provider($node, 'priced', $mock->{url});
+my $dear = run_of($node, '01_inbound_question_fr', 'dear@budget.example');
+is(wait_for_end($node, $dear), 'judged', 'prices change');
+is(sql("SELECT count(*) FROM kam.agent_call WHERE session_id = '$dear' AND cost_usd = (input_tokens * 30 + output_tokens * 150) / 1000000.0 AND cost_usd > 0"), '10', 'the latest of the past counts');
 $node->stop;
 done_testing();
