@@ -288,9 +288,17 @@ static const char text_begin[] = "{\"type\":\"text\",\"text\":\"";
 static size_t
 shared_bytes(KamPiece own)
 {
-	const char *at = memmem(own.data, own.len, "<agent>", 7);
+	static const char tag[] = "<agent>";
+	const char *end = own.data + own.len;
+	const char *at = own.data;
 
-	return at != NULL ? (size_t) (at - own.data) : 0;
+	while (at < end && (at = memchr(at, '<', (size_t) (end - at))) != NULL)
+	{
+		if ((size_t) (end - at) >= strlen(tag) && memcmp(at, tag, strlen(tag)) == 0)
+			return (size_t) (at - own.data);
+		at++;
+	}
+	return 0;
 }
 
 static void

@@ -68,8 +68,8 @@ wait_until($node, "SELECT count(*) = 2 AND sum(spent_usd) > 4 FROM kam.budget_sp
 reload($node, "kam.default_timezone = 'Europe/Paris'");
 
 # ---- it is switched off
-sql('UPDATE kam.budget SET enabled = false');
 sql('ALTER TABLE kam.budget_spend DROP CONSTRAINT never');
+sql('UPDATE kam.budget SET enabled = false');
 wait_until($node, "SELECT ($unfinished) = 0", 'disabled, all runs end');
 is(sql("SELECT count(*) FROM kam.request WHERE status <> 'judged'"), '0', 'judged, each of them');
 is(sql('SELECT sum(spent_usd) FROM kam.budget_spend'), sql('SELECT sum(cost_usd) FROM kam.agent_call'), 'and it counted on');
