@@ -288,7 +288,7 @@ COMMENT ON TABLE endpoint IS 'Where news of decisions goes: each enabled row get
 COMMENT ON COLUMN endpoint.endpoint IS 'Name, the recipient of its notifications.';
 COMMENT ON COLUMN endpoint.kind IS 'slack, zapier, webhook or smtp.';
 COMMENT ON COLUMN endpoint.url IS 'Address of the receiver; https unless allow_private.';
-COMMENT ON COLUMN endpoint.topics IS 'Which news it gets: decision, failure.';
+COMMENT ON COLUMN endpoint.topics IS 'Which news it gets: decision, failure (of a run), budget (nearly spent, or a call is held).';
 COMMENT ON COLUMN endpoint.allow_private IS 'Whether addresses of private networks are allowed.';
 COMMENT ON COLUMN endpoint.enabled IS 'Off keeps the row and makes no notifications.';
 COMMENT ON COLUMN endpoint.created_at IS 'When the row was made.';
@@ -583,7 +583,7 @@ COMMENT ON COLUMN request.status IS 'queued, wave1, evaluation, wave2, synthesis
 COMMENT ON COLUMN request.iteration IS 'Passes of wave 1 begun, at most 3.';
 COMMENT ON COLUMN request.as_of IS 'The moment the run judges from; NULL until the worker takes a row that came without.';
 COMMENT ON COLUMN request.error IS 'Why the run failed, is held, or was interrupted last.';
-COMMENT ON COLUMN request.sqlstate IS 'SQLSTATE of error.';
+COMMENT ON COLUMN request.sqlstate IS 'SQLSTATE of error; 53400: it waits for a budget.';
 COMMENT ON COLUMN request.created_at IS 'When it was asked for (kam''s clock).';
 COMMENT ON COLUMN request.started_at IS 'When the worker first took it.';
 COMMENT ON COLUMN request.finished_at IS 'When it was judged, failed or cancelled; NULL until then.';
@@ -620,6 +620,8 @@ CREATE TABLE agent_call (
 	cache_read_tokens	bigint NOT NULL DEFAULT 0 CHECK (cache_read_tokens >= 0),
 	cache_write_tokens	bigint NOT NULL DEFAULT 0 CHECK (cache_write_tokens >= 0),
 	cost_usd			numeric NOT NULL DEFAULT 0 CHECK (cost_usd >= 0),
+	reserved_usd		numeric NOT NULL DEFAULT 0 CHECK (reserved_usd >= 0),
+	sent_on				date,
 	latency_ms			integer CHECK (latency_ms >= 0),
 	first_byte_ms		integer CHECK (first_byte_ms >= 0),
 	error_class			text CHECK (error_class ~ '^[a-z][a-z0-9_]*$'),
@@ -635,6 +637,8 @@ CREATE TABLE agent_call (
 -- What was sent and not answered: a few rows, whatever the table holds.
 CREATE INDEX agent_call_open ON agent_call (session_id, call_no) WHERE status IN ('sending', 'in_doubt');
 CREATE INDEX agent_call_replay ON agent_call (request_sha256) WHERE status = 'succeeded' AND request_sha256 IS NOT NULL;
+-- Calls of models, by the day that pays them.
+CREATE INDEX agent_call_sent_on ON agent_call (sent_on) WHERE sent_on IS NOT NULL;
 COMMENT ON TABLE agent_call IS 'One row per attempt to have an agent answer, the built-in ones too. A row that succeeded is never written again: a run goes on from its rows.';
 COMMENT ON COLUMN agent_call.session_id IS 'The run.';
 COMMENT ON COLUMN agent_call.call_no IS 'Order within the run, from 1.';
@@ -654,10 +658,12 @@ COMMENT ON COLUMN agent_call.input_tokens IS 'Input tokens, not counting the cac
 COMMENT ON COLUMN agent_call.output_tokens IS 'Output tokens.';
 COMMENT ON COLUMN agent_call.cache_read_tokens IS 'Input tokens read from the provider''s cache.';
 COMMENT ON COLUMN agent_call.cache_write_tokens IS 'Input tokens written to the provider''s cache.';
-COMMENT ON COLUMN agent_call.cost_usd IS 'Cost in US dollars at the prices of model.';
+COMMENT ON COLUMN agent_call.cost_usd IS 'Cost in US dollars at the prices of model on the day it was sent, of failed attempts too, as far as the provider told their tokens.';
+COMMENT ON COLUMN agent_call.reserved_usd IS 'What it may cost besides, at most, in US dollars: while it is under way, and for good when nobody knows its bill (in doubt, broken off before the provider told it); else 0.';
+COMMENT ON COLUMN agent_call.sent_on IS 'Day of kam.default_timezone on which it was sent, whose budgets and prices count; NULL for what was not sent to a model.';
 COMMENT ON COLUMN agent_call.latency_ms IS 'Milliseconds from sending to the whole answer.';
 COMMENT ON COLUMN agent_call.first_byte_ms IS 'Milliseconds from sending to the first byte of the answer; NULL when none came, and for the built-in agents.';
-COMMENT ON COLUMN agent_call.error_class IS 'Kind of failure, one word for counting: rate_limit, overloaded, timeout, auth, refusal, truncated, ...; NULL when it succeeded.';
+COMMENT ON COLUMN agent_call.error_class IS 'Kind of failure, one word for counting: rate_limit, overloaded, timeout, auth, refusal, truncated, budget (not sent: its run''s budget is spent), ...; NULL when it succeeded.';
 COMMENT ON COLUMN agent_call.error IS 'Why it failed, and what to do.';
 COMMENT ON COLUMN agent_call.request_sha256 IS 'SHA-256 of the parts of the prompt, under which the provider replay finds the answer; NULL for the built-in agents.';
 COMMENT ON COLUMN agent_call.started_at IS 'When it was sent.';
@@ -811,7 +817,7 @@ CREATE INDEX notification_due ON notification (home, next_attempt_at) WHERE stat
 COMMENT ON TABLE notification IS 'News for people and systems, written with what caused it.';
 COMMENT ON COLUMN notification.notification_id IS 'Key.';
 COMMENT ON COLUMN notification.recipient IS 'An agent''s code (AGT-304), a rep, or an endpoint.';
-COMMENT ON COLUMN notification.topic IS 'What it is about: decision, failure.';
+COMMENT ON COLUMN notification.topic IS 'What it is about: decision, failure, budget.';
 COMMENT ON COLUMN notification.session_id IS 'The run it is about.';
 COMMENT ON COLUMN notification.lead_id IS 'The lead it is about.';
 COMMENT ON COLUMN notification.event_id IS 'The event it is about.';
@@ -1680,6 +1686,163 @@ COMMENT ON COLUMN Opportunities.closed_at IS 'When it was won or lost.';
 COMMENT ON COLUMN Opportunities.play_id IS 'The play it derives from.';
 COMMENT ON COLUMN Opportunities.originating_proposal_id IS 'The proposal that the play derives from.';
 
+-- What calls may cost: budgets, and what of each is spent and reserved, day by day.
+
+CREATE FUNCTION _budget_check() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	fault text;
+	advice text;
+BEGIN
+	SELECT f.fault, f.advice INTO fault, advice
+	  FROM (VALUES
+		(NEW.budget IS NULL OR NEW.budget !~ '^[a-z0-9][a-z0-9_.-]{0,62}$', format('budget "%s" is no name', NEW.budget),
+		 'A name is lower-case letters, digits, dots, dashes and underscores, at most 63.'),
+		(NEW.scope IS NULL OR NEW.scope NOT IN ('day', 'run', 'provider-day'), format('scope "%s" of budget "%s" is unknown', NEW.scope, NEW.budget),
+		 'It is one of day, run, provider-day.'),
+		(NEW.scope = 'provider-day' AND coalesce(NEW.provider, '') = '', format('budget "%s" of scope provider-day names no provider', NEW.budget),
+		 'Set provider to a row of kam.provider, or scope to day, which counts them all.'),
+		(NEW.scope <> 'provider-day' AND NEW.provider IS NOT NULL, format('budget "%s" of scope %s names a provider', NEW.budget, NEW.scope),
+		 'Leave provider NULL, which counts them all, or set scope to provider-day.'),
+		(NEW.limit_usd IS NULL OR NOT NEW.limit_usd BETWEEN 0 AND 1000000, format('limit_usd %s of budget "%s" is out of range', NEW.limit_usd, NEW.budget),
+		 'It takes US dollars from 0 to 1000000.'),
+		(NEW.alert_at IS NULL OR NOT NEW.alert_at BETWEEN 0.01 AND 1, format('alert_at %s of budget "%s" is out of range', NEW.alert_at, NEW.budget),
+		 'It takes a share of the limit, from 0.01 to 1: 0.8 alerts at four fifths.')
+	  ) f (found, fault, advice)
+	 WHERE f.found LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = fault, HINT = advice;
+	END IF;
+	IF TG_OP = 'UPDATE' THEN
+		NEW.changed_at := now();
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _budget_check() IS 'Row trigger: refuses (22023) a budget that could not be kept, and notes when one is changed.';
+
+CREATE TABLE budget (
+	budget		text PRIMARY KEY,
+	scope		text NOT NULL DEFAULT 'day',
+	provider	text,
+	limit_usd	numeric NOT NULL,
+	alert_at	numeric NOT NULL DEFAULT 0.8,
+	enabled		boolean NOT NULL DEFAULT true,
+	created_at	timestamptz NOT NULL DEFAULT now(),
+	changed_at	timestamptz NOT NULL DEFAULT now()
+);
+CREATE TRIGGER check_row BEFORE INSERT OR UPDATE ON budget FOR EACH ROW EXECUTE FUNCTION _budget_check();
+COMMENT ON TABLE budget IS 'What calls to models may cost. A call is sent when what is spent, what calls under way may cost at most, and what it may cost itself stay within every budget that counts it; else its run waits, or, where the run''s own budget is spent, the built-in agents answer. Calls that cost nothing are never held. No rows: no limits. Example: INSERT INTO kam.budget (budget, limit_usd) VALUES (''daily'', 20);';
+COMMENT ON COLUMN budget.budget IS 'Name, as in the reasons of runs that wait.';
+COMMENT ON COLUMN budget.scope IS 'What it counts: day (all calls of a day), provider-day (those of one provider), run (all calls of each run by itself).';
+COMMENT ON COLUMN budget.provider IS 'The provider of provider-day; else NULL, all of them.';
+COMMENT ON COLUMN budget.limit_usd IS 'US dollars, 0 to 1000000, per day or run. A day is one of kam.default_timezone as the worker knows it, in real time whatever kam.clock says. 0 sends nothing that costs.';
+COMMENT ON COLUMN budget.alert_at IS 'Share of the limit, 0.01 to 1: when so much of a day''s is spent, or a call is held, the endpoints with the topic budget are told, once a day.';
+COMMENT ON COLUMN budget.enabled IS 'Off, it counts on and holds nothing.';
+COMMENT ON COLUMN budget.created_at IS 'When the row was made.';
+COMMENT ON COLUMN budget.changed_at IS 'When it was changed last.';
+
+CREATE TABLE budget_spend (
+	day				date NOT NULL,
+	budget			text NOT NULL REFERENCES budget ON UPDATE CASCADE ON DELETE CASCADE,
+	spent_usd		numeric NOT NULL DEFAULT 0 CHECK (spent_usd >= 0),
+	reserved_usd	numeric NOT NULL DEFAULT 0 CHECK (reserved_usd >= 0),
+	alerted_at		timestamptz,
+	PRIMARY KEY (day, budget)
+);
+-- Written with every batch of calls: room for HOT updates.
+ALTER TABLE budget_spend SET (fillfactor = 20);
+COMMENT ON TABLE budget_spend IS 'What is spent of each budget of scope day and provider-day, by the day on which the calls were sent. The sums of agent_call.cost_usd and reserved_usd, kept up in the transactions that write those. Example: SELECT * FROM kam.budget_spend WHERE day = current_date;';
+COMMENT ON COLUMN budget_spend.day IS 'Day of kam.default_timezone.';
+COMMENT ON COLUMN budget_spend.budget IS 'Row of budget.';
+COMMENT ON COLUMN budget_spend.spent_usd IS 'US dollars of calls that have ended.';
+COMMENT ON COLUMN budget_spend.reserved_usd IS 'US dollars that calls under way may cost at most, and those whose bill nobody knows: in doubt, or broken off before the provider told it.';
+COMMENT ON COLUMN budget_spend.alerted_at IS 'When the alert of the day went out; NULL: not yet.';
+
+CREATE FUNCTION _forget_budgets() RETURNS void
+	LANGUAGE c VOLATILE STRICT
+	AS 'MODULE_PATHNAME', 'kam_api_forget_budgets';
+COMMENT ON FUNCTION _forget_budgets() IS 'Has every worker read kam.budget again, once this transaction is committed.';
+
+CREATE FUNCTION _count_spend(budget text) RETURNS void
+	LANGUAGE plpgsql VOLATILE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	since date := current_date - 2;	-- days of any zone, and calls that began before midnight
+BEGIN
+	UPDATE kam.budget_spend s SET spent_usd = 0, reserved_usd = 0 WHERE s.budget = _count_spend.budget AND s.day >= since;
+	INSERT INTO kam.budget_spend AS s (day, budget, spent_usd, reserved_usd)
+	SELECT c.sent_on, b.budget, sum(c.cost_usd), sum(c.reserved_usd)
+	  FROM kam.budget b JOIN kam.agent_call c ON c.sent_on >= since AND (b.provider IS NULL OR c.provider = b.provider)
+	 WHERE b.budget = _count_spend.budget AND b.scope <> 'run'
+	 GROUP BY 1, 2 ORDER BY 1, 2
+	ON CONFLICT (day, budget) DO UPDATE SET spent_usd = EXCLUDED.spent_usd, reserved_usd = EXCLUDED.reserved_usd;
+END
+$$;
+COMMENT ON FUNCTION _count_spend(text) IS 'Counts what is spent of a budget today and in the days before, from the calls themselves. Whoever calls it holds agent_call in SHARE mode.';
+
+CREATE FUNCTION _budget_changed() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	-- Workers hold it in ROW EXCLUSIVE mode from before they look at budgets until they have committed: from here on each knows this change, or has ended.
+	LOCK TABLE kam.agent_call IN SHARE MODE;
+	PERFORM kam._forget_budgets();
+	IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND (OLD.scope, OLD.provider) IS DISTINCT FROM (NEW.scope, NEW.provider) THEN
+		PERFORM kam._count_spend(NEW.budget);
+	END IF;
+	-- Who waits for a budget looks again.  A row that is locked is being taken up, or cancelled.
+	UPDATE kam.request r SET next_attempt_at = NULL
+	 WHERE r.session_id IN (
+		SELECT w.session_id FROM kam.request w
+		 WHERE w.home = kam._home() AND w.finished_at IS NULL AND w.sqlstate = '53400' AND w.lease_owner IS NULL AND w.next_attempt_at < 'infinity'
+		   FOR NO KEY UPDATE SKIP LOCKED);
+	PERFORM kam._wake_worker();
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _budget_changed() IS 'Row trigger, at the end of the transaction: workers keep to the budget as it is now, and runs that wait for one are looked at again.';
+-- Deferred, so that a long transaction of an administrator does not hold the workers up.
+CREATE CONSTRAINT TRIGGER budget_changed AFTER INSERT OR UPDATE OR DELETE ON budget DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION _budget_changed();
+
+CREATE FUNCTION _count_all_spend() RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	LOCK TABLE kam.agent_call IN SHARE MODE;
+	PERFORM kam._count_spend(b.budget) FROM kam.budget b ORDER BY b.budget;
+	PERFORM kam._forget_budgets();
+END
+$$;
+COMMENT ON FUNCTION _count_all_spend() IS 'Counts what is spent of every budget anew: a restore brings budgets and calls, not their sums.';
+
+CREATE FUNCTION _budget_health(OUT item text, OUT state text, OUT detail text, OUT hint text) RETURNS SETOF record
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT 'budget ' || b.budget, 'warning',
+		       format('%s of %s USD are spent of %s''s, %s reserved; %s runs wait for a budget', round(s.spent_usd, 2), b.limit_usd, s.day, round(s.reserved_usd, 2),
+		              (SELECT count(*) FROM kam.request r WHERE r.home = kam._home() AND r.finished_at IS NULL AND r.sqlstate = '53400')),
+		       'Raise it: UPDATE kam.budget SET limit_usd = ...; what waits goes on at once. SELECT * FROM kam.kam_cost WHERE day = current_date tells who spends it.'
+		  FROM kam.budget b
+		  JOIN kam.budget_spend s ON s.budget = b.budget AND s.day = (now() AT TIME ZONE coalesce(current_setting('kam.default_timezone', true), 'Europe/Paris'))::date
+		 WHERE b.enabled AND (s.alerted_at IS NOT NULL OR s.spent_usd >= b.limit_usd * b.alert_at) AND s.spent_usd + s.reserved_usd > 0
+		UNION ALL
+		SELECT 'budget ' || b.budget, 'warning', format('it counts the calls of provider "%s", of which there is no row', b.provider),
+		       'Correct provider, or delete the budget.'
+		  FROM kam.budget b
+		 WHERE b.enabled AND b.scope = 'provider-day' AND NOT EXISTS (SELECT FROM kam.provider p WHERE p.provider = b.provider)
+		 ORDER BY 1;
+	END;
+COMMENT ON FUNCTION _budget_health() IS 'The rows of kam_health() about budgets.';
+
 -- Where decisions and the Coordinator meet: which lead a contact is, whether anybody may write to it, what others sent it, and what becomes of a
 -- decision that a person approved.
 
@@ -2031,6 +2194,147 @@ END
 $$;
 COMMENT ON FUNCTION _gate_verdicts(uuid, text) IS 'What the Coordinator said to a decision''s sequence (rows of the log), and what it would say now. For kam_explain.';
 
+-- What calls have cost, by day: from the calls themselves, and, of days that are over and of runs that were deleted, from sums that stay.
+
+CREATE TABLE cost_day (
+	day					date NOT NULL,
+	agent				text NOT NULL,
+	provider			text NOT NULL,
+	model				text NOT NULL,
+	owner				text NOT NULL,
+	runs				bigint NOT NULL DEFAULT 0,
+	decisions			bigint NOT NULL DEFAULT 0,
+	calls				bigint NOT NULL DEFAULT 0,
+	failed				bigint NOT NULL DEFAULT 0,
+	input_tokens		bigint NOT NULL DEFAULT 0,
+	output_tokens		bigint NOT NULL DEFAULT 0,
+	cache_read_tokens	bigint NOT NULL DEFAULT 0,
+	cache_write_tokens	bigint NOT NULL DEFAULT 0,
+	cost_usd			numeric NOT NULL DEFAULT 0,
+	failed_usd			numeric NOT NULL DEFAULT 0,
+	reserved_usd		numeric NOT NULL DEFAULT 0,
+	PRIMARY KEY (day, agent, provider, model, owner)
+);
+COMMENT ON TABLE cost_day IS 'The part of kam_cost that does not need the calls any more: days that are over (the worker adds them up two days later), and earlier what runs had cost that were deleted. Its columns are those of kam_cost, an unknown owner as an empty text.';
+COMMENT ON COLUMN cost_day.day IS 'As in kam_cost, like all columns here.';
+
+CREATE TABLE _cost_closed (
+	only_row	boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	day			date NOT NULL
+);
+COMMENT ON TABLE _cost_closed IS 'Up to which day cost_day holds all there is; no row: of no day.';
+COMMENT ON COLUMN _cost_closed.only_row IS 'Always true: there is one row at most.';
+COMMENT ON COLUMN _cost_closed.day IS 'The last such day.';
+
+CREATE VIEW _cost_call AS
+SELECT c.session_id, c.sent_on AS day, c.agent, c.provider, c.model, coalesce(d.owner_name, r.contact #>> '{contact_info,owner}', '') AS owner,
+       f.is_first::integer AS runs, (f.is_first AND d.session_id IS NOT NULL)::integer AS decisions, 1 AS calls, b.is_bad::integer AS failed,
+       c.input_tokens, c.output_tokens, c.cache_read_tokens, c.cache_write_tokens,
+       c.cost_usd, CASE WHEN b.is_bad THEN c.cost_usd ELSE 0 END AS failed_usd, c.reserved_usd
+  FROM agent_call c JOIN request r USING (session_id) LEFT JOIN final_decision d USING (session_id)
+ CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM agent_call e WHERE e.session_id = c.session_id AND e.call_no < c.call_no AND e.sent_on IS NOT NULL)) f (is_first)
+ CROSS JOIN LATERAL (SELECT c.status IN ('failed', 'in_doubt')) b (is_bad)
+ WHERE c.sent_on IS NOT NULL;
+COMMENT ON VIEW _cost_call IS 'The calls of models as rows of cost_day. A run is counted at its first one.';
+
+CREATE VIEW kam_cost AS
+SELECT s.day, s.agent, s.provider, s.model, nullif(s.owner, '') AS owner,
+       sum(s.runs)::bigint AS runs, sum(s.decisions)::bigint AS decisions, sum(s.calls)::bigint AS calls, sum(s.failed)::bigint AS failed,
+       sum(s.input_tokens)::bigint AS input_tokens, sum(s.output_tokens)::bigint AS output_tokens,
+       sum(s.cache_read_tokens)::bigint AS cache_read_tokens, sum(s.cache_write_tokens)::bigint AS cache_write_tokens,
+       sum(s.cost_usd) AS cost_usd, sum(s.failed_usd) AS failed_usd, sum(s.reserved_usd) AS reserved_usd
+  FROM (SELECT day, agent, provider, model, owner, runs, decisions, calls, failed, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+               cost_usd, failed_usd, reserved_usd
+          FROM cost_day
+        UNION ALL
+        SELECT day, agent, provider, model, owner, runs, decisions, calls, failed, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+               cost_usd, failed_usd, reserved_usd
+          FROM _cost_call WHERE day > coalesce((SELECT c.day FROM _cost_closed c), '2000-01-01')) s
+ GROUP BY s.day, s.agent, s.provider, s.model, s.owner;
+COMMENT ON VIEW kam_cost IS 'What calls of models cost, by day, agent, provider, model and owner; group it as you like. It stays when the runs are deleted. A condition on day keeps it fast. Example: SELECT day, sum(cost_usd) AS usd, sum(cost_usd) / nullif(sum(decisions), 0) AS usd_per_decision FROM kam.kam_cost WHERE day > current_date - 30 GROUP BY day ORDER BY day;';
+COMMENT ON COLUMN kam_cost.day IS 'Day of kam.default_timezone on which the calls were sent.';
+COMMENT ON COLUMN kam_cost.agent IS 'Key of the agent.';
+COMMENT ON COLUMN kam_cost.provider IS 'Who was asked.';
+COMMENT ON COLUMN kam_cost.model IS 'Which model was asked.';
+COMMENT ON COLUMN kam_cost.owner IS 'The contact''s owner; NULL when unknown.';
+COMMENT ON COLUMN kam_cost.runs IS 'Runs, each in the row of its first call: sums over agents and models count no run twice.';
+COMMENT ON COLUMN kam_cost.decisions IS 'Of those, how many came to a decision.';
+COMMENT ON COLUMN kam_cost.calls IS 'Calls sent.';
+COMMENT ON COLUMN kam_cost.failed IS 'Of those, how many failed or are in doubt.';
+COMMENT ON COLUMN kam_cost.input_tokens IS 'Input tokens, not counting the cache''s.';
+COMMENT ON COLUMN kam_cost.output_tokens IS 'Output tokens.';
+COMMENT ON COLUMN kam_cost.cache_read_tokens IS 'Input tokens read from the provider''s cache.';
+COMMENT ON COLUMN kam_cost.cache_write_tokens IS 'Input tokens written to the provider''s cache.';
+COMMENT ON COLUMN kam_cost.cost_usd IS 'US dollars, failed calls included.';
+COMMENT ON COLUMN kam_cost.failed_usd IS 'Of those, what failed calls cost.';
+COMMENT ON COLUMN kam_cost.reserved_usd IS 'US dollars that calls may cost besides, at most: under way, or their bill unknown.';
+
+CREATE FUNCTION _add_cost(condition text, value text) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	EXECUTE format($sql$
+		INSERT INTO kam.cost_day AS t
+		SELECT x.day, x.agent, x.provider, x.model, x.owner, sum(x.runs), sum(x.decisions), sum(x.calls), sum(x.failed),
+		       sum(x.input_tokens), sum(x.output_tokens), sum(x.cache_read_tokens), sum(x.cache_write_tokens),
+		       sum(x.cost_usd), sum(x.failed_usd), sum(x.reserved_usd)
+		  FROM kam._cost_call x
+		 WHERE %s
+		 GROUP BY x.day, x.agent, x.provider, x.model, x.owner
+		 ORDER BY x.day, x.agent, x.provider, x.model, x.owner
+		ON CONFLICT (day, agent, provider, model, owner) DO UPDATE SET
+			runs = t.runs + EXCLUDED.runs, decisions = t.decisions + EXCLUDED.decisions, calls = t.calls + EXCLUDED.calls, failed = t.failed + EXCLUDED.failed,
+			input_tokens = t.input_tokens + EXCLUDED.input_tokens, output_tokens = t.output_tokens + EXCLUDED.output_tokens,
+			cache_read_tokens = t.cache_read_tokens + EXCLUDED.cache_read_tokens, cache_write_tokens = t.cache_write_tokens + EXCLUDED.cache_write_tokens,
+			cost_usd = t.cost_usd + EXCLUDED.cost_usd, failed_usd = t.failed_usd + EXCLUDED.failed_usd, reserved_usd = t.reserved_usd + EXCLUDED.reserved_usd
+		$sql$, format(condition, value));
+END
+$$;
+COMMENT ON FUNCTION _add_cost(text, text) IS 'Adds the calls that fulfil a condition (on x, with %L for the value) to cost_day.';
+
+CREATE FUNCTION _close_costs() RETURNS boolean
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	closed date := coalesce((SELECT c.day FROM kam._cost_closed c), '2000-01-01');
+	-- By then no call of that day is under way any more, in no zone.
+	last date := current_date - 3;
+	due date;
+BEGIN
+	IF closed >= last THEN
+		RETURN false;
+	END IF;
+	-- Who deletes a run holds it in ROW EXCLUSIVE mode: each call is added by one of the two.
+	LOCK TABLE kam.cost_day IN SHARE ROW EXCLUSIVE MODE;
+	closed := coalesce((SELECT c.day FROM kam._cost_closed c), '2000-01-01');
+	due := (SELECT min(c.sent_on) FROM kam.agent_call c WHERE c.sent_on > closed AND c.sent_on <= last);
+	IF due IS NULL THEN
+		RETURN false;
+	END IF;
+	PERFORM kam._add_cost('x.day = %L::date', due::text);
+	INSERT INTO kam._cost_closed AS c (day) VALUES (due) ON CONFLICT (only_row) DO UPDATE SET day = EXCLUDED.day;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION _close_costs() IS 'Adds up one day that is over for good, the oldest that is not yet; the worker calls it every hour. True when there may be another.';
+
+CREATE FUNCTION _keep_cost() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	IF EXISTS (SELECT FROM kam.agent_call c WHERE c.session_id = OLD.session_id AND c.sent_on IS NOT NULL) THEN
+		LOCK TABLE kam.cost_day IN ROW EXCLUSIVE MODE;
+		PERFORM kam._add_cost('x.session_id = %L::uuid AND x.day > coalesce((SELECT c.day FROM kam._cost_closed c), ''2000-01-01'')', OLD.session_id::text);
+	END IF;
+	RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION _keep_cost() IS 'Row trigger: what a run has cost stays when it is deleted.';
+CREATE TRIGGER request_keep_cost BEFORE DELETE ON request FOR EACH ROW EXECUTE FUNCTION _keep_cost();
+
 -- Decide: facts, decisions and checks of a contact given as an argument.  Nothing is written.
 
 CREATE FUNCTION kam_facts(contact jsonb, as_of timestamptz DEFAULT NULL) RETURNS jsonb
@@ -2203,7 +2507,9 @@ DECLARE
 	went_on bigint;
 	total bigint := 0;
 BEGIN
-	-- Rows that replication applied passed no gate here.  First of all: from here on gates wait, holding nothing that is wanted below.
+	-- Before any other lock: who writes calls holds it, and others behind it.
+	PERFORM kam._count_all_spend();
+	-- Rows that replication applied passed no gate here.  First of what gates want: from here on gates wait, holding nothing that is wanted below.
 	TRUNCATE kam.prospect_state;
 	INSERT INTO kam.prospect_state (lead_id, stale)
 	SELECT c.lead_id, true FROM kam.Cadence c WHERE c.state = 'active' AND c.family <> 'transactional' GROUP BY c.lead_id HAVING count(*) > 1;
@@ -5063,7 +5369,7 @@ WITH recent AS MATERIALIZED (
 	       (SELECT count(*) FROM agent_call c
 	         WHERE c.session_id = r.session_id AND c.status = 'succeeded' AND c.iteration = r.iteration) AS answered,
 	       (SELECT count(*) FROM agent_call c WHERE c.session_id = r.session_id AND c.status = 'sending') AS asked,
-	       r.next_attempt_at = 'infinity' AS held, r.error, r.replay_of
+	       r.next_attempt_at = 'infinity' AS held, r.error, r.sqlstate, r.replay_of
 	  FROM request r
 	 WHERE r.finished_at IS NULL
 ), measured AS (
@@ -5086,6 +5392,7 @@ SELECT m.session_id, m.lead_id, m.status, m.percent, m.iteration, m.answered::in
        CASE WHEN m.home <> kam._home() THEN 'parked: came with a restore or a copy, see kam_resume()'
             WHEN current_setting('kam.paused', true)::boolean THEN 'kam.paused is on'
             WHEN m.held THEN 'held: ' || coalesce(m.error, 'until kam_retry or kam_cancel')
+            WHEN m.next_attempt_at > now() AND m.sqlstate = '53400' THEN m.error
             WHEN m.next_attempt_at > now() THEN 'waits until ' || m.next_attempt_at || coalesce(': ' || m.error, '')
             WHEN m.status = 'queued' AND m.attempts = 0 THEN 'in the queue'
             WHEN m.lease_until IS NULL THEN 'interrupted, to be taken up again'
@@ -5542,7 +5849,7 @@ BEGIN
 	  INTO stuck
 	  FROM kam.request r
 	 WHERE r.home = kam._home() AND r.finished_at IS NULL AND r.started_at < present - interval '15 min'
-	   AND r.next_attempt_at IS DISTINCT FROM 'infinity';
+	   AND r.next_attempt_at IS DISTINCT FROM 'infinity' AND r.sqlstate IS DISTINCT FROM '53400';
 	IF stuck.n > 0 THEN
 		RETURN QUERY VALUES ('slow runs', 'warning',
 			format('%s under way for more than 15 minutes, the oldest since %s%s', stuck.n, stuck.since, coalesce('; attempts failed: ' || stuck.why, '')),
@@ -5694,6 +6001,7 @@ BEGIN
 	END IF;
 
 	RETURN QUERY SELECT h.* FROM kam._tick_health() h;
+	RETURN QUERY SELECT h.* FROM kam._budget_health() h;
 
 	SELECT count(*) AS n, string_agg(a.agent, ', ' ORDER BY a.agent) AS latest INTO stuck
 	  FROM kam.agent a
@@ -7000,7 +7308,8 @@ GRANT SELECT ON final_decision, decision_evaluation, workflow_run TO kam_review;
 
 -- Auditors.
 GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification,
-	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry TO kam_read, kam_admin;
+	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry,
+	budget, budget_spend, kam_cost, cost_day TO kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_facts(jsonb, timestamptz),
 	kam_check(jsonb, jsonb, timestamptz), kam_when(text, timestamptz, text) TO kam_read;
 
@@ -7009,7 +7318,7 @@ GRANT EXECUTE ON FUNCTION kam_cancel(uuid), kam_retry(uuid), kam_resume(), kam_u
 	kam_worker_start(), kam_worker_stop(), kam_health(), _now(), _home(), _agent(text, jsonb, jsonb, timestamptz), _wake_worker() TO kam_admin;
 GRANT INSERT, DELETE ON request TO kam_admin;
 GRANT UPDATE (priority, next_attempt_at, rerun_at) ON request TO kam_admin;
-GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, Suppression TO kam_admin;
+GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, Suppression, budget TO kam_admin;
 GRANT UPDATE (status, next_attempt_at) ON notification TO kam_admin;
 GRANT UPDATE (enabled) ON endpoint TO kam_admin;
 
@@ -7030,12 +7339,13 @@ GRANT SELECT ON kam_agreement TO kam_review, kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION _wilson(bigint, bigint) TO kam_review, kam_read, kam_admin;
 
 -- The worker.
-GRANT SELECT ON provider, model, agent, prompt, resource, best_practice, endpoint, _configuration TO kam_worker;
+GRANT SELECT ON provider, model, agent, prompt, resource, best_practice, endpoint, _configuration, budget TO kam_worker;
+GRANT SELECT, INSERT, UPDATE ON budget_spend TO kam_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON request, workflow_run TO kam_worker;
 GRANT SELECT, INSERT ON Suppression TO kam_worker;
 GRANT SELECT, INSERT, UPDATE ON agent_call, final_decision, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification TO kam_worker;
 GRANT USAGE ON SEQUENCE notification_notification_id_seq TO kam_worker;
-GRANT EXECUTE ON FUNCTION _now(), _home() TO kam_worker;
+GRANT EXECUTE ON FUNCTION _now(), _home(), _close_costs() TO kam_worker;
 
 -- The schedules: an administrator by hand, the worker by itself.
 GRANT EXECUTE ON FUNCTION kam_tick(timestamptz, integer) TO kam_admin;
@@ -7075,7 +7385,7 @@ GRANT SELECT, INSERT ON Accounts, Leads, Reps, holiday, sequence_type, type_tran
 	Cadence, CadenceEventLog, CadenceQueue, CadenceFlag, lead_alias, lead_merge, ABMPlaybook, ExpansionLog, QBRLog, OpportunityBriefLog,
 	CommBriefLog, NurtureRecommendations, Opportunities TO kam_restore;
 GRANT SELECT, INSERT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, backtest, n8n_orchestrator_synthesis, notification,
-	resource, best_practice TO kam_restore;
+	resource, best_practice, budget, cost_day, _cost_closed TO kam_restore;
 -- Who answers and where texts go (provider, model, agent, prompt, endpoint) is not for them to bring along.  Numbers go on where they were.
 GRANT UPDATE ON SEQUENCE CadenceEventLog_event_id_seq, CadenceFlag_flag_id_seq, lead_merge_merge_id_seq, notification_notification_id_seq TO kam_restore;
 
@@ -7087,6 +7397,10 @@ SELECT pg_extension_config_dump('prompt', 'WHERE NOT builtin');
 SELECT pg_extension_config_dump('resource', '');
 SELECT pg_extension_config_dump('best_practice', '');
 SELECT pg_extension_config_dump('endpoint', '');
+-- What is spent of a budget is counted again (kam_resume).
+SELECT pg_extension_config_dump('budget', '');
+SELECT pg_extension_config_dump('cost_day', '');
+SELECT pg_extension_config_dump('_cost_closed', '');
 SELECT pg_extension_config_dump('request', '');
 SELECT pg_extension_config_dump('agent_call', '');
 SELECT pg_extension_config_dump('final_decision', '');

@@ -167,7 +167,7 @@ COMMENT ON TABLE endpoint IS 'Where news of decisions goes: each enabled row get
 COMMENT ON COLUMN endpoint.endpoint IS 'Name, the recipient of its notifications.';
 COMMENT ON COLUMN endpoint.kind IS 'slack, zapier, webhook or smtp.';
 COMMENT ON COLUMN endpoint.url IS 'Address of the receiver; https unless allow_private.';
-COMMENT ON COLUMN endpoint.topics IS 'Which news it gets: decision, failure.';
+COMMENT ON COLUMN endpoint.topics IS 'Which news it gets: decision, failure (of a run), budget (nearly spent, or a call is held).';
 COMMENT ON COLUMN endpoint.allow_private IS 'Whether addresses of private networks are allowed.';
 COMMENT ON COLUMN endpoint.enabled IS 'Off keeps the row and makes no notifications.';
 COMMENT ON COLUMN endpoint.created_at IS 'When the row was made.';

@@ -56,7 +56,7 @@ COMMENT ON COLUMN request.status IS 'queued, wave1, evaluation, wave2, synthesis
 COMMENT ON COLUMN request.iteration IS 'Passes of wave 1 begun, at most 3.';
 COMMENT ON COLUMN request.as_of IS 'The moment the run judges from; NULL until the worker takes a row that came without.';
 COMMENT ON COLUMN request.error IS 'Why the run failed, is held, or was interrupted last.';
-COMMENT ON COLUMN request.sqlstate IS 'SQLSTATE of error.';
+COMMENT ON COLUMN request.sqlstate IS 'SQLSTATE of error; 53400: it waits for a budget.';
 COMMENT ON COLUMN request.created_at IS 'When it was asked for (kam''s clock).';
 COMMENT ON COLUMN request.started_at IS 'When the worker first took it.';
 COMMENT ON COLUMN request.finished_at IS 'When it was judged, failed or cancelled; NULL until then.';
@@ -93,6 +93,8 @@ CREATE TABLE agent_call (
 	cache_read_tokens	bigint NOT NULL DEFAULT 0 CHECK (cache_read_tokens >= 0),
 	cache_write_tokens	bigint NOT NULL DEFAULT 0 CHECK (cache_write_tokens >= 0),
 	cost_usd			numeric NOT NULL DEFAULT 0 CHECK (cost_usd >= 0),
+	reserved_usd		numeric NOT NULL DEFAULT 0 CHECK (reserved_usd >= 0),
+	sent_on				date,
 	latency_ms			integer CHECK (latency_ms >= 0),
 	first_byte_ms		integer CHECK (first_byte_ms >= 0),
 	error_class			text CHECK (error_class ~ '^[a-z][a-z0-9_]*$'),
@@ -108,6 +110,8 @@ CREATE TABLE agent_call (
 -- What was sent and not answered: a few rows, whatever the table holds.
 CREATE INDEX agent_call_open ON agent_call (session_id, call_no) WHERE status IN ('sending', 'in_doubt');
 CREATE INDEX agent_call_replay ON agent_call (request_sha256) WHERE status = 'succeeded' AND request_sha256 IS NOT NULL;
+-- Calls of models, by the day that pays them.
+CREATE INDEX agent_call_sent_on ON agent_call (sent_on) WHERE sent_on IS NOT NULL;
 COMMENT ON TABLE agent_call IS 'One row per attempt to have an agent answer, the built-in ones too. A row that succeeded is never written again: a run goes on from its rows.';
 COMMENT ON COLUMN agent_call.session_id IS 'The run.';
 COMMENT ON COLUMN agent_call.call_no IS 'Order within the run, from 1.';
@@ -127,10 +131,12 @@ COMMENT ON COLUMN agent_call.input_tokens IS 'Input tokens, not counting the cac
 COMMENT ON COLUMN agent_call.output_tokens IS 'Output tokens.';
 COMMENT ON COLUMN agent_call.cache_read_tokens IS 'Input tokens read from the provider''s cache.';
 COMMENT ON COLUMN agent_call.cache_write_tokens IS 'Input tokens written to the provider''s cache.';
-COMMENT ON COLUMN agent_call.cost_usd IS 'Cost in US dollars at the prices of model.';
+COMMENT ON COLUMN agent_call.cost_usd IS 'Cost in US dollars at the prices of model on the day it was sent, of failed attempts too, as far as the provider told their tokens.';
+COMMENT ON COLUMN agent_call.reserved_usd IS 'What it may cost besides, at most, in US dollars: while it is under way, and for good when nobody knows its bill (in doubt, broken off before the provider told it); else 0.';
+COMMENT ON COLUMN agent_call.sent_on IS 'Day of kam.default_timezone on which it was sent, whose budgets and prices count; NULL for what was not sent to a model.';
 COMMENT ON COLUMN agent_call.latency_ms IS 'Milliseconds from sending to the whole answer.';
 COMMENT ON COLUMN agent_call.first_byte_ms IS 'Milliseconds from sending to the first byte of the answer; NULL when none came, and for the built-in agents.';
-COMMENT ON COLUMN agent_call.error_class IS 'Kind of failure, one word for counting: rate_limit, overloaded, timeout, auth, refusal, truncated, ...; NULL when it succeeded.';
+COMMENT ON COLUMN agent_call.error_class IS 'Kind of failure, one word for counting: rate_limit, overloaded, timeout, auth, refusal, truncated, budget (not sent: its run''s budget is spent), ...; NULL when it succeeded.';
 COMMENT ON COLUMN agent_call.error IS 'Why it failed, and what to do.';
 COMMENT ON COLUMN agent_call.request_sha256 IS 'SHA-256 of the parts of the prompt, under which the provider replay finds the answer; NULL for the built-in agents.';
 COMMENT ON COLUMN agent_call.started_at IS 'When it was sent.';
@@ -284,7 +290,7 @@ CREATE INDEX notification_due ON notification (home, next_attempt_at) WHERE stat
 COMMENT ON TABLE notification IS 'News for people and systems, written with what caused it.';
 COMMENT ON COLUMN notification.notification_id IS 'Key.';
 COMMENT ON COLUMN notification.recipient IS 'An agent''s code (AGT-304), a rep, or an endpoint.';
-COMMENT ON COLUMN notification.topic IS 'What it is about: decision, failure.';
+COMMENT ON COLUMN notification.topic IS 'What it is about: decision, failure, budget.';
 COMMENT ON COLUMN notification.session_id IS 'The run it is about.';
 COMMENT ON COLUMN notification.lead_id IS 'The lead it is about.';
 COMMENT ON COLUMN notification.event_id IS 'The event it is about.';

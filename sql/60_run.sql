@@ -98,7 +98,9 @@ DECLARE
 	went_on bigint;
 	total bigint := 0;
 BEGIN
-	-- Rows that replication applied passed no gate here.  First of all: from here on gates wait, holding nothing that is wanted below.
+	-- Before any other lock: who writes calls holds it, and others behind it.
+	PERFORM kam._count_all_spend();
+	-- Rows that replication applied passed no gate here.  First of what gates want: from here on gates wait, holding nothing that is wanted below.
 	TRUNCATE kam.prospect_state;
 	INSERT INTO kam.prospect_state (lead_id, stale)
 	SELECT c.lead_id, true FROM kam.Cadence c WHERE c.state = 'active' AND c.family <> 'transactional' GROUP BY c.lead_id HAVING count(*) > 1;

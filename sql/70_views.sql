@@ -17,7 +17,7 @@ WITH recent AS MATERIALIZED (
 	       (SELECT count(*) FROM agent_call c
 	         WHERE c.session_id = r.session_id AND c.status = 'succeeded' AND c.iteration = r.iteration) AS answered,
 	       (SELECT count(*) FROM agent_call c WHERE c.session_id = r.session_id AND c.status = 'sending') AS asked,
-	       r.next_attempt_at = 'infinity' AS held, r.error, r.replay_of
+	       r.next_attempt_at = 'infinity' AS held, r.error, r.sqlstate, r.replay_of
 	  FROM request r
 	 WHERE r.finished_at IS NULL
 ), measured AS (
@@ -40,6 +40,7 @@ SELECT m.session_id, m.lead_id, m.status, m.percent, m.iteration, m.answered::in
        CASE WHEN m.home <> kam._home() THEN 'parked: came with a restore or a copy, see kam_resume()'
             WHEN current_setting('kam.paused', true)::boolean THEN 'kam.paused is on'
             WHEN m.held THEN 'held: ' || coalesce(m.error, 'until kam_retry or kam_cancel')
+            WHEN m.next_attempt_at > now() AND m.sqlstate = '53400' THEN m.error
             WHEN m.next_attempt_at > now() THEN 'waits until ' || m.next_attempt_at || coalesce(': ' || m.error, '')
             WHEN m.status = 'queued' AND m.attempts = 0 THEN 'in the queue'
             WHEN m.lease_until IS NULL THEN 'interrupted, to be taken up again'

@@ -127,7 +127,7 @@ BEGIN
 	  INTO stuck
 	  FROM kam.request r
 	 WHERE r.home = kam._home() AND r.finished_at IS NULL AND r.started_at < present - interval '15 min'
-	   AND r.next_attempt_at IS DISTINCT FROM 'infinity';
+	   AND r.next_attempt_at IS DISTINCT FROM 'infinity' AND r.sqlstate IS DISTINCT FROM '53400';
 	IF stuck.n > 0 THEN
 		RETURN QUERY VALUES ('slow runs', 'warning',
 			format('%s under way for more than 15 minutes, the oldest since %s%s', stuck.n, stuck.since, coalesce('; attempts failed: ' || stuck.why, '')),
@@ -279,6 +279,7 @@ BEGIN
 	END IF;
 
 	RETURN QUERY SELECT h.* FROM kam._tick_health() h;
+	RETURN QUERY SELECT h.* FROM kam._budget_health() h;
 
 	SELECT count(*) AS n, string_agg(a.agent, ', ' ORDER BY a.agent) AS latest INTO stuck
 	  FROM kam.agent a

@@ -20,7 +20,8 @@ GRANT SELECT ON final_decision, decision_evaluation, workflow_run TO kam_review;
 
 -- Auditors.
 GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification,
-	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry TO kam_read, kam_admin;
+	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry,
+	budget, budget_spend, kam_cost, cost_day TO kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_facts(jsonb, timestamptz),
 	kam_check(jsonb, jsonb, timestamptz), kam_when(text, timestamptz, text) TO kam_read;
 
@@ -29,7 +30,7 @@ GRANT EXECUTE ON FUNCTION kam_cancel(uuid), kam_retry(uuid), kam_resume(), kam_u
 	kam_worker_start(), kam_worker_stop(), kam_health(), _now(), _home(), _agent(text, jsonb, jsonb, timestamptz), _wake_worker() TO kam_admin;
 GRANT INSERT, DELETE ON request TO kam_admin;
 GRANT UPDATE (priority, next_attempt_at, rerun_at) ON request TO kam_admin;
-GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, Suppression TO kam_admin;
+GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, Suppression, budget TO kam_admin;
 GRANT UPDATE (status, next_attempt_at) ON notification TO kam_admin;
 GRANT UPDATE (enabled) ON endpoint TO kam_admin;
 
@@ -50,12 +51,13 @@ GRANT SELECT ON kam_agreement TO kam_review, kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION _wilson(bigint, bigint) TO kam_review, kam_read, kam_admin;
 
 -- The worker.
-GRANT SELECT ON provider, model, agent, prompt, resource, best_practice, endpoint, _configuration TO kam_worker;
+GRANT SELECT ON provider, model, agent, prompt, resource, best_practice, endpoint, _configuration, budget TO kam_worker;
+GRANT SELECT, INSERT, UPDATE ON budget_spend TO kam_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON request, workflow_run TO kam_worker;
 GRANT SELECT, INSERT ON Suppression TO kam_worker;
 GRANT SELECT, INSERT, UPDATE ON agent_call, final_decision, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification TO kam_worker;
 GRANT USAGE ON SEQUENCE notification_notification_id_seq TO kam_worker;
-GRANT EXECUTE ON FUNCTION _now(), _home() TO kam_worker;
+GRANT EXECUTE ON FUNCTION _now(), _home(), _close_costs() TO kam_worker;
 
 -- The schedules: an administrator by hand, the worker by itself.
 GRANT EXECUTE ON FUNCTION kam_tick(timestamptz, integer) TO kam_admin;
@@ -95,7 +97,7 @@ GRANT SELECT, INSERT ON Accounts, Leads, Reps, holiday, sequence_type, type_tran
 	Cadence, CadenceEventLog, CadenceQueue, CadenceFlag, lead_alias, lead_merge, ABMPlaybook, ExpansionLog, QBRLog, OpportunityBriefLog,
 	CommBriefLog, NurtureRecommendations, Opportunities TO kam_restore;
 GRANT SELECT, INSERT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, backtest, n8n_orchestrator_synthesis, notification,
-	resource, best_practice TO kam_restore;
+	resource, best_practice, budget, cost_day, _cost_closed TO kam_restore;
 -- Who answers and where texts go (provider, model, agent, prompt, endpoint) is not for them to bring along.  Numbers go on where they were.
 GRANT UPDATE ON SEQUENCE CadenceEventLog_event_id_seq, CadenceFlag_flag_id_seq, lead_merge_merge_id_seq, notification_notification_id_seq TO kam_restore;
 
@@ -107,6 +109,10 @@ SELECT pg_extension_config_dump('prompt', 'WHERE NOT builtin');
 SELECT pg_extension_config_dump('resource', '');
 SELECT pg_extension_config_dump('best_practice', '');
 SELECT pg_extension_config_dump('endpoint', '');
+-- What is spent of a budget is counted again (kam_resume).
+SELECT pg_extension_config_dump('budget', '');
+SELECT pg_extension_config_dump('cost_day', '');
+SELECT pg_extension_config_dump('_cost_closed', '');
 SELECT pg_extension_config_dump('request', '');
 SELECT pg_extension_config_dump('agent_call', '');
 SELECT pg_extension_config_dump('final_decision', '');

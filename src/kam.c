@@ -39,6 +39,7 @@ int			kam_touch_cap;
 int			kam_touch_window;
 int			kam_hold_expiry;
 char	   *kam_key_directory;
+int			kam_cache_warm;
 int			kam_max_in_flight;
 char	   *kam_ca_file;
 char	   *kam_proxy;
@@ -166,6 +167,9 @@ static const IntSetting int_setting[] = {
 	{"kam.hold_expiry", "How long a held or deferred request waits before it is given up.",
 		"Earlier when its sequence ends before. Reload is enough.",
 	&kam_hold_expiry, 14 * 24 * 60, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+	{"kam.cache_warm", "From how many tokens of shared prompt on one call of a wave goes first, so that the others find it in the provider's cache.",
+		"They are sent at the first byte of its answer: cheaper input for large contacts, and later by that much. 0: never. Reload is enough.",
+	&kam_cache_warm, 0, 0, 10000000, PGC_SIGHUP, 0},
 	{"kam.max_in_flight", "How many calls to providers one worker has under way at once.",
 		"Each is a stream of one connection, or a connection of its own where the server does not speak HTTP/2. Reload is enough.",
 	&kam_max_in_flight, 4096, 1, 65536, PGC_SIGHUP, 0},

@@ -29,6 +29,7 @@ extern int	kam_touch_cap;		/* touches per window; -1 = no cap */
 extern int	kam_touch_window;	/* seconds */
 extern int	kam_hold_expiry;	/* minutes */
 extern char *kam_key_directory; /* files with the providers' keys; empty: the environment alone */
+extern int	kam_cache_warm;		/* tokens of a prefix from which on one call of a wave goes first; 0: never */
 extern int	kam_max_in_flight;	/* calls of one worker under way at once */
 extern char *kam_ca_file;		/* empty: the system's certificates */
 extern char *kam_proxy;			/* empty: none; its password is a key file */

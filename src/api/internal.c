@@ -4,10 +4,13 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "pg/clock.h"
@@ -17,6 +20,7 @@ PG_FUNCTION_INFO_V1(kam_api_now);
 PG_FUNCTION_INFO_V1(kam_api_home);
 PG_FUNCTION_INFO_V1(kam_api_wake_trigger);
 PG_FUNCTION_INFO_V1(kam_api_wake_worker);
+PG_FUNCTION_INFO_V1(kam_api_forget_budgets);
 
 /* _now() */
 Datum
@@ -55,5 +59,16 @@ Datum
 kam_api_wake_worker(PG_FUNCTION_ARGS)
 {
 	kam_wake();
+	PG_RETURN_VOID();
+}
+
+/* _forget_budgets(): workers (worker/budget.c) keep what they read of kam.budget until its relation is invalidated. */
+Datum
+kam_api_forget_budgets(PG_FUNCTION_ARGS)
+{
+	Oid			budget = get_relname_relid("budget", get_namespace_oid("kam", false));
+
+	if (OidIsValid(budget))
+		CacheInvalidateRelcacheByRelid(budget);
 	PG_RETURN_VOID();
 }

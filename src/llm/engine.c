@@ -574,6 +574,12 @@ kam_transfer_owner(const KamTransfer *transfer)
 	return transfer->owner;
 }
 
+bool
+kam_transfer_has_begun(const KamTransfer *transfer)
+{
+	return transfer->result.first_byte_us > 0;
+}
+
 const KamResult *
 kam_transfer_result(const KamTransfer *transfer)
 {

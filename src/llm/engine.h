@@ -91,6 +91,7 @@ extern void kam_engine_run(KamEngine *engine);
 extern KamTransfer *kam_engine_take(KamEngine *engine);
 
 extern void *kam_transfer_owner(const KamTransfer *transfer);
+extern bool kam_transfer_has_begun(const KamTransfer *transfer);	/* the first byte of its answer has come */
 extern const KamResult *kam_transfer_result(const KamTransfer *transfer);	/* once it was taken */
 /* At any time; one under way is broken off. */
 extern void kam_transfer_free(KamTransfer *transfer);

@@ -43,6 +43,7 @@ static const Field dialect_fields[] = {
 	{"cache", FIELD_BOOL, offsetof(KamDialect, cache)},
 	{"headers", FIELD_HEADERS, offsetof(KamDialect, headers)},
 	{"body", FIELD_BODY, offsetof(KamDialect, body)},
+	{"schema_below", FIELD_INTEGER, offsetof(KamDialect, schema_below), 0, 10000000},
 	{"connect_timeout_ms", FIELD_INTEGER, offsetof(KamDialect, connect_timeout_ms), 1, 600000},
 	{"timeout_s", FIELD_INTEGER, offsetof(KamDialect, timeout_s), 1, 86400},
 	{"stall_s", FIELD_INTEGER, offsetof(KamDialect, stall_s), 1, 86400},
@@ -59,13 +60,13 @@ static const Field trait_fields[] = {
 
 static const KamDialect anthropic_dialect = {
 	.path = "/v1/messages", .auth_header = "x-api-key", .auth_prefix = "", .max_tokens = "max_tokens",
-	.json = KAM_JSON_SCHEMA, .stream = true, .stream_usage = true, .cache = true,
+	.json = KAM_JSON_SCHEMA, .stream = true, .stream_usage = true, .cache = true, .schema_below = 6000,
 	.connect_timeout_ms = 10000, .timeout_s = 600, .stall_s = 120
 };
 
 static const KamDialect openai_dialect = {
 	.path = "/chat/completions", .auth_header = "authorization", .auth_prefix = "Bearer ", .max_tokens = "max_completion_tokens",
-	.json = KAM_JSON_SCHEMA, .stream = true, .stream_usage = true, .cache = false,
+	.json = KAM_JSON_SCHEMA, .stream = true, .stream_usage = true, .cache = false, .schema_below = 0,
 	.connect_timeout_ms = 10000, .timeout_s = 600, .stall_s = 120
 };
 

@@ -37,6 +37,7 @@ typedef struct KamDialect
 	bool		stream;			/* "stream" */
 	bool		stream_usage;	/* "stream_usage": a stream tells its tokens when asked (openai's stream_options); default true */
 	bool		cache;			/* "cache": cache_control marks are understood (anthropic) */
+	int			schema_below;	/* "schema_below": a contact of so many tokens is asked without the schema, which would part the waves' caches; 0: never */
 	const json_t *headers;		/* "headers": {name: value} sent along, or NULL */
 	const json_t *body;			/* "body": members merged into the request's top level, or NULL */
 	int			connect_timeout_ms; /* "connect_timeout_ms": 10000 */

@@ -155,7 +155,7 @@ flush(Build *b)
 	b->pending = NULL;
 }
 
-/* Six at most (the schema, the prompt's three parts, a repair's two), each with text before it: the pieces suffice. */
+/* Seven at most (the schema, the prompt's parts, own in two, a repair's two), each with text before it: the pieces suffice. */
 static void
 add_piece(Build *b, KamPiece piece)
 {
@@ -281,20 +281,38 @@ has_rejected(const KamAsk *ask)
 
 /* The end of a text that may have a cache mark, given the bytes of the prefix that ends there. */
 static const char *
-text_end(const KamAsk *ask, size_t prefix)
+text_end(const KamAsk *ask, bool keep, size_t prefix)
 {
-	bool		mark = ask->dialect->cache && ask->traits->cache && kam_prompt_tokens(prefix) >= ask->traits->cache_min_tokens;
+	bool		mark = keep && ask->dialect->cache && ask->traits->cache && kam_prompt_tokens(prefix) >= ask->traits->cache_min_tokens;
 
 	return mark ? "\",\"cache_control\":{\"type\":\"ephemeral\"}}" : "\"}";
 }
 
 static const char text_begin[] = "{\"type\":\"text\",\"text\":\"";
 
+/* Bytes of own that its wave shares: up to <agent>, the first tag of that name since material cannot hold one. */
+static size_t
+shared_bytes(KamPiece own)
+{
+	static const char tag[] = "<agent>";
+	const char *end = own.data + own.len;
+	const char *at = own.data;
+
+	while (at < end && (at = memchr(at, '<', (size_t) (end - at))) != NULL)
+	{
+		if ((size_t) (end - at) >= strlen(tag) && memcmp(at, tag, strlen(tag)) == 0)
+			return (size_t) (at - own.data);
+		at++;
+	}
+	return 0;
+}
+
 static void
 add_anthropic(Build *b)
 {
 	const KamAsk *ask = b->ask;
 	const KamPrompt *prompt = &ask->prompt;
+	size_t		shared;
 
 	if (wants_schema(ask))
 	{
@@ -306,7 +324,7 @@ add_anthropic(Build *b)
 	{
 		add_text(b, kam_printf(b->arena, ",\"system\":[%s", text_begin));
 		add_piece(b, prompt->common);
-		add_text(b, text_end(ask, prompt->common.len));
+		add_text(b, text_end(ask, true, prompt->common.len));
 		add_text(b, "]");
 	}
 	add_text(b, ",\"messages\":[{\"role\":\"user\",\"content\":[");
@@ -314,10 +332,16 @@ add_anthropic(Build *b)
 	{
 		add_text(b, text_begin);
 		add_piece(b, prompt->contact);
-		add_text(b, text_end(ask, prompt->common.len + prompt->contact.len));
+		add_text(b, text_end(ask, ask->keep_contact, prompt->common.len + prompt->contact.len));
 	}
 	add_text(b, kam_printf(b->arena, "%s%s", prompt->contact.len > 0 ? "," : "", text_begin));
-	add_piece(b, prompt->own);
+	shared = ask->keep_wave ? shared_bytes(prompt->own) : 0;
+	if (shared > 0)
+	{
+		add_piece(b, (KamPiece) {prompt->own.data, shared});
+		add_text(b, kam_printf(b->arena, "%s,%s", text_end(ask, true, prompt->common.len + prompt->contact.len + shared), text_begin));
+	}
+	add_piece(b, (KamPiece) {prompt->own.data + shared, prompt->own.len - shared});
 	if (has_rejected(ask))
 	{
 		add_text(b, kam_printf(b->arena, "\"}]},{\"role\":\"assistant\",\"content\":[%s", text_begin));

@@ -17,7 +17,8 @@ typedef struct KamPiece
 
 /*
  * A prompt in three parts, from the most shared to the least (design section
- * 7).  A cache mark stands after common and after contact.
+ * 7).  A cache mark stands after common, and, where somebody will read what it
+ * keeps, after contact and before own's <agent>.
  */
 typedef struct KamPrompt
 {
@@ -37,6 +38,8 @@ typedef struct KamAsk
 	double		temperature;
 	int			max_tokens;
 	KamPrompt	prompt;
+	bool		keep_contact,	/* the cache is to keep the prefix up to the end of contact ... */
+				keep_wave;		/* ... and up to own's <agent> */
 	KamPiece	schema;			/* of the answer, strict already (kam_schema_strict), as kam_schema_text gives it; len 0: none */
 	const char *schema_name;	/* [a-zA-Z0-9_-]{1,64} */
 	/* A repair: the answer that was no good and what is wrong with it, as two further turns; escaped, len 0: none. */

@@ -23,7 +23,8 @@ static KamStatement find_calls = {
 	"calls",
 	"SELECT c.call_no, c.agent, c.iteration, c.attempt, c.provider, c.model, c.status, c.error, c.error_class, p.in_doubt, c.output,"
 	" (c.request_sha256 IS NOT NULL)::int4,"
-	" CASE p.api WHEN 'replay' THEN (SELECT o.provider FROM kam.agent_call o" RECORDED("c.request_sha256", "c.agent") " LIMIT 1) ELSE c.provider END"
+	" CASE p.api WHEN 'replay' THEN (SELECT o.provider FROM kam.agent_call o" RECORDED("c.request_sha256", "c.agent") " LIMIT 1) ELSE c.provider END,"
+	" (c.cost_usd * 1000000000000)::bigint, (c.reserved_usd * 1000000000000)::bigint"
 	" FROM kam.agent_call c LEFT JOIN kam.provider p ON p.provider = c.provider"
 	" WHERE c.session_id = $1 ORDER BY c.call_no",
 	1, {UUIDOID}
@@ -43,11 +44,12 @@ static KamStatement record_call = {
 static KamStatement begin_calls = {
 	"begin calls",
 	"INSERT INTO kam.agent_call (session_id, call_no, agent, iteration, attempt, provider, model, prompt_version,"
-	" request_sha256, started_at, status)"
-	" SELECT *, 'sending' FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
-	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10)) u",
-	10, {UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BYTEAARRAYOID,
-	TIMESTAMPTZARRAYOID}, .generic = true
+	" request_sha256, started_at, sent_on, reserved_usd, status)"
+	" SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h, u.i, u.j, u.k, u.l * 0.000000000001, 'sending' FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),"
+	" pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($9), pg_catalog.unnest($10),"
+	" pg_catalog.unnest($11), pg_catalog.unnest($12)) u(a, b, c, d, e, f, g, h, i, j, k, l)",
+	12, {UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, BYTEAARRAYOID,
+	TIMESTAMPTZARRAYOID, DATEARRAYOID, INT8ARRAYOID}, .generic = true
 };
 
 /*
@@ -59,12 +61,12 @@ static KamStatement end_calls = {
 	"UPDATE kam.agent_call c SET status = CASE WHEN ($4)[u.n] IS NULL THEN 'succeeded' ELSE 'failed' END, output = ($3)[u.n], error = ($4)[u.n],"
 	" error_class = ($5)[u.n], http_status = ($6)[u.n], provider_request_id = ($7)[u.n], response = ($8)[u.n], stop_reason = ($9)[u.n],"
 	" input_tokens = ($10)[u.n], output_tokens = ($11)[u.n], cache_read_tokens = ($12)[u.n], cache_write_tokens = ($13)[u.n],"
-	" cost_usd = ($14)[u.n]::numeric, first_byte_ms = ($15)[u.n],"
+	" cost_usd = ($14)[u.n] * 0.000000000001, reserved_usd = ($18)[u.n] * 0.000000000001, first_byte_ms = ($15)[u.n],"
 	" latency_ms = pg_catalog.round(1000 * EXTRACT(epoch FROM ($17)[u.n] - ($16)[u.n])), started_at = ($16)[u.n], finished_at = ($17)[u.n]"
 	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY u (session_id, call_no, n)"
 	" WHERE c.session_id = u.session_id AND c.call_no = u.call_no AND c.session_id = ANY ($1) AND c.finished_at IS NULL",
-	17, {UUIDARRAYOID, INT4ARRAYOID, JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}, .generic = true
+	18, {UUIDARRAYOID, INT4ARRAYOID, JSONBARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+	INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT8ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID}, .generic = true
 };
 
 static KamStatement doubt_calls = {
@@ -99,23 +101,26 @@ static KamStatement configuration = {
 	0, {0}
 };
 
-/* The prices in force today; a model without a row costs nothing and takes what most take. */
-#define MODEL_COLUMNS(alias) \
-	alias ".capabilities, (" alias ".input_usd_per_mtok * 1000000)::bigint, (" alias ".output_usd_per_mtok * 1000000)::bigint," \
+/* The prices in force on a day, and those that follow; a model without a row costs nothing and takes what most take. */
+#define PRICES(alias) \
+	" (" alias ".input_usd_per_mtok * 1000000)::bigint, (" alias ".output_usd_per_mtok * 1000000)::bigint," \
 	" (" alias ".cache_read_usd_per_mtok * 1000000)::bigint, (" alias ".cache_write_usd_per_mtok * 1000000)::bigint"
-#define MODEL_JOIN(alias, column) \
-	" LEFT JOIN LATERAL (SELECT * FROM kam.model x WHERE x.model = a." column " AND x.effective_from <= CURRENT_DATE" \
-	" ORDER BY x.effective_from DESC LIMIT 1) " alias " ON true"
+#define MODEL_COLUMNS(now, next) now ".capabilities," PRICES(now) ", " next ".effective_from," PRICES(next)
+#define MODEL_JOIN(now, next, column) \
+	" LEFT JOIN LATERAL (SELECT * FROM kam.model x WHERE x.model = a." column " AND x.effective_from <= $3" \
+	" ORDER BY x.effective_from DESC LIMIT 1) " now " ON true" \
+	" LEFT JOIN LATERAL (SELECT * FROM kam.model x WHERE x.model = a." column " AND x.effective_from > $3" \
+	" ORDER BY x.effective_from LIMIT 1) " next " ON true"
 
-/* With what a replay is asked with instead ($1) and the versions a run began with ($2); checked when they were written, so odd values here are passed over. */
+/* With what a replay is asked with instead ($1), the versions a run began with ($2) and the prices of a day ($3); checked when they were written, so odd values here are passed over. */
 static KamStatement find_agents = {
 	"agents",
-	"SELECT a.agent, a.provider, p.api, p.base_url, p.dialect, a.temperature, a.max_tokens, a.prompt_version, t.body, t.output_schema,"
-	" a.model, " MODEL_COLUMNS("m") ", a.fallback_model, " MODEL_COLUMNS("f")
+	"SELECT a.agent, a.provider, p.api, p.base_url, p.dialect, a.temperature::float8, a.max_tokens, a.prompt_version, t.body, t.output_schema,"
+	" a.model, " MODEL_COLUMNS("m", "n") ", a.fallback_model, " MODEL_COLUMNS("f", "g")
 	" FROM kam._agents_as($1, $2) a LEFT JOIN kam.provider p ON p.provider = a.provider"
 	" LEFT JOIN kam.prompt t ON t.agent = a.agent AND t.version = a.prompt_version"
-	MODEL_JOIN("m", "model") MODEL_JOIN("f", "fallback_model"),
-	2, {JSONBOID, JSONBOID}
+	MODEL_JOIN("m", "n", "model") MODEL_JOIN("f", "g", "fallback_model"),
+	3, {JSONBOID, JSONBOID, DATEOID}
 };
 
 static KamStatement find_resources = {
@@ -183,6 +188,8 @@ kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedC
 		call->output = kam_column_jsonb(context, i, 11);
 		call->by_model = kam_column_int(i, 12, 0) != 0;
 		call->answered_by = kam_column_text(context, i, 13);
+		call->cost = kam_column_int(i, 14, 0);
+		call->reserved = kam_column_int(i, 15, 0);
 	}
 	return (int) found;
 }
@@ -285,7 +292,8 @@ add_columns(KamValues *values, Column *column, int count)
 void
 kam_store_calls_begun(const KamCallOf *call, int count)
 {
-	static const Oid type[] = {UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, BYTEAOID, TIMESTAMPTZOID};
+	static const Oid type[] = {UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, BYTEAOID, TIMESTAMPTZOID,
+	DATEOID, INT8OID};
 	Column		column[lengthof(type)];
 	KamValues	values;
 
@@ -310,6 +318,8 @@ kam_store_calls_begun(const KamCallOf *call, int count)
 		put(&column[7], Int32GetDatum(row->prompt_version), false);
 		put(&column[8], PointerGetDatum(hash), false);
 		put(&column[9], TimestampTzGetDatum(row->started_at), false);
+		put(&column[10], DateADTGetDatum(row->sent_on), false);
+		put(&column[11], Int64GetDatum(row->reserved), false);
 	}
 	add_columns(&values, column, lengthof(type));
 	kam_statement_run(&begin_calls, &values);
@@ -319,7 +329,7 @@ void
 kam_store_calls_ended(const KamCallOf *call, int count)
 {
 	static const Oid type[] = {UUIDOID, INT4OID, JSONBOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID,
-	INT8OID, TEXTOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
 	Column		column[lengthof(type)];
 	KamValues	values;
 
@@ -342,10 +352,11 @@ kam_store_calls_ended(const KamCallOf *call, int count)
 		put_text(&column[8], row->stop_reason);
 		for (int t = 0; t < KAM_TOKEN_CLASSES; t++)
 			put(&column[9 + t], Int64GetDatum(row->tokens[t]), false);
-		put_text(&column[13], row->cost != NULL ? row->cost : "0");
+		put(&column[13], Int64GetDatum(row->cost), false);
 		put(&column[14], Int32GetDatum(row->first_byte_ms), row->first_byte_ms < 0);
 		put(&column[15], TimestampTzGetDatum(row->started_at), false);
 		put(&column[16], TimestampTzGetDatum(row->finished_at), false);
+		put(&column[17], Int64GetDatum(row->kept), false);
 	}
 	add_columns(&values, column, lengthof(type));
 	kam_statement_run(&end_calls, &values);
@@ -406,18 +417,25 @@ kam_store_configuration(void)
 	return kam_statement_run(&configuration, NULL) == 0 ? 0 : kam_column_int(0, 1, 0);
 }
 
-/* A model's columns from "first" on: its name, what it can, its prices in the order of the token classes. */
+/* A model's columns from "first" on: its name, what it can, its prices in the order of the token classes, the next day of others, those. */
 static void
 read_model(MemoryContext context, uint64 row, int first, KamModelRow *out)
 {
+	bool		none;
+	Datum		day = kam_column(row, first + 2 + KAM_TOKEN_CLASSES, &none);
+
 	out->model = kam_column_text(context, row, first);
 	out->capabilities = kam_column_jsonb(context, row, first + 1);
+	out->next_from = none ? DATEVAL_NOEND : DatumGetDateADT(day);
 	for (int i = 0; i < KAM_TOKEN_CLASSES; i++)
+	{
 		out->price[i] = kam_column_int(row, first + 2 + i, 0);
+		out->next_price[i] = kam_column_int(row, first + 3 + KAM_TOKEN_CLASSES + i, 0);
+	}
 }
 
 int
-kam_store_agents(Jsonb *settings, Jsonb *prompts, MemoryContext context, KamAgentRow **out)
+kam_store_agents(Jsonb *settings, Jsonb *prompts, DateADT day, MemoryContext context, KamAgentRow **out)
 {
 	KamValues	values;
 	uint64		found;
@@ -425,6 +443,7 @@ kam_store_agents(Jsonb *settings, Jsonb *prompts, MemoryContext context, KamAgen
 	kam_values_init(&values);
 	kam_values_add_jsonb(&values, settings);
 	kam_values_add_jsonb(&values, prompts);
+	kam_values_add(&values, DateADTGetDatum(day));
 	found = kam_statement_run(&find_agents, &values);
 	*out = found == 0 ? NULL : MemoryContextAllocZero(context, found * sizeof(KamAgentRow));
 	for (uint64 i = 0; i < found; i++)
@@ -445,7 +464,7 @@ kam_store_agents(Jsonb *settings, Jsonb *prompts, MemoryContext context, KamAgen
 		agent->prompt = kam_column_text(context, i, 9);
 		agent->output_schema = kam_column_jsonb(context, i, 10);
 		read_model(context, i, 11, &agent->model);
-		read_model(context, i, 17, &agent->fallback);
+		read_model(context, i, 22, &agent->fallback);
 	}
 	return (int) found;
 }

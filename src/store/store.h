@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "utils/date.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
@@ -88,6 +89,10 @@ extern TimestampTz kam_store_next_attempt(int owner);
 
 /* ---- calls (calls.c) ------------------------------------------------------ */
 
+/* Millionths of a millionth of a US dollar. */
+typedef int64 KamMoney;
+#define KAM_DOLLAR INT64CONST(1000000000000)
+
 /* Token classes of the ledger, in the order of its columns. */
 enum
 {
@@ -109,6 +114,8 @@ typedef struct KamRecordedCall
 	char	   *answered_by;	/* the provider, of a replayed answer the one that gave it; NULL when unknown */
 	Jsonb	   *output;			/* NULL unless it succeeded */
 	bool		by_model;		/* a provider was asked; else the built-in agent answered */
+	KamMoney	cost,
+				reserved;		/* what it may cost besides */
 } KamRecordedCall;
 
 /* One attempt: its intent, its end, or both at once. */
@@ -123,6 +130,8 @@ typedef struct KamCallRow
 	int			prompt_version;
 	const uint8 *request_sha256;	/* 32 bytes, or NULL */
 	TimestampTz started_at;
+	DateADT		sent_on;		/* of what is sent: the day that pays it */
+	KamMoney	reserved;		/* the most it may cost */
 
 	/* the end */
 	const char *error;			/* NULL: it succeeded */
@@ -133,17 +142,20 @@ typedef struct KamCallRow
 	const char *response;
 	const char *stop_reason;
 	int64		tokens[KAM_TOKEN_CLASSES];
-	const char *cost;			/* numeric text; NULL: 0 */
+	KamMoney	cost;
+	KamMoney	kept;			/* of what was reserved, what stays so: nobody knows its bill */
 	int			first_byte_ms;	/* -1: none came */
 	TimestampTz finished_at;
 } KamCallRow;
 
-/* A model with the prices of today; model is NULL when there is none. */
+/* A model with the prices of a day, and those that follow; model is NULL when there is none. */
 typedef struct KamModelRow
 {
 	char	   *model;
 	Jsonb	   *capabilities;	/* NULL: no row */
 	int64		price[KAM_TOKEN_CLASSES];	/* millionths of a dollar per million tokens */
+	DateADT		next_from;		/* DATEVAL_NOEND: none follow */
+	int64		next_price[KAM_TOKEN_CLASSES];
 } KamModelRow;
 
 typedef struct KamAgentRow
@@ -198,8 +210,8 @@ typedef struct KamRecording
 extern void kam_store_recording(const KamCallRow *row, const pg_uuid_t *replay_of, MemoryContext context, KamRecording *out);
 /* Counted up with every change of what kam_store_agents, _resources and _practices read. */
 extern int64 kam_store_configuration(void);
-/* settings: what a replay is asked with instead; prompts: the versions to ask with; both NULL for the rows as they are. */
-extern int	kam_store_agents(Jsonb *settings, Jsonb *prompts, MemoryContext context, KamAgentRow **out);
+/* settings: what a replay is asked with instead; prompts: the versions to ask with; both NULL for the rows as they are.  day: whose prices. */
+extern int	kam_store_agents(Jsonb *settings, Jsonb *prompts, DateADT day, MemoryContext context, KamAgentRow **out);
 /* Arrays, in the shape of core/agents.h; an empty table gives an empty array. */
 extern Jsonb *kam_store_resources(MemoryContext context);
 extern Jsonb *kam_store_practices(MemoryContext context);
@@ -207,6 +219,43 @@ extern Jsonb *kam_store_practices(MemoryContext context);
 extern Jsonb *kam_store_history(MemoryContext context);
 /* Those that this run has learnt from. */
 extern Jsonb *kam_store_history_of(const pg_uuid_t *session_id, MemoryContext context);
+
+/* ---- budgets (budgets.c) --------------------------------------------------- */
+
+typedef struct KamBudgetRow
+{
+	char	   *budget;
+	char	   *provider;		/* NULL: all */
+	bool		per_run;		/* counts each run by itself; else the calls of a day */
+	bool		enabled;
+	KamMoney	limit,
+				alert;			/* when so much is spent, it is told */
+} KamBudgetRow;
+
+/* A budget's day as it is, and what is to be added to it. */
+typedef struct KamSpendRow
+{
+	DateADT		day;
+	char	   *budget;
+	KamMoney	spent,
+				reserved;
+	bool		alerted;
+	KamMoney	to_spent,
+				to_reserved;
+	bool		to_alert;		/* it is told of now ... */
+	bool		held;			/* ... because a call is held */
+} KamSpendRow;
+
+/* All of them, by name. */
+extern int	kam_store_budgets(MemoryContext context, KamBudgetRow **out);
+/* Makes the rows of these days where there are none. */
+extern void kam_store_budget_days(const DateADT *day, int count);
+/* Locks the rows of these days, in the one order in which they are locked. */
+extern int	kam_store_budget_lock(const DateADT *day, int count, KamSpendRow **out);
+/* Adds what is to be added, and tells the endpoints that asked for it. */
+extern void kam_store_budget_charge(const KamSpendRow *row, int count);
+/* Gives a run back until then; the attempt does not count. */
+extern bool kam_store_wait_for_budget(const pg_uuid_t *session_id, int owner, TimestampTz until, const char *why);
 
 /* ---- decisions (decisions.c) ---------------------------------------------- */
 
@@ -258,5 +307,7 @@ extern TimestampTz kam_store_next_rerun(void);
 extern bool kam_store_tick(TimestampTz now, int items, int flags, MemoryContext context, char **error);
 /* When the next item of the schedules is due (kam's clock); 0 for none. */
 extern TimestampTz kam_store_next_tick(void);
+/* Adds up what the oldest day that is over has cost; true when there may be another. */
+extern bool kam_store_close_costs(void);
 /* Deletes at most limit runs that finished before "before", with all that hangs on them. */
 extern int	kam_store_delete_finished(TimestampTz before, int limit);

@@ -74,6 +74,12 @@ static KamStatement next_tick = {
 	0, {0}
 };
 
+static KamStatement close_costs = {
+	"close costs",
+	"SELECT kam._close_costs()",
+	0, {0}
+};
+
 /* The session ids in SPI_tuptable, before the next statement takes its place. */
 static pg_uuid_t *
 copy_ids(uint64 count)
@@ -147,6 +153,15 @@ kam_store_next_tick(void)
 	kam_statement_run(&next_tick, NULL);
 	at = kam_column(0, 1, &isnull);
 	return isnull ? 0 : DatumGetTimestampTz(at);
+}
+
+bool
+kam_store_close_costs(void)
+{
+	bool		isnull;
+
+	kam_statement_run(&close_costs, NULL);
+	return DatumGetBool(kam_column(0, 1, &isnull));
 }
 
 int

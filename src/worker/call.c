@@ -13,8 +13,10 @@
 #include "utils/timestamp.h"
 
 #include "kam.h"
+#include "worker/budget.h"
 #include "worker/digest.h"
 #include "worker/job.h"
+#include "worker/prefix.h"
 /* after the server's headers */
 #include "core/extract.h"
 #include "core/schema.h"
@@ -89,13 +91,14 @@ build(KamCall *call)
 	ask.prompt.common = kam_config_common(job->config);
 	ask.prompt.contact = kam_job_contact_part(job, call->agent);
 	ask.prompt.own = kam_prompt_own(&env, call->agent, kam_run_inputs(job->run, call->agent), agent->prompt);
-	ask.schema = agent->envelope;
+	ask.schema = kam_prefix_schema(job, call->agent);
 	ask.schema_name = "answer";
 	if (call->rejected != NULL)
 	{
 		ask.rejected = kam_escape(env.arena, call->rejected, strlen(call->rejected));
 		ask.complaint = kam_prompt_complaint(env.arena, call->agent, call->complaint);
 	}
+	kam_prefix_keep(job, call->agent, model->name, &ask.keep_contact, &ask.keep_wave);
 	if (agent->api != KAM_API_REPLAY)
 		kam_request_build(env.arena, &ask, &call->request);
 	hash_prompt(&ask, call->sha256);
@@ -110,6 +113,8 @@ build(KamCall *call)
 	call->row.prompt_version = agent->prompt_version;
 	call->row.request_sha256 = call->sha256;
 	call->row.first_byte_ms = -1;
+	if (agent->api != KAM_API_REPLAY)
+		call->row.reserved = kam_budget_estimate(model, kam_config_today(), call->request.size, max_tokens);
 	call->built = true;
 }
 
@@ -165,6 +170,8 @@ kam_call_admit(KamCall *call, const char **sqlstate, char **fault)
 	}
 	if (!kam_engine_has_room(kam_network_engine()))
 		return -1;
+	if (!kam_budget_allows(call->job, call))
+		return KAM_NO_MONEY;
 	call->lane = kam_network_lane(agent->provider, model_of(call)->name);
 	wait = kam_lane_admit(call->lane, call->input_tokens, call->output_tokens, now);
 	if (wait == 0)
@@ -195,6 +202,14 @@ kam_call_send(KamCall *call)
 	else
 		call->transfer = kam_engine_start(kam_network_engine(), &call->request, agent->api, &agent->dialect, auth, call, &call->start_fault);
 	call->state = call->transfer != NULL ? KAM_CALL_IN_FLIGHT : KAM_CALL_ENDED;
+}
+
+void
+kam_call_take_back(KamCall *call)
+{
+	kam_lane_withdraw(call->lane, call->input_tokens, call->output_tokens, kam_network_now());
+	call->lane = NULL;
+	call->state = KAM_CALL_WANTED;
 }
 
 /* ---- what came of it -------------------------------------------------------------- */
@@ -299,6 +314,18 @@ wire_text(const char *text, size_t most)
 	return pg_any_to_server(pnstrdup(text, length), length, PG_UTF8);
 }
 
+/*
+ * Whether it may have to be paid though nobody said what: it went out, and was
+ * not refused, and no token was told.
+ */
+static bool
+bill_is_unknown(const KamResult *result)
+{
+	const KamUsage *told = &result->answer->usage;
+
+	return result->sent && result->http_status < 300 && told->input <= 0 && told->output <= 0 && told->cache_read <= 0 && told->cache_write <= 0;
+}
+
 static void
 note_result(KamCall *call, const KamResult *result)
 {
@@ -315,7 +342,8 @@ note_result(KamCall *call, const KamResult *result)
 	row->tokens[KAM_TOKENS_OUTPUT] = Max(answer->usage.output, 0);
 	row->tokens[KAM_TOKENS_CACHE_READ] = Max(answer->usage.cache_read, 0);
 	row->tokens[KAM_TOKENS_CACHE_WRITE] = Max(answer->usage.cache_write, 0);
-	row->cost = kam_config_cost(model_of(call), row->tokens);
+	row->cost = kam_config_cost(model_of(call), row->sent_on, row->tokens);
+	row->kept = bill_is_unknown(result) ? row->reserved : 0;
 	row->started_at = result->started_us - unix_epoch;
 	row->finished_at = Max(result->finished_us - unix_epoch, row->started_at);
 	row->first_byte_ms = result->first_byte_us > 0 ? (int) ((result->first_byte_us - result->started_us) / 1000) : -1;

@@ -54,6 +54,11 @@ typedef struct KamCall
 	KamRecording recording;		/* what was found while the row of a replayed call was written; of the job */
 } KamCall;
 
+/* kam_call_admit: a budget has no room for it; job->refusal says why. */
+#define KAM_NO_MONEY (-2)
+/* error_class of a call that its run's budget did not let go. */
+#define KAM_BUDGET_CLASS "budget"
+
 typedef enum KamCallOutcome
 {
 	KAM_CALL_ACCEPTED,			/* *output, a new reference */
@@ -67,12 +72,14 @@ extern void kam_call_want(KamCall *call, struct KamJob *job, KamAgent agent, int
 
 /*
  * Asks to send: 0 when admitted, and call->row is the intent; else the
- * milliseconds after which to ask again, or -1 when a slot must come free
- * first.  *fault (an SQLSTATE and why) when it can never be sent.
+ * milliseconds after which to ask again, -1 when a slot must come free first,
+ * or KAM_NO_MONEY.  *fault (an SQLSTATE and why) when it can never be sent.
  */
 extern int64 kam_call_admit(KamCall *call, const char **sqlstate, char **fault);
 /* The intent is committed: off it goes.  Never raises. */
 extern void kam_call_send(KamCall *call);
+/* It was admitted, and is not sent after all: wanted as before. */
+extern void kam_call_take_back(KamCall *call);
 /* Its transfer has ended: call->row gets its end, and says what comes of it. */
 extern KamCallOutcome kam_call_digest(KamCall *call, json_t **output, char **fault);
 /* The same where a recorded answer is looked for instead of asking; *provider: who gave it, NULL when unknown. */

@@ -7,21 +7,29 @@
  */
 #include "postgres.h"
 
+#include "common/int.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "kam.h"
+#include "pg/clock.h"
+#include "pg/zones.h"
 #include "worker/config.h"
 /* after the server's headers */
+#include "core/civil.h"
 #include "llm/prompt.h"
 #include "pg/memory.h"
 
 static KamConfig *current = NULL;
 
-static DateADT
-today(void)
+DateADT
+kam_config_today(void)
 {
-	return (DateADT) (GetCurrentTimestamp() / USECS_PER_DAY);
+	KamZone		zone;
+
+	if (!kam_zone_find(&kam_pg_zones, kam_default_timezone, &zone))
+		elog(ERROR, "unknown time zone \"%s\"", kam_default_timezone);
+	return (DateADT) (kam_local_day(&zone, kam_time_from_timestamptz(GetCurrentTimestamp())) - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE));
 }
 
 static void
@@ -32,6 +40,8 @@ read_model(const KamModelRow *row, KamModelConfig *out, const char **fault)
 
 	out->name = row->model;
 	memcpy(out->price, row->price, sizeof(out->price));
+	out->next_from = row->next_from;
+	memcpy(out->next_price, row->next_price, sizeof(out->next_price));
 	if (!kam_traits_read(arena, row->capabilities != NULL ? kam_json_from_jsonb(row->capabilities) : NULL, &out->traits, &error))
 		*fault = psprintf("capabilities of model \"%s\": %s%s%s", row->model, error.message, error.hint ? "; " : "", error.hint ? error.hint : "");
 }
@@ -119,7 +129,7 @@ void
 kam_config_read_agents(KamConfig *config, Jsonb *settings, Jsonb *prompts)
 {
 	KamAgentRow *row;
-	int			count = kam_store_agents(settings, prompts, config->context, &row);
+	int			count = kam_store_agents(settings, prompts, config->day, config->context, &row);
 
 	for (int i = 0; i < count; i++)
 	{
@@ -165,7 +175,7 @@ load(int64 version)
 
 	config->context = context;
 	config->version = version;
-	config->day = today();
+	config->day = kam_config_today();
 	PG_TRY();
 	{
 		fill(config);
@@ -186,7 +196,7 @@ kam_config_get(void)
 {
 	int64		version = kam_store_configuration();
 
-	if (current == NULL || current->version != version || current->day != today())
+	if (current == NULL || current->version != version || current->day != kam_config_today())
 	{
 		KamConfig  *fresh = load(version);
 
@@ -230,13 +240,21 @@ kam_config_common(KamConfig *config)
 	return config->common;
 }
 
-/* tokens x millionths of a dollar per million tokens are millionths of millionths of a dollar. */
-char *
-kam_config_cost(const KamModelConfig *model, const int64 *tokens)
+/* Tokens times millionths of a dollar per million tokens are millionths of millionths of a dollar. */
+KamMoney
+kam_config_cost(const KamModelConfig *model, DateADT day, const int64 *tokens)
 {
-	int64		total = 0;
+	const int64 *price = day >= model->next_from ? model->next_price : model->price;
+	const KamMoney most = 1000000 * KAM_DOLLAR;
+	KamMoney	total = 0;
 
 	for (int i = 0; i < KAM_TOKEN_CLASSES; i++)
-		total += tokens[i] * model->price[i];
-	return psprintf(INT64_FORMAT ".%012" INT64_MODIFIER "d", total / INT64CONST(1000000000000), total % INT64CONST(1000000000000));
+	{
+		KamMoney	part;
+
+		if (pg_mul_s64_overflow(tokens[i], price[i], &part) || part > most)
+			part = most;
+		total = Min(total + part, most);
+	}
+	return total;
 }

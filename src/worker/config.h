@@ -15,12 +15,14 @@
 #include "llm/provider.h"
 #include "llm/request.h"
 
-/* A model an agent may be answered by, with today's prices. */
+/* A model an agent may be answered by, with the prices of the configuration's day, and those that follow. */
 typedef struct KamModelConfig
 {
 	const char *name;			/* NULL: none */
 	KamTraits	traits;
 	int64		price[KAM_TOKEN_CLASSES];	/* millionths of a dollar per million tokens */
+	DateADT		next_from;
+	int64		next_price[KAM_TOKEN_CLASSES];
 } KamModelConfig;
 
 typedef struct KamAgentConfig
@@ -72,5 +74,7 @@ extern void kam_config_forget(void);
 /* Outside a transaction: the first part of all prompts. */
 extern KamPiece kam_config_common(KamConfig *config);
 
-/* What tokens cost, as numeric text ("0.001234"). */
-extern char *kam_config_cost(const KamModelConfig *model, const int64 *tokens);
+/* The day that pays what is sent now: one of kam.default_timezone, in real time whatever kam.clock says. */
+extern DateADT kam_config_today(void);
+/* What tokens cost that were sent on that day; told without measure, no more than a million dollars. */
+extern KamMoney kam_config_cost(const KamModelConfig *model, DateADT day, const int64 *tokens);

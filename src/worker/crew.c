@@ -22,6 +22,7 @@
 #include "kam.h"
 #include "pg/clock.h"
 #include "worker/crew.h"
+#include "worker/prefix.h"
 /* after the server's headers */
 #include "pg/memory.h"
 #include "worker/job.h"
@@ -379,7 +380,7 @@ settle(KamJob *job)
 	{
 		for (int i = 0; i < job->step.nrows && kind != KAM_STEP_POSTPONE; i++)
 		{
-			if (job->step.row[i].kind != KAM_ROW_BEGUN)
+			if (job->step.row[i].kind != KAM_ROW_BEGUN && job->step.row[i].kind != KAM_ROW_REFUSED)
 				count_up(&crew_entry->counters.calls, 1);
 		}
 		if (kind == KAM_STEP_FINISH || kind == KAM_STEP_FAIL)
@@ -496,7 +497,7 @@ kam_crew_listen(void)
 	{
 		KamJob	   *job = crew[i];
 
-		job->ready |= (job->wants_room && room) || (job->wake_at != 0 && job->wake_at <= now);
+		job->ready |= (job->wants_room && room) || (job->wants_first_byte && kam_prefix_begun(job)) || (job->wake_at != 0 && job->wake_at <= now);
 		any |= job->ready;
 	}
 	return any;

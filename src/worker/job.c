@@ -136,6 +136,8 @@ prepare_step(KamJob *job)
 		kam_job_forbid_late(job);
 	if (job->run->stage == KAM_RUN_GUARD)
 		kam_job_prepare_save(job);
+	else if (job->refusal.kind != KAM_NOT_REFUSED)
+		kam_job_prepare_wait(job);
 	else if (job->run->stage == KAM_RUN_JUDGED)
 		kam_job_prepare_finish(job);
 	else if (kam_run_next_call(job->run) < 0)
@@ -150,6 +152,7 @@ kam_job_prepare(KamJob *job)
 	job->ready = false;
 	job->wake_at = 0;
 	job->wants_room = false;
+	job->wants_first_byte = false;
 	if (job->unwritten)
 		return;
 	MemoryContextReset(job->step_context);

@@ -26,7 +26,8 @@ typedef enum KamStepKind
 	KAM_STEP_FINISH,			/* the judge's scores, the end */
 	KAM_STEP_FAIL,				/* the end, with the reason */
 	KAM_STEP_POSTPONE,			/* back into the queue */
-	KAM_STEP_PUT_ASIDE			/* until a person decides */
+	KAM_STEP_PUT_ASIDE,			/* until a person decides */
+	KAM_STEP_WAIT				/* back into the queue, until a budget has room */
 } KamStepKind;
 
 typedef enum KamStepRowKind
@@ -34,7 +35,8 @@ typedef enum KamStepRowKind
 	KAM_ROW_WHOLE,				/* made and answered at once */
 	KAM_ROW_BEGUN,				/* the intent */
 	KAM_ROW_ENDED,
-	KAM_ROW_REPLAY				/* answered by what is recorded, when it is written */
+	KAM_ROW_REPLAY,				/* answered by what is recorded, when it is written */
+	KAM_ROW_REFUSED				/* an intent that no budget has room for: not written, not sent */
 } KamStepRowKind;
 
 typedef struct KamStepRow
@@ -42,6 +44,7 @@ typedef struct KamStepRow
 	KamStepRowKind kind;
 	KamCallRow	row;
 	KamCall    *call;			/* KAM_ROW_BEGUN, KAM_ROW_REPLAY */
+	bool		reserved;		/* KAM_ROW_BEGUN: what it may cost is reserved, or is about to be */
 } KamStepRow;
 
 /* Four ends, what stands in for four, four intents. */
@@ -62,7 +65,26 @@ typedef struct KamStep
 	char	   *error;
 	char		sqlstate[6];
 	bool		counted;		/* KAM_STEP_POSTPONE: counts as an attempt */
+	TimestampTz until;			/* KAM_STEP_WAIT */
 } KamStep;
+
+typedef enum KamRefusalKind
+{
+	KAM_NOT_REFUSED,
+	KAM_REFUSED_FOR_NOW,		/* calls under way may leave room when they are settled */
+	KAM_REFUSED_DAY,			/* until the day turns */
+	KAM_REFUSED_RUN				/* the run's own budget: the built-in agents answer */
+} KamRefusalKind;
+
+/* Why a call of the run was not sent (budget.c). */
+typedef struct KamRefusal
+{
+	KamRefusalKind kind;
+	char	   *why;			/* of the job */
+	int			budget;			/* for budget.c, as long as its generation is this */
+	uint32		generation;
+	KamTime		midnight;		/* when the day turns */
+} KamRefusal;
 
 typedef struct KamJob
 {
@@ -88,6 +110,7 @@ typedef struct KamJob
 	KamConfig  *config;
 	KamRun	   *run;			/* NULL until opened */
 	char	   *contact_text;	/* the contact as its jsonb says it; NULL when no model is asked */
+	int64		contact_tokens; /* about so many, 0: not looked at yet */
 	KamCall		call[KAM_AGENTS];
 	MemoryContext stage_context;	/* prompts of the present stage */
 	KamArena   *stage_arena;
@@ -95,6 +118,8 @@ typedef struct KamJob
 	KamPiece	contact_part[2];	/* without and with the activities; data NULL: not made yet */
 	KamRunStage stage;			/* whose prompts these are */
 	int			stage_iteration;
+	unsigned	begun;			/* a bit each for the agents whose answers have begun in this stage */
+	bool		wants_first_byte;	/* calls wait for another's answer to begin */
 	int			attempts[KAM_AGENTS];	/* rows of this iteration */
 	int			attempts_iteration;
 	json_t	   *history;		/* NULL until wave 2 asks */
@@ -104,6 +129,11 @@ typedef struct KamJob
 	bool		clean;			/* the row shows no failed attempt */
 	TimestampTz renewed;		/* when the lease was */
 	KamStep		step;
+	KamMoney	spent,			/* by its recorded calls */
+				reserved;
+	bool		is_broke;		/* its own budget is spent: no model is asked any more */
+	KamRefusal	refusal;
+	int			refused;		/* times in a row that it was refused for now */
 	bool		lost;			/* the lease was found lost while writing */
 	bool		over;			/* out of hand */
 	/* when it is looked at again */

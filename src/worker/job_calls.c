@@ -12,7 +12,9 @@
 
 #include "kam.h"
 #include "pg/clock.h"
+#include "worker/budget.h"
 #include "worker/job_parts.h"
+#include "worker/prefix.h"
 /* after the server's headers */
 #include "llm/prompt.h"
 #include "pg/memory.h"
@@ -59,6 +61,7 @@ add_row(KamJob *job, KamStepRowKind kind, const KamCallRow *row, KamCall *call)
 	added->kind = kind;
 	added->row = *row;
 	added->call = call;
+	added->reserved = kind == KAM_ROW_BEGUN;
 	step->kind = KAM_STEP_CALL;
 	return added;
 }
@@ -73,6 +76,7 @@ enter_stage(KamJob *job)
 	MemoryContextReset(job->stage_context);
 	job->stage_arena = NULL;
 	job->stage = job->run->stage;
+	job->begun = 0;
 	job->stage_iteration = job->run->iteration;
 }
 
@@ -223,6 +227,26 @@ failed_before(const KamJob *job, KamAgent agent)
 	return count;
 }
 
+/* The run's budget is spent: that is recorded as an attempt that was not sent, and the built-in agent answers. */
+static void
+answer_for_nothing(KamJob *job, KamAgent agent)
+{
+	const KamAgentConfig *config = &job->config->agent[agent];
+	KamCallRow	row = {0};
+
+	row.agent = kam_agent_name(agent);
+	row.iteration = job->run->iteration;
+	row.provider = config->provider;
+	row.model = config->model.name;
+	row.prompt_version = config->prompt_version;
+	row.started_at = row.finished_at = GetCurrentTimestamp();
+	row.error_class = KAM_BUDGET_CLASS;
+	row.error = job->refusal.why != NULL ? job->refusal.why : "the run's budget is spent: the built-in agent answers";
+	number_row(job, agent, &row);
+	add_row(job, KAM_ROW_WHOLE, &row, NULL);
+	answer_builtin(job, agent, "builtin", "builtin", 1);
+}
+
 /* Looks after one due call of a model: wants it, and has its intent written once it is admitted. */
 static void
 ask(KamJob *job, KamAgent agent)
@@ -236,9 +260,16 @@ ask(KamJob *job, KamAgent agent)
 		kam_call_want(call, job, agent, failed_before(job, agent));
 	if (call->state != KAM_CALL_WANTED)
 		return;
+	if (kam_prefix_waits(job, agent))
+	{
+		job->wants_first_byte = true;
+		return;
+	}
 	wait = kam_call_admit(call, &sqlstate, &fault);
 	if (fault != NULL)
 		doom(job, sqlstate, fault);
+	else if (wait == KAM_NO_MONEY)
+		job->is_broke |= job->refusal.kind == KAM_REFUSED_RUN;
 	else if (wait < 0)
 		job->wants_room = true;
 	else if (wait > 0)
@@ -251,6 +282,7 @@ ask(KamJob *job, KamAgent agent)
 	{
 		number_row(job, agent, &call->row);
 		call->row.started_at = GetCurrentTimestamp();
+		call->row.sent_on = kam_config_today();
 		if (call->state == KAM_CALL_ADMITTED)
 			add_row(job, KAM_ROW_BEGUN, &call->row, call);
 		else
@@ -268,6 +300,8 @@ kam_job_make_calls(KamJob *job)
 	KamRun	   *run = job->run;
 	bool		builtin = false;
 
+	job->refusal.kind = KAM_NOT_REFUSED;
+	(void) kam_prefix_begun(job);
 	for (int i = 0; i < KAM_AGENTS; i++)
 	{
 		if (job->call[i].state == KAM_CALL_ENDED && job->step.kind != KAM_STEP_FAIL)
@@ -292,6 +326,12 @@ kam_job_make_calls(KamJob *job)
 			kam_job_set_failure(job, "55000", psprintf("agent \"%s\" has no row in kam.agent", kam_agent_name((KamAgent) i)));
 		else if (config->fault != NULL)
 			doom(job, "55000", config->fault);
+		else if (config->api != KAM_API_BUILTIN && config->api != KAM_API_REPLAY && job->is_broke)
+		{
+			if (!builtin && job->call[i].state <= KAM_CALL_WANTED)
+				answer_for_nothing(job, (KamAgent) i);
+			builtin = true;
+		}
 		else if (config->api != KAM_API_BUILTIN)
 			ask(job, (KamAgent) i);
 		else if (!builtin)
@@ -311,4 +351,40 @@ kam_job_in_flight(const KamJob *job)
 	for (int i = 0; i < KAM_AGENTS; i++)
 		count += job->call[i].state == KAM_CALL_IN_FLIGHT || job->call[i].state == KAM_CALL_ENDED;
 	return count;
+}
+
+/* ---- budgets ------------------------------------------------------------------------------ */
+
+/* Calls under way are mostly settled within seconds: so often is looked, this long after another, before the run goes back into the queue for a while. */
+#define LOOKS 20
+#define LOOK_US INT64CONST(500000)
+#define WAIT_FOR_OTHERS_MS 60000
+/* A run that waits for the day to turn looks every hour: prices and clocks may change. */
+#define WAIT_AT_MOST_MS 3600000
+
+void
+kam_job_prepare_wait(KamJob *job)
+{
+	KamStep    *step = &job->step;
+	const KamRefusal *refusal = &job->refusal;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (refusal->kind == KAM_REFUSED_RUN)
+	{
+		/* At once: the built-in agent answers. */
+		job->wake_at = kam_network_now();
+		return;
+	}
+	/* What is under way is waited for, and so are calls that may go in a moment. */
+	if (kam_job_in_flight(job) > 0 || job->wants_room || job->wake_at != 0)
+		return;
+	if (refusal->kind == KAM_REFUSED_FOR_NOW && ++job->refused < LOOKS)
+	{
+		job->wake_at = kam_network_now() + LOOK_US;
+		return;
+	}
+	step->kind = KAM_STEP_WAIT;
+	step->error = refusal->why;
+	step->until = refusal->kind == KAM_REFUSED_FOR_NOW ? TimestampTzPlusMilliseconds(now, WAIT_FOR_OTHERS_MS)
+		: Min(kam_timestamptz_from_time(refusal->midnight), TimestampTzPlusMilliseconds(now, WAIT_AT_MOST_MS));
 }

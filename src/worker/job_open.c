@@ -164,6 +164,14 @@ kam_job_load(KamJob *job)
 	MemoryContextSwitchTo(old);
 	kam_store_calls_in_doubt(&job->claim.session_id);
 	job->nrecorded = kam_store_calls(&job->claim.session_id, job->context, &job->recorded);
+	for (int i = 0; i < job->nrecorded; i++)
+	{
+		const KamRecordedCall *call = &job->recorded[i];
+
+		job->spent += call->cost;
+		job->reserved += call->reserved;
+		job->is_broke |= call->error_class != NULL && strcmp(call->error_class, KAM_BUDGET_CLASS) == 0;
+	}
 	look_at_doubts(job);
 	load_saved(job);
 	if (job->claim.knows_history || began_wave2(job))

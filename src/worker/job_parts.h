@@ -21,6 +21,8 @@ extern void kam_job_note_provider(KamJob *job, KamAgent agent, const char *provi
 /* job_calls.c */
 /* Everything that is due and can be done now. */
 extern void kam_job_make_calls(KamJob *job);
+/* A budget has no room: waits for calls under way, or goes back into the queue. */
+extern void kam_job_prepare_wait(KamJob *job);
 /* Where the run stands, as its row may say: "judged" is written with the end alone. */
 extern const char *kam_job_stage_status(const KamRun *run);
 

@@ -11,6 +11,7 @@
 
 #include "kam.h"
 #include "pg/clock.h"
+#include "worker/budget.h"
 #include "worker/job_parts.h"
 /* after the server's headers */
 
@@ -83,12 +84,28 @@ write_replay(KamJob *job, KamStepRow *made)
 	kam_store_call(&job->claim.session_id, row);
 }
 
+/* Rows as the store takes them; what a budget refused is left out. */
+static KamCallOf *
+rows_of(const KamCharge *charge, int count, int *out_count)
+{
+	KamCallOf  *out = palloc_array(KamCallOf, Max(count, 1));
+
+	*out_count = 0;
+	for (int i = 0; i < count; i++)
+	{
+		if (charge[i].made->kind != KAM_ROW_REFUSED)
+			out[(*out_count)++] = (KamCallOf) {&charge[i].job->claim.session_id, &charge[i].made->row};
+	}
+	return out;
+}
+
 /* The rows of calls of all these jobs, but for those that lost their lease. */
 static void
 write_rows(KamJob *const *job, int count)
 {
-	KamCallOf  *begun = palloc_array(KamCallOf, count * KAM_STEP_ROWS);
-	KamCallOf  *ended = palloc_array(KamCallOf, count * KAM_STEP_ROWS);
+	KamCharge  *begun = palloc_array(KamCharge, count * KAM_STEP_ROWS);
+	KamCharge  *ended = palloc_array(KamCharge, count * KAM_STEP_ROWS);
+	KamCallOf  *call;
 	int			nbegun = 0,
 				nended = 0;
 
@@ -108,19 +125,24 @@ write_rows(KamJob *const *job, int count)
 				case KAM_ROW_BEGUN:
 					/* Of a run that fails nothing more is sent. */
 					if (job[i]->step.kind != KAM_STEP_FAIL)
-						begun[nbegun++] = (KamCallOf) {id, &made->row};
+						begun[nbegun++] = (KamCharge) {job[i], made};
 					break;
 				case KAM_ROW_ENDED:
-					ended[nended++] = (KamCallOf) {id, &made->row};
+					ended[nended++] = (KamCharge) {job[i], made};
 					break;
 				case KAM_ROW_REPLAY:
 					write_replay(job[i], made);
 					break;
+				case KAM_ROW_REFUSED:
+					break;
 			}
 		}
 	}
-	kam_store_calls_ended(ended, nended);
-	kam_store_calls_begun(begun, nbegun);
+	kam_budgets_charge(ended, nended, begun, nbegun);
+	call = rows_of(ended, nended, &nended);
+	kam_store_calls_ended(call, nended);
+	call = rows_of(begun, nbegun, &nbegun);
+	kam_store_calls_begun(call, nbegun);
 }
 
 static void
@@ -209,6 +231,13 @@ write_other(KamJob *job, int owner)
 		case KAM_STEP_PUT_ASIDE:
 			job->lost = !kam_store_put_aside(id, owner, step->error);
 			break;
+		case KAM_STEP_WAIT:
+			/* Not for a budget that has been changed meanwhile. */
+			if (kam_budgets_hold(job))
+				job->lost = !kam_store_wait_for_budget(id, owner, step->until, step->error);
+			else
+				step->kind = KAM_STEP_NONE;
+			break;
 	}
 }
 
@@ -218,6 +247,7 @@ kam_jobs_write(KamJob *const *job, int count, int owner)
 	KamJob	  **calling = palloc_array(KamJob *, count);
 	int			ncalling = 0;
 
+	kam_budgets_begin();
 	keep_leases(job, count, owner);
 	for (int i = 0; i < count; i++)
 	{
@@ -239,7 +269,21 @@ follow_up(KamJob *job)
 		KamCall    *call = made->call;
 
 		if (made->kind == KAM_ROW_BEGUN)
+		{
+			job->reserved += made->row.reserved;
+			job->refused = 0;
 			kam_call_send(call);
+		}
+		else if (made->kind == KAM_ROW_ENDED)
+		{
+			job->spent += made->row.cost;
+			job->reserved += made->row.kept - made->row.reserved;
+		}
+		else if (made->kind == KAM_ROW_REFUSED)
+		{
+			job->attempts[call->agent]--;
+			kam_call_take_back(call);
+		}
 		else if (made->kind == KAM_ROW_REPLAY)
 		{
 			call->state = KAM_CALL_ENDED;

@@ -1,7 +1,7 @@
 /*
  * worker/schedule.c: the worker's duties by the clock: waits that are over run
- * again, the Coordinator's schedules turn (both with kam.schedules), finished
- * runs are deleted (kam.retain_runs).
+ * again, the Coordinator's schedules turn (both with kam.schedules), what days
+ * have cost is added up, finished runs are deleted (kam.retain_runs).
  *
  * All in short transactions of a bounded number of rows, between rounds of
  * runs, so that none keeps a run waiting.
@@ -20,6 +20,7 @@
 #define RERUN_PAUSE_MS 1000		/* while runs are worked on */
 #define RETENTION_BATCH 200
 #define RETENTION_PAUSE_MS 60000
+#define COSTS_PAUSE_MS 3600000
 
 #define TICK_BATCH 50			/* leads whose locks one transaction holds */
 #define TICK_PAUSE_MS 1000		/* the longest that something due waits */
@@ -33,6 +34,7 @@
 /* Real time, 0 for at once. */
 static TimestampTz next_rerun_look = 0;
 static TimestampTz next_retention = 0;
+static TimestampTz next_costs = 0;
 static TimestampTz next_tick = 0;
 static TimestampTz next_flags = 0;
 /* kam's clock: when the next item of the Coordinator is due, 0 for unknown or none. */
@@ -41,7 +43,7 @@ static TimestampTz tick_due = 0;
 void
 kam_schedule_reset(void)
 {
-	next_rerun_look = next_retention = next_tick = next_flags = tick_due = 0;
+	next_rerun_look = next_retention = next_costs = next_tick = next_flags = tick_due = 0;
 }
 
 static void
@@ -58,7 +60,9 @@ typedef struct Turn
 {
 	int			owner;
 	bool		reruns,
-				retention;
+				retention,
+				costs,
+				more_costs;
 	int			made,
 				deleted;
 	TimestampTz attempt_at,
@@ -73,6 +77,8 @@ turn_work(void *arg)
 
 	if (turn->reruns)
 		turn->made = kam_store_reruns(kam_now(), RERUN_BATCH);
+	if (turn->costs)
+		turn->more_costs = kam_store_close_costs();
 	if (turn->retention)
 		turn->deleted = kam_store_delete_finished(TimestampTzPlusMilliseconds(kam_now(), -(int64) kam_retain_runs * 60000),
 												  RETENTION_BATCH);
@@ -87,23 +93,24 @@ turn_runs(int owner, KamWorkerSlot *entry, bool *again)
 	ErrorData  *error;
 
 	turn.reruns = kam_schedules && now >= next_rerun_look;
-	turn.retention = kam_retain_runs > 0 && now >= next_retention;
-	if (!turn.reruns && !turn.retention)
+	turn.retention = owner == CARETAKER && kam_retain_runs > 0 && now >= next_retention;
+	turn.costs = owner == CARETAKER && now >= next_costs;
+	if (!turn.reruns && !turn.retention && !turn.costs)
 		return KAM_UNIT_DONE;
 
-	if (owner != CARETAKER)
-		turn.retention = false;
 	result = kam_unit_run("schedules", turn_work, &turn, CurrentMemoryContext, &error);
 	if (result == KAM_UNIT_FAILED)
 		log_trouble(entry, error);
 	else if (entry != NULL)
 		pg_atomic_fetch_add_u64(&entry->counters.reruns, turn.made);
 
-	if (turn.made == RERUN_BATCH || turn.deleted == RETENTION_BATCH)
+	if (turn.costs && !turn.more_costs)
+		next_costs = TimestampTzPlusMilliseconds(now, COSTS_PAUSE_MS);
+	if (turn.more_costs || turn.made == RERUN_BATCH || turn.deleted == RETENTION_BATCH)
 		*again = true;
 	if (turn.made < RERUN_BATCH)
 		next_rerun_look = TimestampTzPlusMilliseconds(now, RERUN_PAUSE_MS);
-	if (turn.deleted < RETENTION_BATCH)
+	if (turn.retention && turn.deleted < RETENTION_BATCH)
 		next_retention = TimestampTzPlusMilliseconds(now, RETENTION_PAUSE_MS);
 	return result;
 }

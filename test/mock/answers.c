@@ -18,6 +18,8 @@
 #define MARK_INPUT '\2'
 #define MARK_MODEL '\3'
 #define MARK_MIDDLE '\4'
+#define MARK_READ '\5'
+#define MARK_WRITTEN '\6'
 
 #define DELTA_BYTES 240			/* of text in one event of a stream */
 
@@ -295,8 +297,8 @@ add_anthropic(Bytes *to, const Bytes *text, const char *stop)
 		add_escaped(to, text->data, text->len);
 		bytes_addf(to, "\"}");
 	}
-	bytes_addf(to, "%c],\"stop_reason\":\"%s\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":%c,\"cache_creation_input_tokens\":0,"
-			   "\"cache_read_input_tokens\":0,\"output_tokens\":%zu,\"service_tier\":\"standard\"}}", MARK_MIDDLE, stop, MARK_INPUT, text->len / 4 + 1);
+	bytes_addf(to, "%c],\"stop_reason\":\"%s\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":%c,\"cache_creation_input_tokens\":%c,"
+			   "\"cache_read_input_tokens\":%c,\"output_tokens\":%zu,\"service_tier\":\"standard\"}}", MARK_MIDDLE, stop, MARK_INPUT, MARK_WRITTEN, MARK_READ, text->len / 4 + 1);
 }
 
 static void
@@ -306,7 +308,7 @@ add_anthropic_stream(Bytes *to, const Bytes *text, const char *stop)
 
 	bytes_addf(to, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_%c\",\"type\":\"message\",\"role\":\"assistant\","
 			   "\"model\":\"%c\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":%c,"
-			   "\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":1}}}\n\n", MARK_ID, MARK_MODEL, MARK_INPUT);
+			   "\"cache_creation_input_tokens\":%c,\"cache_read_input_tokens\":%c,\"output_tokens\":1}}}\n\n", MARK_ID, MARK_MODEL, MARK_INPUT, MARK_WRITTEN, MARK_READ);
 	if (text->len != 0)
 		bytes_addf(to, "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n");
 	bytes_addf(to, "event: ping\ndata: {\"type\": \"ping\"}\n\n");
@@ -333,8 +335,8 @@ add_anthropic_stream(Bytes *to, const Bytes *text, const char *stop)
 static void
 add_openai_usage(Bytes *to, const Bytes *text)
 {
-	bytes_addf(to, "\"usage\":{\"prompt_tokens\":%c,\"completion_tokens\":%zu,\"prompt_tokens_details\":{\"cached_tokens\":0}}", MARK_INPUT,
-			   text->len / 4 + 1);
+	bytes_addf(to, "\"usage\":{\"prompt_tokens\":%c,\"completion_tokens\":%zu,\"prompt_tokens_details\":{\"cached_tokens\":%c}}", MARK_INPUT,
+			   text->len / 4 + 1, MARK_READ);
 }
 
 static void
@@ -422,7 +424,7 @@ answer_body(Bytes *to, int agent, Fault fault, Api api, bool stream, const Slip 
 	/* Marks are few and far between; everything else goes over in long pieces. */
 	while (at < from->len)
 	{
-		size_t		piece = strcspn(from->data + at, "\1\2\3\4");
+		size_t		piece = strcspn(from->data + at, "\1\2\3\4\5\6");
 		char		number[24];
 
 		bytes_add(to, from->data + at, piece);
@@ -435,7 +437,13 @@ answer_body(Bytes *to, int agent, Fault fault, Api api, bool stream, const Slip 
 				bytes_add(to, number, sprintf(number, "%012llx", (unsigned long long) slip->id));
 				break;
 			case MARK_INPUT:
-				bytes_add(to, number, sprintf(number, "%zu", slip->input_tokens));
+				bytes_add(to, number, sprintf(number, "%zu", api == API_ANTHROPIC ? slip->input_tokens - slip->read - slip->written : slip->input_tokens));
+				break;
+			case MARK_READ:
+				bytes_add(to, number, sprintf(number, "%zu", slip->read));
+				break;
+			case MARK_WRITTEN:
+				bytes_add(to, number, sprintf(number, "%zu", slip->written));
 				break;
 			case MARK_MODEL:
 				bytes_add(to, slip->model, slip->model_len);

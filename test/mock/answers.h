@@ -77,7 +77,9 @@ typedef struct Spec
 typedef struct Slip
 {
 	uint64_t	id;
-	size_t		input_tokens;
+	size_t		input_tokens,	/* all of them */
+				read,			/* of these, from the cache and into it */
+				written;
 	const char *model;
 	size_t		model_len;
 } Slip;

@@ -267,6 +267,7 @@ reset_counts(void)
 	forget_contacts();
 	table_clear(&contacts);
 	table_clear(&tallies);
+	cache_clear();
 	gate_open = healed = false;
 }
 

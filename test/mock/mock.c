@@ -304,6 +304,9 @@ handle(Conn *conn, const char *head, size_t head_len, const char *body, size_t b
 		write_log(&request);
 	if (options.bodies)
 		keep_body(&request);
+	request.tokens = request.size / 4;
+	if (options.cache_min >= 0)
+		cache_account(&request, now_us() + request.latency_ms * 1000);
 	respond(conn, &request);
 	if (request.fault.fault == FAULT_GATE && !gate_open)
 	{
@@ -454,7 +457,7 @@ run_timers(void)
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: mock [--port N] [--latency-ms N] [--outputs FILE] [--key-file FILE] [--log FILE] [--bodies FOLDER] [--keep-last] [--with-parent]\n"
+	fprintf(stderr, "usage: mock [--port N] [--latency-ms N] [--outputs FILE] [--key-file FILE] [--log FILE] [--bodies FOLDER] [--cache TOKENS] [--keep-last] [--with-parent]\n"
 			"Answers for all ten agents on 127.0.0.1; prints its port.  --with-parent: ends when the process that started it does.\n");
 	exit(2);
 }
@@ -517,6 +520,7 @@ main(int argc, char **argv)
 	long		wanted = 0;
 	struct rlimit files;
 
+	options.cache_min = -1;
 	for (int i = 1; i < argc; i++)
 	{
 		const char *value = argv[i + 1];
@@ -539,6 +543,8 @@ main(int argc, char **argv)
 			log_file = fopen(value, "a"), i++;
 		else if (strcmp(argv[i], "--bodies") == 0)
 			options.bodies = value, i++;
+		else if (strcmp(argv[i], "--cache") == 0)
+			options.cache_min = number_argument(value, 1000000), i++;
 		else
 			usage();
 	}

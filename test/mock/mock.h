@@ -68,6 +68,9 @@ typedef struct Request
 	size_t		model_len;
 	Spec		fault;			/* FAULT_NONE: none, or it does not hit this request */
 	long		latency_ms;
+	size_t		tokens,			/* of it, and of these, with --cache, found in the cache and kept in it */
+				read,
+				written;
 } Request;
 
 /* How often a fault hit a contact, or the bucket of a rate: by the fault's text and the e-mail. */
@@ -104,6 +107,7 @@ typedef struct Options
 {
 	long		latency_ms;
 	bool		keep_last;
+	long		cache_min;		/* --cache: tokens of the shortest prefix that is kept; -1: no cache */
 	const char *bodies;			/* a folder for one request body of each agent, or NULL */
 	char		key[4096];		/* "": any will do */
 	int			port;
@@ -132,6 +136,11 @@ extern void keep_body(const Request *request);	/* in options.bodies, once per ag
 extern const char *header_find(const char *head, size_t len, const char *name, size_t *value_len);
 /* Reads path, body and key; 0, or the status of the refusal and *why. */
 extern int	request_read(Request *request, const char **why);
+
+/* cache.c */
+/* Accounts for the request's prefix as its API documents it: request->read and written.  Its answer begins at begins_us. */
+extern void cache_account(Request *request, int64_t begins_us);
+extern void cache_clear(void);
 
 /* reply.c */
 extern uint64_t reply_id(void);

@@ -114,7 +114,7 @@ static void
 reply_answer(Conn *conn, const Request *request, const char *more, uint64_t id)
 {
 	static Bytes body;
-	Slip		slip = {id, request->size / 4, request->model, request->model_len};
+	Slip		slip = {id, request->tokens, request->read, request->written, request->model, request->model_len};
 	size_t		middle;
 
 	body.len = 0;
@@ -131,7 +131,7 @@ static void
 reply_half(Conn *conn, const Request *request, bool with_event, uint64_t id)
 {
 	static Bytes body;
-	Slip		slip = {id, request->size / 4, request->model, request->model_len};
+	Slip		slip = {id, request->tokens, request->read, request->written, request->model, request->model_len};
 	size_t		middle = 0,
 				whole;
 

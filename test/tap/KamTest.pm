@@ -195,7 +195,7 @@ SQL
 
 my %mock;
 
-# Starts test/mock; options: latency_ms (0), key (any will do), log (a file), outputs (a file).  Ends with the test, by its process id.
+# Starts test/mock; options: latency_ms (0), key (any will do), cache_min (no cache), log (a file), outputs (a file).  Ends with the test, by its process id.
 sub start_mock
 {
     my (%option) = @_;
@@ -209,6 +209,7 @@ sub start_mock
         push @command, '--key-file', "$keys/key";
     }
     push @command, '--log', $option{log} if $option{log};
+    push @command, '--cache', $option{cache_min} if defined $option{cache_min};
     push @command, '--keep-last' if $option{keep_last};
     my $pid = open(my $out, '-|', @command) or die "cannot start the mock: $!";
     my $port = <$out>;

@@ -72,14 +72,14 @@ TEST(defaults)
 	CHECK_STR(d.auth_header, "x-api-key");
 	CHECK_STR(d.auth_prefix, "");
 	CHECK_STR(d.max_tokens, "max_tokens");
-	CHECK(d.json == KAM_JSON_SCHEMA && d.stream && d.stream_usage && d.cache && d.headers == NULL && d.body == NULL);
+	CHECK(d.json == KAM_JSON_SCHEMA && d.stream && d.stream_usage && d.cache && d.headers == NULL && d.body == NULL && d.schema_below == 6000);
 	CHECK(d.connect_timeout_ms == 10000 && d.timeout_s == 600 && d.stall_s == 120);
 	CHECK(kam_dialect_read(arena, KAM_API_OPENAI, NULL, &d, &error));
 	CHECK_STR(d.path, "/chat/completions");
 	CHECK_STR(d.auth_header, "authorization");
 	CHECK_STR(d.auth_prefix, "Bearer ");
 	CHECK_STR(d.max_tokens, "max_completion_tokens");
-	CHECK(d.json == KAM_JSON_SCHEMA && d.stream && d.stream_usage && !d.cache);
+	CHECK(d.json == KAM_JSON_SCHEMA && d.stream && d.stream_usage && !d.cache && d.schema_below == 0);
 	CHECK(kam_dialect_read(arena, KAM_API_BUILTIN, NULL, &d, &error));
 	CHECK(kam_traits_read(arena, NULL, &t, &error));
 	CHECK(t.temperature && !t.structured && !t.cache && t.cache_min_tokens == 1024 && t.max_output_tokens == 0 && t.body == NULL);
@@ -92,7 +92,7 @@ TEST(every_member_is_read)
 	json_t	   *json = json_loads("{\"path\": \"/a?b=c\", \"auth_header\": \"api-key\", \"auth_prefix\": \"\", \"max_tokens\": \"max_tokens\","
 								  " \"json\": \"object\", \"stream\": false, \"stream_usage\": false, \"cache\": true,"
 								  " \"headers\": {\"anthropic-beta\": \"x\"}, \"body\": {\"seed\": 1},"
-								  " \"connect_timeout_ms\": 1, \"timeout_s\": 2, \"stall_s\": 3}", 0, NULL);
+								  " \"schema_below\": 7, \"connect_timeout_ms\": 1, \"timeout_s\": 2, \"stall_s\": 3}", 0, NULL);
 	json_t	   *can = json_loads("{\"temperature\": false, \"structured_output\": true, \"cache\": true, \"cache_min_tokens\": 4096,"
 								 " \"max_output_tokens\": 64000, \"body\": {\"thinking\": {\"type\": \"adaptive\"}, \"output_config\": {\"effort\": \"low\"}}}", 0, NULL);
 	KamError	error = {0};
@@ -107,7 +107,7 @@ TEST(every_member_is_read)
 	CHECK(d.json == KAM_JSON_OBJECT && !d.stream && !d.stream_usage && d.cache);
 	CHECK_STR(kam_get_string(d.headers, "anthropic-beta"), "x");
 	CHECK(json_object_get(d.body, "seed") != NULL);
-	CHECK(d.connect_timeout_ms == 1 && d.timeout_s == 2 && d.stall_s == 3);
+	CHECK(d.schema_below == 7 && d.connect_timeout_ms == 1 && d.timeout_s == 2 && d.stall_s == 3);
 	CHECK(kam_traits_read(arena, can, &t, &error), "%s", error.message);
 	CHECK(!t.temperature && t.structured && t.cache && t.cache_min_tokens == 4096 && t.max_output_tokens == 64000);
 	CHECK(kam_get_object(t.body, "thinking") != NULL);
@@ -219,7 +219,7 @@ TEST(hints_name_what_may_stand_there)
 	KamTraits	t;
 
 	CHECK(!kam_dialect_read(arena, KAM_API_OPENAI, json, &d, &error));
-	CHECK_STR(error.hint, "Known are path, auth_header, auth_prefix, max_tokens, json, stream, stream_usage, cache, headers, body, "
+	CHECK_STR(error.hint, "Known are path, auth_header, auth_prefix, max_tokens, json, stream, stream_usage, cache, headers, body, schema_below, "
 			  "connect_timeout_ms, timeout_s and stall_s.");
 	CHECK(!kam_traits_read(arena, json, &t, &error));
 	CHECK_STR(error.hint, "Known are temperature, structured_output, cache, cache_min_tokens, max_output_tokens and body.");

@@ -320,18 +320,24 @@ TEST(cache_marks_stand_where_they_pay)
 				   *traits;
 		size_t		common,
 					contact;	/* bytes */
-		bool		marks_common,
-					marks_contact;
+		bool		keep_contact,
+					keep_wave,
+					marks_common,
+					marks_contact,
+					marks_wave;
 	}			rows[] = {
-		{"anthropic", "{}", "{\"cache\": true}", 40000, 40000, true, true},
-		{"anthropic", "{}", "{\"cache\": true}", 400, 40000, false, true},
-		{"anthropic", "{}", "{\"cache\": true}", 400, 400, false, false},
-		{"anthropic", "{}", "{\"cache\": true, \"cache_min_tokens\": 1000000}", 40000, 40000, false, false},
-		{"anthropic", "{}", "{\"cache\": true, \"cache_min_tokens\": 0}", 10, 10, true, true},
-		{"anthropic", "{}", "{}", 40000, 40000, false, false},
-		{"anthropic", "{\"cache\": false}", "{\"cache\": true}", 40000, 40000, false, false},
-		{"openai", "{\"cache\": true}", "{\"cache\": true}", 40000, 40000, false, false},
+		{"anthropic", "{}", "{\"cache\": true}", 40000, 40000, true, true, true, true, true},
+		{"anthropic", "{}", "{\"cache\": true}", 40000, 40000, true, false, true, true, false},
+		{"anthropic", "{}", "{\"cache\": true}", 40000, 40000, false, false, true, false, false},
+		{"anthropic", "{}", "{\"cache\": true}", 400, 40000, true, true, false, true, true},
+		{"anthropic", "{}", "{\"cache\": true}", 400, 400, true, true, false, false, false},
+		{"anthropic", "{}", "{\"cache\": true, \"cache_min_tokens\": 1000000}", 40000, 40000, true, true, false, false, false},
+		{"anthropic", "{}", "{\"cache\": true, \"cache_min_tokens\": 0}", 10, 10, true, true, true, true, true},
+		{"anthropic", "{}", "{}", 40000, 40000, true, true, false, false, false},
+		{"anthropic", "{\"cache\": false}", "{\"cache\": true}", 40000, 40000, true, true, false, false, false},
+		{"openai", "{\"cache\": true}", "{\"cache\": true}", 40000, 40000, true, true, false, false, false},
 	};
+	const char *own = "<outputs>\\n{}\\n</outputs>\\n<agent>channel_selector</agent>\\ntask <agent>";
 	char	   *text = malloc(50001);
 
 	memset(text, 'x', 50000);
@@ -341,10 +347,20 @@ TEST(cache_marks_stand_where_they_pay)
 
 		c.ask.prompt.common = (KamPiece) {text, rows[i].common};
 		c.ask.prompt.contact = (KamPiece) {text, rows[i].contact};
+		c.ask.prompt.own = piece(own);
+		c.ask.keep_contact = rows[i].keep_contact;
+		c.ask.keep_wave = rows[i].keep_wave;
 		build(&c);
 		CHECK_STR(at(&c, "/system/0/cache_control"), rows[i].marks_common ? "{\"type\":\"ephemeral\"}" : "absent");
 		CHECK_STR(at(&c, "/messages/0/content/0/cache_control"), rows[i].marks_contact ? "{\"type\":\"ephemeral\"}" : "absent");
-		CHECK_STR(at(&c, "/messages/0/content/1/cache_control"), "absent");
+		CHECK_STR(at(&c, "/messages/0/content/1/cache_control"), rows[i].marks_wave ? "{\"type\":\"ephemeral\"}" : "absent");
+		/* The line with the agent's key begins a text of its own where the wave's part is kept. */
+		if (strcmp(rows[i].api, "anthropic") == 0 && rows[i].keep_wave)
+		{
+			CHECK_STR(at(&c, "/messages/0/content/1/text"), "\"<outputs>\\n{}\\n</outputs>\\n\"");
+			CHECK_STR(at(&c, "/messages/0/content/2/text"), "\"<agent>channel_selector</agent>\\ntask <agent>\"");
+		}
+		CHECK_STR(at(&c, "/messages/0/content/2/cache_control"), "absent");
 		close_case(&c);
 	}
 	free(text);
