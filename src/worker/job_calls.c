@@ -355,7 +355,7 @@ kam_job_in_flight(const KamJob *job)
 
 /* ---- budgets ------------------------------------------------------------------------------ */
 
-/* Calls under way are mostly settled within seconds: so often is looked, this long after another, before the run goes back into the queue for a while. */
+/* Calls under way are mostly settled within seconds: so often, so long after another, is looked before the run goes back into the queue. */
 #define LOOKS 20
 #define LOOK_US INT64CONST(500000)
 #define WAIT_FOR_OTHERS_MS 60000
