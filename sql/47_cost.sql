@@ -20,7 +20,6 @@ CREATE TABLE cost_day (
 	PRIMARY KEY (day, agent, provider, model, owner)
 );
 COMMENT ON TABLE cost_day IS 'The part of kam_cost that does not need the calls any more: days that are over (the worker adds them up two days later), and earlier what runs had cost that were deleted. Its columns are those of kam_cost, an unknown owner as an empty text.';
-COMMENT ON COLUMN cost_day.day IS 'As in kam_cost, like all columns here.';
 
 CREATE TABLE _cost_closed (
 	only_row	boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -72,6 +71,18 @@ COMMENT ON COLUMN kam_cost.cache_write_tokens IS 'Input tokens written to the pr
 COMMENT ON COLUMN kam_cost.cost_usd IS 'US dollars, failed calls included.';
 COMMENT ON COLUMN kam_cost.failed_usd IS 'Of those, what failed calls cost.';
 COMMENT ON COLUMN kam_cost.reserved_usd IS 'US dollars that calls may cost besides, at most: under way, or their bill unknown.';
+
+DO $do$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT a.attname AS name, col_description(a.attrelid, a.attnum) AS text
+	           FROM pg_attribute a WHERE a.attrelid = 'kam.kam_cost'::regclass AND a.attnum > 0
+	LOOP
+		EXECUTE format('COMMENT ON COLUMN kam.cost_day.%I IS %L', c.name, c.text);
+	END LOOP;
+END
+$do$;
 
 CREATE FUNCTION _add_cost(condition text, value text) RETURNS void
 	LANGUAGE plpgsql VOLATILE
