@@ -22,7 +22,7 @@ static const char *const machine_talk[] = {
 	"api key*",
 	"cle* d ..0 api",
 	"cle* api",
-	"context_relationship_analyzer|opportunity_detector|state_analyzer|timing_strategist|wave1_evaluator|channel_selector|content_generator|"
+	"context_relationship_analyzer|opportunity_detector|state_analyzer|timing_strategist|wave1_evaluator|channel_selector|content_generator",
 	"sequence_strategist|synthesis_orchestrator|decision_evaluator|final_decision|no_action|send_message|selected_channel",
 };
 

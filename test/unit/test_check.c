@@ -341,6 +341,7 @@ static const Spoilt rows[] = {
 	{"embedded_markup", SCENE_COLD, MESSAGE("Bonjour <b>In\xc3\xa8s</b>, voici notre \xc3\xa9tude."), "/selected_content/message"},
 	{"embedded_markup", SCENE_COLD, MESSAGE("Bonjour ![vu](https://kam.example/e?x=1)"), "/selected_content/message"},
 	{"channel_unavailable", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/channel\": \"phone\"}", "/sequence_instructions/sequence_plan/0/channel"},
+	{"machine_talk", SCENE_COLD, MESSAGE("Bonjour In\xc3\xa8s, voici notre prompt."), "/selected_content/message"},
 	{"question_count", SCENE_COLD, MESSAGE("Bonjour In\xc3\xa8s, comment allez-vous ? Avez-vous lu notre \xc3\xa9tude ?"), "/selected_content/message"},
 	{"language_differs", SCENE_DEAL, MESSAGE("Hello In\xc3\xa8s, here is the study that you may want to read with your team."), "/selected_content/message"},
 	{"variant_differs", SCENE_DEAL, "{\"/selected_content/variant\": \"first_touch\"}", "/selected_content/variant"},
@@ -439,7 +440,11 @@ TEST(each_spoilt_decision_fires_its_rule_alone)
 }
 
 /* Rules whose spoiling needs more than one edit of one scene stand in tests of their own. */
-static const char *const tested_elsewhere[] = {"not_a_decision", "content_altered", "missing_conditional"};
+static const char *const tested_elsewhere[] = {
+	"not_a_decision", "content_altered", "missing_conditional",
+	/* test_injection.c */
+	"steered_action", "steered_channel", "steered_wait", "steered_timing"
+};
 
 TEST(every_rule_is_spoilt_once)
 {
