@@ -20,21 +20,21 @@
 #include "core/pipeline.h"
 
 /* A call's working memory: begin switches to it, end switches back and frees it. */
-typedef struct KamCall
+typedef struct KamScratch
 {
 	MemoryContext outer,
 				inner;
-} KamCall;
+} KamScratch;
 
-extern KamCall kam_call_begin(void);
-extern void kam_call_end(KamCall *call);
+extern KamScratch kam_scratch_begin(void);
+extern void kam_scratch_end(KamScratch *scratch);
 
 /* Argument n as jansson value, borrowed; NULL for SQL NULL. */
 extern json_t *kam_arg_json(FunctionCallInfo fcinfo, int n);
 /* Argument n as a moment, the present when it is NULL. */
 extern KamTime kam_arg_as_of(FunctionCallInfo fcinfo, int n);
 /* The value as a jsonb datum in the caller's context. */
-extern Datum kam_result(const KamCall *call, const json_t *value);
+extern Datum kam_result(const KamScratch *scratch, const json_t *value);
 
 /* Reads a contact; raises what core/ refuses. */
 extern void kam_read_contact(const KamEnv *env, const json_t *json, KamContact *out);

@@ -15,21 +15,21 @@
 /* after the server's headers */
 #include "api/api.h"
 
-KamCall
-kam_call_begin(void)
+KamScratch
+kam_scratch_begin(void)
 {
-	KamCall		call;
+	KamScratch		scratch;
 
-	call.inner = AllocSetContextCreate(CurrentMemoryContext, "kam call", ALLOCSET_DEFAULT_SIZES);
-	call.outer = MemoryContextSwitchTo(call.inner);
-	return call;
+	scratch.inner = AllocSetContextCreate(CurrentMemoryContext, "kam call", ALLOCSET_DEFAULT_SIZES);
+	scratch.outer = MemoryContextSwitchTo(scratch.inner);
+	return scratch;
 }
 
 void
-kam_call_end(KamCall *call)
+kam_scratch_end(KamScratch *scratch)
 {
-	MemoryContextSwitchTo(call->outer);
-	MemoryContextDelete(call->inner);
+	MemoryContextSwitchTo(scratch->outer);
+	MemoryContextDelete(scratch->inner);
 }
 
 json_t *
@@ -45,9 +45,9 @@ kam_arg_as_of(FunctionCallInfo fcinfo, int n)
 }
 
 Datum
-kam_result(const KamCall *call, const json_t *value)
+kam_result(const KamScratch *scratch, const json_t *value)
 {
-	MemoryContext old = MemoryContextSwitchTo(call->outer);
+	MemoryContext old = MemoryContextSwitchTo(scratch->outer);
 	Jsonb	   *result = kam_jsonb_from_json(value);
 
 	MemoryContextSwitchTo(old);

@@ -372,7 +372,7 @@ Datum
 kam_api_run_on_change(PG_FUNCTION_ARGS)
 {
 	TriggerData *data = (TriggerData *) fcinfo->context;
-	KamCall		call;
+	KamScratch		scratch;
 	Mapping		mapping;
 	Change		change = {0};
 	HeapTuple	row;
@@ -385,7 +385,7 @@ kam_api_run_on_change(PG_FUNCTION_ARGS)
 				 errmsg("kam_run_on_change must be an AFTER INSERT OR UPDATE trigger FOR EACH ROW")));
 
 	SPI_connect();
-	call = kam_call_begin();
+	scratch = kam_scratch_begin();
 	read_mapping(data, &mapping);
 	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
 	if (changed(data, &mapping) && (stored = contact_of(data, &mapping, row)) != NULL)
@@ -407,7 +407,7 @@ kam_api_run_on_change(PG_FUNCTION_ARGS)
 		}
 		ask_for_run(RelationGetRelid(data->tg_relation), key_of(data, &mapping, row, json), &change);
 	}
-	kam_call_end(&call);
+	kam_scratch_end(&scratch);
 	SPI_finish();
 	return PointerGetDatum(NULL);
 }

@@ -26,7 +26,7 @@ PG_FUNCTION_INFO_V1(kam_api_agent);
 Datum
 kam_api_facts(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 1));
 	json_t	   *json = kam_arg_json(fcinfo, 0);
 	KamContact	contact;
@@ -35,8 +35,8 @@ kam_api_facts(PG_FUNCTION_ARGS)
 
 	kam_read_contact(&env, json, &contact);
 	kam_facts_find(&env, &contact, &facts);
-	result = kam_result(&call, kam_pg_own(kam_facts_json(&env, &contact, &facts)));
-	kam_call_end(&call);
+	result = kam_result(&scratch, kam_pg_own(kam_facts_json(&env, &contact, &facts)));
+	kam_scratch_end(&scratch);
 	PG_RETURN_DATUM(result);
 }
 
@@ -66,7 +66,7 @@ Datum
 kam_api_decide(PG_FUNCTION_ARGS)
 {
 	KamLibrary	library = kam_library();
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 1));
 	Datum		result = (Datum) 0;
 
@@ -82,14 +82,14 @@ kam_api_decide(PG_FUNCTION_ARGS)
 		kam_run_builtin(run, false);
 		if (run->decision == NULL)
 			elog(ERROR, "the workflow ended without a decision");
-		result = kam_result(&call, run->decision);
+		result = kam_result(&scratch, run->decision);
 	}
 	PG_FINALLY();
 	{
 		kam_json_usual();
 	}
 	PG_END_TRY();
-	kam_call_end(&call);
+	kam_scratch_end(&scratch);
 	PG_RETURN_DATUM(result);
 }
 
@@ -99,7 +99,7 @@ kam_api_check(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	KamLibrary	library = kam_library();
-	KamCall		call;
+	KamScratch		scratch;
 	KamEnv		env;
 	json_t	   *decision;
 	KamContact	contact;
@@ -109,7 +109,7 @@ kam_api_check(PG_FUNCTION_ARGS)
 	KamFindings findings = {0};
 
 	InitMaterializedSRF(fcinfo, 0);
-	call = kam_call_begin();
+	scratch = kam_scratch_begin();
 	env = kam_pg_env(kam_arg_as_of(fcinfo, 2));
 	decision = kam_arg_json(fcinfo, 0);
 	if (decision == NULL)
@@ -135,7 +135,7 @@ kam_api_check(PG_FUNCTION_ARGS)
 		values[3] = CStringGetTextDatum(finding->message);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
-	kam_call_end(&call);
+	kam_scratch_end(&scratch);
 	return (Datum) 0;
 }
 
@@ -143,7 +143,7 @@ kam_api_check(PG_FUNCTION_ARGS)
 Datum
 kam_api_when(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamEnv		env = kam_pg_env(kam_time_from_timestamptz(PG_GETARG_TIMESTAMPTZ(1)));
 	char	   *expression = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(2));
@@ -157,7 +157,7 @@ kam_api_when(PG_FUNCTION_ARGS)
 				 errmsg("time zone \"%s\" not recognized", name),
 				 errhint("It takes an IANA name such as \"Europe/Paris\"; pg_timezone_names lists them.")));
 	found = kam_when_parse(env.arena, expression, env.as_of, &zone, &at);
-	kam_call_end(&call);
+	kam_scratch_end(&scratch);
 	if (!found)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(kam_timestamptz_from_time(at));
@@ -183,7 +183,7 @@ take_inputs(KamInputs *in, const json_t *inputs)
 Datum
 kam_api_agent(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 3));
 	char	   *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
 	int			wanted = name == NULL ? -1 : kam_agent_from_name(name);
@@ -228,7 +228,7 @@ kam_api_agent(PG_FUNCTION_ARGS)
 		output = kam_pg_own(kam_builtin_run(&run->env, agent, &in));
 		in.output[agent] = output;
 	}
-	result = kam_result(&call, output);
-	kam_call_end(&call);
+	result = kam_result(&scratch, output);
+	kam_scratch_end(&scratch);
 	PG_RETURN_DATUM(result);
 }

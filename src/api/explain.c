@@ -80,7 +80,7 @@ score_json(const KamEnv *env, const KamContact *contact, const KamScore *score)
 Datum
 kam_api_basis(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 1));
 	json_t	   *json = kam_arg_json(fcinfo, 0);
 	KamContact	contact;
@@ -94,7 +94,7 @@ kam_api_basis(PG_FUNCTION_ARGS)
 
 	if (json == NULL || !kam_contact_parse(&env, json, &contact, &error))
 	{
-		kam_call_end(&call);
+		kam_scratch_end(&scratch);
 		PG_RETURN_NULL();
 	}
 	kam_facts_find(&env, &contact, &facts);
@@ -105,8 +105,8 @@ kam_api_basis(PG_FUNCTION_ARGS)
 	kam_put(out, "plan", plan_json(&env, &contact, &plan));
 	kam_put(out, "steering", kam_steering_json(&env, &contact));
 	kam_put(out, "score", score_json(&env, &contact, &score));
-	result = kam_result(&call, out);
-	kam_call_end(&call);
+	result = kam_result(&scratch, out);
+	kam_scratch_end(&scratch);
 	PG_RETURN_DATUM(result);
 }
 
@@ -114,7 +114,7 @@ kam_api_basis(PG_FUNCTION_ARGS)
 Datum
 kam_api_claim_verdicts(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 2));
 	const json_t *output = kam_arg_json(fcinfo, 0);
 	json_t	   *verdicts;
@@ -126,8 +126,8 @@ kam_api_claim_verdicts(PG_FUNCTION_ARGS)
 		verdicts = kam_pg_own(kam_claims_report(&env, &contact, output));
 	else
 		verdicts = kam_pg_own(kam_array());
-	result = kam_result(&call, verdicts);
-	kam_call_end(&call);
+	result = kam_result(&scratch, verdicts);
+	kam_scratch_end(&scratch);
 	PG_RETURN_DATUM(result);
 }
 
@@ -135,7 +135,7 @@ kam_api_claim_verdicts(PG_FUNCTION_ARGS)
 Datum
 kam_api_decision_evidence(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 2));
 	const json_t *decision = kam_arg_json(fcinfo, 0);
 	json_t	   *rows;
@@ -153,7 +153,7 @@ kam_api_decision_evidence(PG_FUNCTION_ARGS)
 	}
 	else
 		rows = kam_pg_own(kam_array());
-	result = kam_result(&call, rows);
-	kam_call_end(&call);
+	result = kam_result(&scratch, rows);
+	kam_scratch_end(&scratch);
 	PG_RETURN_DATUM(result);
 }

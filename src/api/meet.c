@@ -35,7 +35,7 @@ has_activity(const KamContact *contact, const char *type, KamTime at)
 Datum
 kam_api_new_activities(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamEnv		env = kam_pg_env(kam_time_from_timestamptz(kam_now()));
 	json_t	   *activities = kam_arg_json(fcinfo, 1);
 	json_t	   *news = kam_pg_own(kam_array());
@@ -58,7 +58,7 @@ kam_api_new_activities(PG_FUNCTION_ARGS)
 				kam_push(news, json_incref(activity));
 		}
 	}
-	result = kam_result(&call, news);
-	kam_call_end(&call);
+	result = kam_result(&scratch, news);
+	kam_scratch_end(&scratch);
 	PG_RETURN_DATUM(result);
 }

@@ -18,9 +18,9 @@ PG_FUNCTION_INFO_V1(kam_api_diff);
 
 /* A text in the caller's context; NULL for none. */
 static text *
-text_result(const KamCall *call, const char *string)
+text_result(const KamScratch *scratch, const char *string)
 {
-	MemoryContext old = MemoryContextSwitchTo(call->outer);
+	MemoryContext old = MemoryContextSwitchTo(scratch->outer);
 	text	   *result = string != NULL ? cstring_to_text(string) : NULL;
 
 	MemoryContextSwitchTo(old);
@@ -31,17 +31,17 @@ text_result(const KamCall *call, const char *string)
 Datum
 kam_api_schema_fault(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamArena   *arena = kam_pg_arena();
 	const json_t *schema = kam_arg_json(fcinfo, 0);
 	json_t	   *faults = kam_pg_own(kam_schema_faults(arena, schema));
 	const json_t *first = json_array_get(faults, 0);
 	text	   *result;
 
-	result = text_result(&call, first != NULL
+	result = text_result(&scratch, first != NULL
 						 ? kam_printf(arena, "at \"%s\": %s", kam_get_string(first, "path"), kam_get_string(first, "message"))
 						 : kam_schema_contract_fault(arena, schema, kam_arg_json(fcinfo, 1)));
-	kam_call_end(&call);
+	kam_scratch_end(&scratch);
 	if (result == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(result);
@@ -51,13 +51,13 @@ kam_api_schema_fault(PG_FUNCTION_ARGS)
 Datum
 kam_api_diff(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	const char *given[4];
 	text	   *result;
 
 	for (int i = 0; i < 4; i++)
 		given[i] = text_to_cstring(PG_GETARG_TEXT_PP(i));
-	result = text_result(&call, kam_diff(kam_pg_arena(), given[0], given[1], given[2], given[3]));
-	kam_call_end(&call);
+	result = text_result(&scratch, kam_diff(kam_pg_arena(), given[0], given[1], given[2], given[3]));
+	kam_scratch_end(&scratch);
 	PG_RETURN_TEXT_P(result);
 }

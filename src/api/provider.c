@@ -225,7 +225,7 @@ Datum
 kam_api_provider_check(PG_FUNCTION_ARGS)
 {
 	Row			row = fired_row(fcinfo);
-	KamCall call = kam_call_begin();
+	KamScratch scratch = kam_scratch_begin();
 	const char *provider = text_column(&row, "provider");
 	const char *api_name = text_column(&row, "api");
 	const char *base_url = text_column(&row, "base_url");
@@ -253,7 +253,7 @@ kam_api_provider_check(PG_FUNCTION_ARGS)
 		if (agent_models != NULL)
 			check_agent_models(provider, agent_models);
 	}
-	kam_call_end(&call);
+	kam_scratch_end(&scratch);
 	return PointerGetDatum(row.tuple);
 }
 
@@ -264,7 +264,7 @@ Datum
 kam_api_model_check(PG_FUNCTION_ARGS)
 {
 	Row			row = fired_row(fcinfo);
-	KamCall call = kam_call_begin();
+	KamScratch scratch = kam_scratch_begin();
 	const char *model = text_column(&row, "model");
 	const json_t *capabilities = json_column(&row, "capabilities");
 	KamError	error = {0};
@@ -282,6 +282,6 @@ kam_api_model_check(PG_FUNCTION_ARGS)
 			kam_raise(&error);
 		}
 	}
-	kam_call_end(&call);
+	kam_scratch_end(&scratch);
 	return PointerGetDatum(row.tuple);
 }

@@ -81,7 +81,7 @@ Datum
 kam_api_replay_builtin(PG_FUNCTION_ARGS)
 {
 	KamLibrary	library = kam_library();
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	KamEnv		env = kam_pg_env(kam_arg_as_of(fcinfo, 1));
 	json_t	   *contact = kam_arg_json(fcinfo, 0);
 	json_t	   *original = kam_arg_json(fcinfo, 4);
@@ -104,8 +104,8 @@ kam_api_replay_builtin(PG_FUNCTION_ARGS)
 	kam_put(out, "guard", guard_json(run));
 	kam_put(out, "synthesis", shared(run->output[KAM_SYNTHESIS_ORCHESTRATOR]));
 	kam_put(out, "judgement", run->forbidden != NULL ? json_null() : shared(run->output[KAM_DECISION_EVALUATOR]));
-	result = kam_result(&call, out);
-	kam_call_end(&call);
+	result = kam_result(&scratch, out);
+	kam_scratch_end(&scratch);
 	PG_RETURN_DATUM(result);
 }
 

@@ -214,7 +214,7 @@ answer(const KamEnv *env, const pg_uuid_t *session_id, TimestampTz created_at)
 Datum
 kam_api_run(PG_FUNCTION_ARGS)
 {
-	KamCall		call = kam_call_begin();
+	KamScratch		scratch = kam_scratch_begin();
 	TimestampTz now = kam_now();
 	KamEnv		env = kam_pg_env(kam_time_from_timestamptz(now));
 	Options		options;
@@ -236,7 +236,7 @@ kam_api_run(PG_FUNCTION_ARGS)
 	created_at = put_request(&session_id, PG_GETARG_DATUM(0), given, &options, kam_timestamptz_from_time(env.as_of));
 	SPI_finish();
 
-	result = kam_result(&call, answer(&env, &session_id, created_at));
-	kam_call_end(&call);
+	result = kam_result(&scratch, answer(&env, &session_id, created_at));
+	kam_scratch_end(&scratch);
 	PG_RETURN_DATUM(result);
 }
