@@ -101,14 +101,78 @@ static const char *const markup[] = {
 	"{{", "{%", "${", "ignore_previous", "sudo ", "drop table", "rm -rf", "os.system", "eval(",
 };
 
-const char *
-kam_steering_order(KamArena *arena, const KamTokens *tokens)
+/* ---- which patterns a text may hold at all ----------------------------------------- */
+
+/*
+ * A pattern begins with one of its first element's words or stems, so only
+ * those need be looked for whose beginning some token has: three letters of
+ * it, or the whole word when it is shorter.
+ */
+#define BEGINNING 3
+#define BUCKETS 2048
+
+typedef struct PatternSet
+{
+	uint64_t	bits[2];
+} PatternSet;
+
+_Static_assert(KAM_LENGTHOF(patterns) <= 128, "patterns must fit the set");
+
+static PatternSet beginnings[BUCKETS];
+static bool indexed = false;
+
+static unsigned
+bucket_of(const char *word, size_t len)
+{
+	unsigned	hash = 0;
+
+	for (size_t i = 0; i < len && i < BEGINNING; i++)
+		hash = hash * 131 + (unsigned char) word[i];
+	return hash % BUCKETS;
+}
+
+static void
+index_patterns(void)
 {
 	for (size_t i = 0; i < KAM_LENGTHOF(patterns); i++)
 	{
-		int			last,
-					first = kam_phrase_find(tokens, patterns[i], 0, &last);
+		const char *word = patterns[i];
+		const char *end = word + strcspn(word, " ");
 
+		while (word < end)
+		{
+			size_t		len = strcspn(word, "|* ");
+
+			beginnings[bucket_of(word, len)].bits[i / 64] |= UINT64_C(1) << (i % 64);
+			word += strcspn(word, "| ");
+			word += *word == '|';
+		}
+	}
+	indexed = true;
+}
+
+const char *
+kam_steering_order(KamArena *arena, const KamTokens *tokens)
+{
+	PatternSet	possible = {{0, 0}};
+
+	if (!indexed)
+		index_patterns();
+	for (int i = 0; i < tokens->count; i++)
+	{
+		const PatternSet *set = &beginnings[bucket_of(tokens->token[i].word, tokens->token[i].length)];
+
+		possible.bits[0] |= set->bits[0];
+		possible.bits[1] |= set->bits[1];
+	}
+	for (size_t i = 0; i < KAM_LENGTHOF(patterns); i++)
+	{
+		int			last,
+					first;
+
+		if ((possible.bits[i / 64] >> (i % 64) & 1) == 0)
+			continue;
+		first = kam_phrase_find(tokens, patterns[i], 0, &last);
 		if (first >= 0)
 			return kam_token_text(arena, tokens, first, last);
 	}

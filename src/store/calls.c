@@ -30,17 +30,20 @@ static KamStatement find_calls = {
 	1, {UUIDOID}
 };
 
-static KamStatement record_call = {
-	"record call",
+/* Many rows in one statement: a table's constraints are prepared once for each statement, which costs more than a row. */
+static KamStatement record_calls = {
+	"record calls",
 	"INSERT INTO kam.agent_call (session_id, call_no, agent, iteration, attempt, provider, model, prompt_version,"
 	" status, output, error, error_class, response, request_sha256, latency_ms, started_at, finished_at)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $10 IS NULL THEN 'succeeded' ELSE 'failed' END, $9, $10, $11, $12, $13,"
-	" pg_catalog.round(1000 * EXTRACT(epoch FROM $15 - $14)), $14, $15)",
-	15, {UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID}
+	" SELECT u.a, u.b, u.c, u.d, u.e, u.f, u.g, u.h, CASE WHEN ($10)[u.n] IS NULL THEN 'succeeded' ELSE 'failed' END,"
+	" ($9)[u.n], ($10)[u.n], ($11)[u.n], ($12)[u.n], u.i, pg_catalog.round(1000 * EXTRACT(epoch FROM u.k - u.j)), u.j, u.k"
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5),"
+	" pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8), pg_catalog.unnest($13), pg_catalog.unnest($14), pg_catalog.unnest($15))"
+	" WITH ORDINALITY u(a, b, c, d, e, f, g, h, i, j, k, n)",
+	15, {UUIDARRAYOID, INT4ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT4ARRAYOID, JSONBARRAYOID,
+	TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BYTEAARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}, .generic = true
 };
 
-/* Many rows in one statement: a table's constraints are prepared once for each statement, which costs more than a row. */
 static KamStatement begin_calls = {
 	"begin calls",
 	"INSERT INTO kam.agent_call (session_id, call_no, agent, iteration, attempt, provider, model, prompt_version,"
@@ -194,51 +197,15 @@ kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedC
 	return (int) found;
 }
 
-static void
-add_bytes(KamValues *values, const uint8 *bytes, int size)
+/* A SHA-256 as a bytea. */
+static Datum
+hash_datum(const uint8 *hash)
 {
-	bytea	   *value;
+	bytea	   *value = palloc(VARHDRSZ + 32);
 
-	if (bytes == NULL)
-	{
-		kam_values_add_null(values);
-		return;
-	}
-	value = palloc(VARHDRSZ + size);
-	SET_VARSIZE(value, VARHDRSZ + size);
-	memcpy(VARDATA(value), bytes, size);
-	kam_values_add(values, PointerGetDatum(value));
-}
-
-/* What names the attempt: the first eight columns. */
-static void
-add_name(KamValues *values, const pg_uuid_t *session_id, const KamCallRow *row)
-{
-	kam_values_init(values);
-	kam_values_add_uuid(values, session_id);
-	kam_values_add(values, Int32GetDatum(row->call_no));
-	kam_values_add_text(values, row->agent);
-	kam_values_add(values, Int32GetDatum(row->iteration));
-	kam_values_add(values, Int32GetDatum(row->attempt));
-	kam_values_add_text(values, row->provider);
-	kam_values_add_text(values, row->model);
-	kam_values_add(values, Int32GetDatum(row->prompt_version));
-}
-
-void
-kam_store_call(const pg_uuid_t *session_id, const KamCallRow *row)
-{
-	KamValues	values;
-
-	add_name(&values, session_id, row);
-	kam_values_add_jsonb(&values, row->output);
-	kam_values_add_text(&values, row->error);
-	kam_values_add_text(&values, row->error_class);
-	kam_values_add_text(&values, row->response);
-	add_bytes(&values, row->request_sha256, 32);
-	kam_values_add(&values, TimestampTzGetDatum(row->started_at));
-	kam_values_add(&values, TimestampTzGetDatum(row->finished_at));
-	kam_statement_run(&record_call, &values);
+	SET_VARSIZE(value, VARHDRSZ + 32);
+	memcpy(VARDATA(value), hash, 32);
+	return PointerGetDatum(value);
 }
 
 /* ---- columns of many rows ------------------------------------------------- */
@@ -289,11 +256,28 @@ add_columns(KamValues *values, Column *column, int count)
 	}
 }
 
-void
-kam_store_calls_begun(const KamCallOf *call, int count)
+/* What names the attempt: the first eight columns. */
+#define NAME_TYPES UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID
+
+static void
+put_name(Column *column, const KamCallOf *call)
 {
-	static const Oid type[] = {UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID, BYTEAOID, TIMESTAMPTZOID,
-	DATEOID, INT8OID};
+	const KamCallRow *row = call->row;
+
+	put(&column[0], UUIDPGetDatum(call->session_id), false);
+	put(&column[1], Int32GetDatum(row->call_no), false);
+	put_text(&column[2], row->agent);
+	put(&column[3], Int32GetDatum(row->iteration), false);
+	put(&column[4], Int32GetDatum(row->attempt), false);
+	put_text(&column[5], row->provider);
+	put_text(&column[6], row->model);
+	put(&column[7], Int32GetDatum(row->prompt_version), false);
+}
+
+void
+kam_store_calls_whole(const KamCallOf *call, int count)
+{
+	static const Oid type[] = {NAME_TYPES, JSONBOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Column		column[lengthof(type)];
 	KamValues	values;
 
@@ -304,19 +288,37 @@ kam_store_calls_begun(const KamCallOf *call, int count)
 	for (int i = 0; i < count; i++)
 	{
 		const KamCallRow *row = call[i].row;
-		bytea	   *hash = palloc(VARHDRSZ + 32);
 
-		SET_VARSIZE(hash, VARHDRSZ + 32);
-		memcpy(VARDATA(hash), row->request_sha256, 32);
-		put(&column[0], UUIDPGetDatum(call[i].session_id), false);
-		put(&column[1], Int32GetDatum(row->call_no), false);
-		put_text(&column[2], row->agent);
-		put(&column[3], Int32GetDatum(row->iteration), false);
-		put(&column[4], Int32GetDatum(row->attempt), false);
-		put_text(&column[5], row->provider);
-		put_text(&column[6], row->model);
-		put(&column[7], Int32GetDatum(row->prompt_version), false);
-		put(&column[8], PointerGetDatum(hash), false);
+		put_name(column, &call[i]);
+		put(&column[8], row->output != NULL ? JsonbPGetDatum(row->output) : (Datum) 0, row->output == NULL);
+		put_text(&column[9], row->error);
+		put_text(&column[10], row->error_class);
+		put_text(&column[11], row->response);
+		put(&column[12], row->request_sha256 != NULL ? hash_datum(row->request_sha256) : (Datum) 0, row->request_sha256 == NULL);
+		put(&column[13], TimestampTzGetDatum(row->started_at), false);
+		put(&column[14], TimestampTzGetDatum(row->finished_at), false);
+	}
+	add_columns(&values, column, lengthof(type));
+	kam_statement_run(&record_calls, &values);
+}
+
+void
+kam_store_calls_begun(const KamCallOf *call, int count)
+{
+	static const Oid type[] = {NAME_TYPES, BYTEAOID, TIMESTAMPTZOID, DATEOID, INT8OID};
+	Column		column[lengthof(type)];
+	KamValues	values;
+
+	if (count == 0)
+		return;
+	for (int i = 0; i < lengthof(type); i++)
+		column[i] = column_of(type[i], count);
+	for (int i = 0; i < count; i++)
+	{
+		const KamCallRow *row = call[i].row;
+
+		put_name(column, &call[i]);
+		put(&column[8], hash_datum(row->request_sha256), false);
 		put(&column[9], TimestampTzGetDatum(row->started_at), false);
 		put(&column[10], DateADTGetDatum(row->sent_on), false);
 		put(&column[11], Int64GetDatum(row->reserved), false);
@@ -380,7 +382,7 @@ kam_store_recording(const KamCallRow *row, const pg_uuid_t *replay_of, MemoryCon
 
 	memset(out, 0, sizeof(*out));
 	kam_values_init(&values);
-	add_bytes(&values, row->request_sha256, 32);
+	kam_values_add(&values, hash_datum(row->request_sha256));
 	kam_values_add_text(&values, row->agent);
 	kam_values_add_text(&values, row->model);
 	if (replay_of != NULL)
@@ -398,7 +400,7 @@ kam_store_recording(const KamCallRow *row, const pg_uuid_t *replay_of, MemoryCon
 		return;
 	kam_values_init(&values);
 	kam_values_add_uuid(&values, replay_of);
-	add_bytes(&values, row->request_sha256, 32);
+	kam_values_add(&values, hash_datum(row->request_sha256));
 	kam_values_add_text(&values, row->agent);
 	if (kam_statement_run(&find_unusable, &values) == 0)
 		return;

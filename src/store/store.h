@@ -176,14 +176,14 @@ typedef struct KamAgentRow
 } KamAgentRow;
 
 extern int	kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedCall **out);
-/* A call that was made and answered at once. */
-extern void kam_store_call(const pg_uuid_t *session_id, const KamCallRow *row);
 typedef struct KamCallOf
 {
 	const pg_uuid_t *session_id;
 	const KamCallRow *row;
 } KamCallOf;
 
+/* Calls that were made and answered at once. */
+extern void kam_store_calls_whole(const KamCallOf *call, int count);
 /* Intents: the rows say "sending" before a byte leaves. */
 extern void kam_store_calls_begun(const KamCallOf *call, int count);
 /* What came of them; a row that is over already stays as it is. */

@@ -102,12 +102,18 @@ kam_job_contact_part(KamJob *job, KamAgent agent)
 
 	if (part->data == NULL)
 	{
+		MemoryContext making = AllocSetContextCreate(job->context, "kam contact in the making", ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(making);
 		KamEnv		env = job->run->env;
-		MemoryContext old = MemoryContextSwitchTo(job->contact_context);
+		KamPiece	made;
 
 		env.arena = kam_pg_arena();
-		*part = kam_prompt_contact(&env, agent, kam_run_inputs(job->run, agent), job->contact_text);
+		made = kam_prompt_contact(&env, agent, kam_run_inputs(job->run, agent), job->contact_text);
+		/* The text alone is kept, for as long as the run lasts. */
 		MemoryContextSwitchTo(old);
+		*part = (KamPiece) {MemoryContextAllocHuge(job->contact_context, made.len + 1), made.len};
+		memcpy((char *) part->data, made.data, made.len + 1);
+		MemoryContextDelete(making);
 	}
 	return *part;
 }

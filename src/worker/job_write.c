@@ -70,8 +70,9 @@ keep_leases(KamJob *const *job, int count, int owner)
 		moving[i]->lost = !held[i];
 }
 
+/* Answers a row from what is recorded. */
 static void
-write_replay(KamJob *job, KamStepRow *made)
+find_recording(KamJob *job, KamStepRow *made)
 {
 	KamCallRow *row = &made->row;
 	KamRecording *found = &made->call->recording;
@@ -81,7 +82,6 @@ write_replay(KamJob *job, KamStepRow *made)
 	row->response = found->response;
 	row->error = found->provider == NULL ? "no answer to this request is recorded" : found->error;
 	row->error_class = found->provider == NULL ? "not_recorded" : found->error_class;
-	kam_store_call(&job->claim.session_id, row);
 }
 
 /* Rows as the store takes them; what a budget refused is left out. */
@@ -105,9 +105,11 @@ write_rows(KamJob *const *job, int count)
 {
 	KamCharge  *begun = palloc_array(KamCharge, count * KAM_STEP_ROWS);
 	KamCharge  *ended = palloc_array(KamCharge, count * KAM_STEP_ROWS);
+	KamCallOf  *whole = palloc_array(KamCallOf, count * KAM_STEP_ROWS);
 	KamCallOf  *call;
 	int			nbegun = 0,
-				nended = 0;
+				nended = 0,
+				nwhole = 0;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -120,7 +122,7 @@ write_rows(KamJob *const *job, int count)
 			switch (made->kind)
 			{
 				case KAM_ROW_WHOLE:
-					kam_store_call(id, &made->row);
+					whole[nwhole++] = (KamCallOf) {id, &made->row};
 					break;
 				case KAM_ROW_BEGUN:
 					/* Of a run that fails nothing more is sent. */
@@ -131,13 +133,15 @@ write_rows(KamJob *const *job, int count)
 					ended[nended++] = (KamCharge) {job[i], made};
 					break;
 				case KAM_ROW_REPLAY:
-					write_replay(job[i], made);
+					find_recording(job[i], made);
+					whole[nwhole++] = (KamCallOf) {id, &made->row};
 					break;
 				case KAM_ROW_REFUSED:
 					break;
 			}
 		}
 	}
+	kam_store_calls_whole(whole, nwhole);
 	kam_budgets_charge(ended, nended, begun, nbegun);
 	call = rows_of(ended, nended, &nended);
 	kam_store_calls_ended(call, nended);
