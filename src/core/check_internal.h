@@ -100,6 +100,8 @@ extern int	kam_guard_floor(const KamGuard *guard, const char **name);
  * *last to its last token, or -1.
  */
 extern int	kam_phrase_find(const KamTokens *tokens, const char *pattern, int from, int *last);
+/* The same at token i alone: its last token, or -1. */
+extern int	kam_phrase_at(const KamTokens *tokens, const char *pattern, int i);
 /* The source text of tokens [first, last]. */
 extern const char *kam_token_text(KamArena *arena, const KamTokens *tokens, int first, int last);
 

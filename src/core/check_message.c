@@ -83,6 +83,12 @@ first_letters(const char *element, size_t n)
 }
 
 int
+kam_phrase_at(const KamTokens *tokens, const char *pattern, int i)
+{
+	return match_rest(tokens, pattern, i, tokens->token[i].sentence);
+}
+
+int
 kam_phrase_find(const KamTokens *tokens, const char *pattern, int from, int *last)
 {
 	size_t		n = strcspn(pattern, " ");

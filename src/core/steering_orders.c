@@ -151,10 +151,13 @@ index_patterns(void)
 	indexed = true;
 }
 
+/* Of several the pattern that stands first. */
 const char *
 kam_steering_order(KamArena *arena, const KamTokens *tokens)
 {
-	PatternSet	possible = {{0, 0}};
+	int			best = KAM_LENGTHOF(patterns),
+				first = 0,
+				last = 0;
 
 	if (!indexed)
 		index_patterns();
@@ -162,21 +165,20 @@ kam_steering_order(KamArena *arena, const KamTokens *tokens)
 	{
 		const PatternSet *set = &beginnings[bucket_of(tokens->token[i].word, tokens->token[i].length)];
 
-		possible.bits[0] |= set->bits[0];
-		possible.bits[1] |= set->bits[1];
-	}
-	for (size_t i = 0; i < KAM_LENGTHOF(patterns); i++)
-	{
-		int			last,
-					first;
+		for (int k = 0; k < 2; k++)
+			for (uint64_t left = set->bits[k]; left != 0; left &= left - 1)
+			{
+				int			pattern = k * 64 + __builtin_ctzll(left),
+							end;
 
-		if ((possible.bits[i / 64] >> (i % 64) & 1) == 0)
-			continue;
-		first = kam_phrase_find(tokens, patterns[i], 0, &last);
-		if (first >= 0)
-			return kam_token_text(arena, tokens, first, last);
+				if (pattern >= best || (end = kam_phrase_at(tokens, patterns[pattern], i)) < 0)
+					continue;
+				best = pattern;
+				first = i;
+				last = end;
+			}
 	}
-	return NULL;
+	return best < (int) KAM_LENGTHOF(patterns) ? kam_token_text(arena, tokens, first, last) : NULL;
 }
 
 const char *

@@ -69,6 +69,26 @@ hash_prompt(const KamAsk *ask, uint8 *out)
 	kam_digest(piece, lengthof(piece), out);
 }
 
+/* The agent's part of the prompt.  Its text alone is kept: making it takes many times as much. */
+static KamPiece
+make_own(const KamCall *call, KamArena *arena)
+{
+	KamJob	   *job = call->job;
+	MemoryContext making = AllocSetContextCreate(CurrentMemoryContext, "kam prompt in the making", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(making);
+	KamEnv		env = job->run->env;
+	KamPiece	made;
+	char	   *kept;
+
+	env.arena = kam_pg_arena();
+	made = kam_prompt_own(&env, call->agent, kam_run_inputs(job->run, call->agent), config_of(call)->prompt);
+	MemoryContextSwitchTo(old);
+	kept = kam_alloc_raw(arena, made.len + 1);
+	memcpy(kept, made.data, made.len + 1);
+	MemoryContextDelete(making);
+	return (KamPiece) {kept, made.len};
+}
+
 static void
 build(KamCall *call)
 {
@@ -90,7 +110,7 @@ build(KamCall *call)
 	ask.max_tokens = max_tokens;
 	ask.prompt.common = kam_config_common(job->config);
 	ask.prompt.contact = kam_job_contact_part(job, call->agent);
-	ask.prompt.own = kam_prompt_own(&env, call->agent, kam_run_inputs(job->run, call->agent), agent->prompt);
+	ask.prompt.own = make_own(call, env.arena);
 	ask.schema = kam_prefix_schema(job, call->agent);
 	ask.schema_name = "answer";
 	if (call->rejected != NULL)
