@@ -323,16 +323,16 @@ is_set(const Reader *r, int first)
 static bool
 has_past_verb(const Reader *r, int token)
 {
-	for (size_t i = 0; i < KAM_LENGTHOF(past_verbs); i++)
-	{
-		int			end;
-		int			n = 0;
+	const KamToken *all = r->tokens.token;
+	int32_t		sentence = all[token].sentence;
+	int			first = token;
 
-		for (int at = kam_phrase_find(&r->tokens, past_verbs[i], 0, &end); at >= 0 && n < MOST_VAGUE;
-			 at = kam_phrase_find(&r->tokens, past_verbs[i], at + 1, &end), n++)
-			if (r->tokens.token[at].sentence == r->tokens.token[token].sentence)
+	while (first > 0 && all[first - 1].sentence == sentence)
+		first--;
+	for (int at = first; at < r->tokens.count && all[at].sentence == sentence; at++)
+		for (size_t i = 0; i < KAM_LENGTHOF(past_verbs); i++)
+			if (kam_phrase_at(&r->tokens, past_verbs[i], at) >= 0)
 				return true;
-	}
 	return false;
 }
 
@@ -345,14 +345,14 @@ speaks_of_past(const Reader *r, int first)
 		return false;
 	if (has_past_verb(r, first))
 		return true;
-	for (size_t i = 0; i < KAM_LENGTHOF(past_leads); i++)
-	{
-		int			end;
-		int			at = kam_phrase_find(&r->tokens, past_leads[i], from, &end);
+	for (int at = from; at < first; at++)
+		for (size_t i = 0; i < KAM_LENGTHOF(past_leads) && r->tokens.token[at].sentence == r->tokens.token[first].sentence; i++)
+		{
+			int			end = kam_phrase_at(&r->tokens, past_leads[i], at);
 
-		if (at >= 0 && end < first && r->tokens.token[at].sentence == r->tokens.token[first].sentence)
-			return true;
-	}
+			if (end >= 0 && end < first)
+				return true;
+		}
 	return false;
 }
 
