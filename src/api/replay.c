@@ -58,24 +58,6 @@ shared(json_t *value)
 	return value != NULL ? json_incref(value) : json_null();
 }
 
-static json_t *
-guard_json(const KamRun *run)
-{
-	json_t	   *guard = kam_object();
-	json_t	   *compliance = run->forbidden != NULL ? kam_forbidden_json(&run->env, &run->contact, run->forbidden) : kam_object();
-
-	kam_put(guard, "findings", run->findings != NULL ? json_incref(run->findings) : kam_array());
-	kam_put(guard, "repairs", run->repairs != NULL ? json_incref(run->repairs) : kam_array());
-	kam_put(guard, "replaced", json_boolean(run->replaced));
-	kam_put(guard, "forced", json_boolean(run->forced));
-	kam_put(guard, "compliance", compliance);
-	if (run->forbidden == NULL)
-		kam_put(compliance, "status", kam_string("clear"));
-	if (run->overruled != NULL)
-		kam_put(compliance, "instead_of", kam_string(run->overruled));
-	return guard;
-}
-
 /* _replay_builtin(contact, as_of, session_id, history, original, overruled) */
 Datum
 kam_api_replay_builtin(PG_FUNCTION_ARGS)
@@ -101,7 +83,7 @@ kam_api_replay_builtin(PG_FUNCTION_ARGS)
 			  !PG_ARGISNULL(5) && PG_GETARG_BOOL(5));
 	out = kam_pg_own(kam_object());
 	kam_put(out, "decision", json_incref(run->decision));
-	kam_put(out, "guard", guard_json(run));
+	kam_put(out, "guard", kam_run_guard_json(run));
 	kam_put(out, "synthesis", shared(run->output[KAM_SYNTHESIS_ORCHESTRATOR]));
 	kam_put(out, "judgement", run->forbidden != NULL ? json_null() : shared(run->output[KAM_DECISION_EVALUATOR]));
 	result = kam_result(&scratch, out);

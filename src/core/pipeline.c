@@ -548,6 +548,37 @@ kam_run_saved(KamRun *run)
 	enter(run, run->forbidden != NULL ? KAM_RUN_JUDGED : KAM_RUN_SAVED);
 }
 
+static json_t *
+shared_or(const json_t *value, json_t *otherwise)
+{
+	if (value == NULL)
+		return otherwise;
+	json_decref(otherwise);
+	return json_incref((json_t *) value);
+}
+
+json_t *
+kam_run_guard_json(const KamRun *run)
+{
+	json_t	   *guard = kam_object();
+	json_t	   *not_asked = kam_object();
+	json_t	   *compliance = run->forbidden != NULL ? kam_forbidden_json(&run->env, &run->contact, run->forbidden) : kam_object();
+
+	kam_put(not_asked, "asked", json_false());
+	kam_put(guard, "findings", shared_or(run->findings, kam_array()));
+	kam_put(guard, "repairs", shared_or(run->repairs, kam_array()));
+	kam_put(guard, "repair_call", shared_or(run->repair_call, not_asked));
+	kam_put(guard, "replaced", json_boolean(run->replaced));
+	kam_put(guard, "forced", json_boolean(run->forced));
+	kam_put(guard, "kept", shared_or(run->kept, kam_array()));
+	kam_put(guard, "compliance", compliance);
+	if (run->forbidden == NULL)
+		kam_put(compliance, "status", kam_string("clear"));
+	if (run->overruled != NULL)
+		kam_put(compliance, "instead_of", kam_string(run->overruled));
+	return guard;
+}
+
 void
 kam_run_builtin(KamRun *run, bool judged)
 {

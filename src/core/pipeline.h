@@ -94,5 +94,8 @@ extern void kam_run_forbid(KamRun *run, const KamForbidden *forbidden);
 /* The shell has saved the guarded decision: the judge is due, unless nobody was asked for it. */
 extern void kam_run_saved(KamRun *run);
 
+/* What the guard did, for people to read and as it is kept beside the decision; a new reference. */
+extern json_t *kam_run_guard_json(const KamRun *run);
+
 /* The whole run with the built-in agents, up to the judge when "judge"; for kam_decide. */
 extern void kam_run_builtin(KamRun *run, bool judge);

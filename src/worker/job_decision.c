@@ -98,40 +98,6 @@ json_text(const json_t *value)
 	return text;
 }
 
-static json_t *
-repair_call_note(const KamRun *run)
-{
-	json_t	   *none;
-
-	if (run->repair_call != NULL)
-		return json_incref(run->repair_call);
-	none = kam_object();
-	kam_put(none, "asked", json_false());
-	return none;
-}
-
-/* What the guard did, for people to read. */
-static Jsonb *
-guard_notes(const KamRun *run)
-{
-	json_t	   *guard = kam_pg_own(kam_object());
-	json_t	   *compliance = run->forbidden != NULL
-		? kam_forbidden_json(&run->env, &run->contact, run->forbidden) : kam_object();
-
-	kam_put(guard, "findings", run->findings ? json_incref(run->findings) : kam_array());
-	kam_put(guard, "repairs", run->repairs ? json_incref(run->repairs) : kam_array());
-	kam_put(guard, "repair_call", repair_call_note(run));
-	kam_put(guard, "replaced", json_boolean(run->replaced));
-	kam_put(guard, "forced", json_boolean(run->forced));
-	kam_put(guard, "kept", run->kept ? json_incref(run->kept) : kam_array());
-	kam_put(guard, "compliance", compliance);
-	if (run->forbidden == NULL)
-		kam_put(compliance, "status", kam_string("clear"));
-	if (run->overruled != NULL)
-		kam_put(compliance, "instead_of", kam_string(run->overruled));
-	return kam_jsonb_from_json(guard);
-}
-
 void
 kam_job_prepare_save(KamJob *job)
 {
@@ -147,7 +113,7 @@ kam_job_prepare_save(KamJob *job)
 		return;
 	}
 	row->decision = kam_jsonb_from_json(run->decision);
-	row->guard = guard_notes(run);
+	row->guard = kam_jsonb_from_json(kam_pg_own(kam_run_guard_json(run)));
 	row->notice = decision_notice(job, decision);
 	row->synthesis = run->output[KAM_SYNTHESIS_ORCHESTRATOR]
 		? json_text(run->output[KAM_SYNTHESIS_ORCHESTRATOR]) : NULL;

@@ -27,6 +27,9 @@ SELECT kam.kam_replay(:'sent') AS again \gset
 CALL kam.kam_wait(:'again') \gset
 SELECT p.decision::text = d.decision::text AS same_to_the_byte, p.guard = d.guard AS same_guard, p.overall_score = e.overall_score AS same_score, p.verdict = e.verdict AS same_verdict
   FROM kam.replay_decision p, kam.final_decision d JOIN kam.decision_evaluation e USING (session_id) WHERE p.session_id = :'again' AND d.session_id = :'sent';
+-- Made at once, without a worker, it is the same.
+SELECT made -> 'decision' = d.decision AS same_decision, made -> 'guard' = d.guard AS same_guard
+  FROM kam.request r JOIN kam.final_decision d USING (session_id), kam._replay_builtin(r.contact, r.as_of, r.session_id::text, '[]', d.decision, false) made WHERE r.session_id = :'sent';
 SELECT r.status, r.replay_of = :'sent' AS replays, r.as_of = o.as_of AS same_moment, r.contact = o.contact AS same_contact, r.priority, r.prompts = o.prompts AS same_prompts, r.lead_id
   FROM kam.request r, kam.request o WHERE r.session_id = :'again' AND o.session_id = :'sent';
 SELECT x -> 'asked' ->> 'replay_of' = :'sent' AS told, x #> '{decision,final_decision,action}' AS action, x #> '{asked,prompts,content_generator}' AS prompt, x -> 'evaluation' ->> 'verdict' AS verdict
