@@ -46,6 +46,9 @@ ifneq ($(findstring clang,$(shell $(CC) --version)),)
 override CFLAGS += -Wno-ignored-attributes -Wno-unknown-warning-option -Wno-ignored-optimization-argument
 endif
 
+# core/ and llm/ export nothing: their calls need no detour, and small functions can be inlined.
+$(CORE_SRCS:.c=.o) $(LLM_SRCS:.c=.o): override CFLAGS += -fvisibility=hidden -O3
+
 # Headers are few and small: any change of one rebuilds all.
 $(OBJS): $(INCLUDED) Makefile
 

@@ -258,7 +258,8 @@ read_contact_info(Reader *r, const json_t *info)
 		{"hubspot_id", &r->contact->hubspot_id, read_text},
 	};
 	KamContact *c = r->contact;
-	const char *language;
+	const char *language,
+			   *names;
 
 	if (!read_zone(r, info))
 		return false;
@@ -282,6 +283,8 @@ read_contact_info(Reader *r, const json_t *info)
 		c->full_name = c->first_name && c->last_name
 			? kam_printf(r->env->arena, "%s %s", c->first_name, c->last_name)
 			: c->first_name ? c->first_name : c->last_name;
+	names = kam_printf(r->env->arena, "%s %s", c->first_name ? c->first_name : "", c->last_name ? c->last_name : "");
+	c->names = kam_tokenize(r->env->arena, names, strlen(names));
 	c->whatsapp = kam_get_true(info, "whatsapp");
 	if (!c->whatsapp && json_object_get(info, "whatsapp") && !json_is_false(json_object_get(info, "whatsapp")) &&
 		!json_is_null(json_object_get(info, "whatsapp")))

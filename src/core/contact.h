@@ -9,6 +9,7 @@
 
 #include "core/civil.h"
 #include "core/json.h"
+#include "core/text.h"
 
 typedef enum KamActivityType
 {
@@ -81,6 +82,7 @@ typedef struct KamContact
 			   *owner,			/* our rep */
 			   *hubspot_id,		/* as text */
 			   *language;		/* contact_info.language, "fr" or "en" or NULL */
+	KamTokens	names;			/* the words of first_name and last_name */
 	bool		whatsapp;
 	KamZone		zone;			/* contact_info.timezone, else the default */
 	KamActivity *activities;	/* oldest first */

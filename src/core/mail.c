@@ -30,9 +30,14 @@ kam_mail_blank(Mail *m, size_t from, size_t to)
 {
 	char	   *copy = kam_mail_own_copy(m);
 
-	for (size_t k = from; k < to; k++)
-		if (copy[k] != '\n')
-			copy[k] = ' ';
+	while (from < to)
+	{
+		const char *end = memchr(copy + from, '\n', to - from);
+		size_t		stop = end ? (size_t) (end - copy) : to;
+
+		memset(copy + from, ' ', stop - from);
+		from = stop + 1;
+	}
 }
 
 void

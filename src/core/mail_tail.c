@@ -270,7 +270,7 @@ opening_of(const char *text)
 	return ((text[0] - 'a' + 1) * LETTERS + second) * LETTERS + third;
 }
 
-/* Could the line begin with one of the phrases above?  Spares comparing most lines with each of them. */
+/* Does the line begin with one of the phrases above?  Spares most lines to be folded and compared as a whole. */
 static bool
 may_be_cut(const char *raw, size_t length)
 {
@@ -283,16 +283,16 @@ may_be_cut(const char *raw, size_t length)
 		{disclaimer_subjects, KAM_LENGTHOF(disclaimer_subjects)}, {footer_openers, KAM_LENGTHOF(footer_openers)},
 		{footer_words, KAM_LENGTHOF(footer_words)}
 	};
-	static uint8_t known[LETTERS * LETTERS * LETTERS];	/* built once */
+	static uint8_t known[LETTERS * LETTERS * LETTERS];	/* built once; a bit per table */
 	static bool built = false;
-	char		text[16] = "";
+	char		text[64] = "";
 	int			opening;
 
 	if (!built)
 	{
 		for (size_t k = 0; k < KAM_LENGTHOF(tables); k++)
 			for (size_t i = 0; i < tables[k].count; i++)
-				known[opening_of(tables[k].phrase[i])] = 1;
+				known[opening_of(tables[k].phrase[i])] |= (uint8_t) (1 << k);
 		built = true;
 	}
 	/* plain letters need no folding */
@@ -302,7 +302,14 @@ may_be_cut(const char *raw, size_t length)
 	else
 		kam_fold_into(text, sizeof text, raw, length < 24 ? length : 24);
 	opening = opening_of(text);
-	return opening >= 0 && known[opening];
+	if (opening < 0 || known[opening] == 0)
+		return false;
+	/* the phrases are shorter than this */
+	kam_fold_into(text, sizeof text, raw, length);
+	for (size_t k = 0; k < KAM_LENGTHOF(tables); k++)
+		if (known[opening] >> k & 1 && kam_begins_any(text, tables[k].phrase, tables[k].count))
+			return true;
+	return false;
 }
 
 void

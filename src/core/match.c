@@ -2,7 +2,8 @@
  * core/match.c: finds the lexicon's patterns in tokenized text.
  *
  * Cost is kept off the token: only one that is an atom on which patterns hang
- * starts an attempt, and sieves turn most attempts away.
+ * starts an attempt, and sieves turn most attempts away.  What the lexicon knows
+ * of a word is kept: a language's usual words are few.  One thread only.
  */
 #include "core/lexicon.h"
 
@@ -23,6 +24,7 @@ typedef struct Scan
 	const uint64_t *classes;
 	int			begin,			/* the sentence: tokens [begin, end) */
 				end;
+	Sieve		pieces;			/* that its tokens can open */
 	int			name_first,
 				name_last;
 } Scan;
@@ -210,53 +212,34 @@ note_atom(const Lexicon *lx, TokenAtoms *t, uint64_t *classes, int atom)
 	}
 }
 
-/* Is a word one of the contact's names? */
-static bool
-names_contact(const char *folded_names, const KamToken *t)
+/* What the lexicon knows of a word by its spelling, kept until another word takes its slot. */
+typedef struct KnownWord
 {
-	const char *at = folded_names;
+	Head		head;
+	uint8_t		length;
+	int16_t		exact;			/* the atom that is the whole word, or -1 */
+	uint64_t	classes;
+	TokenAtoms	atoms;			/* their coarse sieve is 0 in an empty slot */
+} KnownWord;
 
-	while ((at = strstr(at, t->word)) != NULL)
-	{
-		if ((at == folded_names || at[-1] == ' ') && (at[t->length] == ' ' || at[t->length] == '\0'))
-			return true;
-		at++;
-	}
-	return false;
-}
+#define KNOWN_WORDS 2048		/* power of two */
 
-/* The contact's names folded; NULL when it has none. */
-static const char *
-folded_names(KamArena *arena, const KamContact *contact)
-{
-	const char *first = contact && contact->first_name ? contact->first_name : "",
-			   *last = contact && contact->last_name ? contact->last_name : "";
-	size_t		length = strlen(first);
-	char	   *both;
+static KnownWord known_words[KNOWN_WORDS];
 
-	if (!contact || (!contact->first_name && !contact->last_name))
-		return NULL;
-	both = kam_alloc(arena, length + strlen(last) + 2);
-	memcpy(both, first, length);
-	both[length] = ' ';
-	strcpy(both + length + 1, last);
-	return kam_fold(arena, both);
-}
-
-/* Everything the lexicon knows of one token. */
+/* Looks a word up in the lexicon. */
 static void
-find_atoms(const Lexicon *lx, const KamToken *token, const char *names, bool shouting, TokenAtoms *t, uint64_t *classes)
+read_word(const Lexicon *lx, Head head, const KamToken *token, KnownWord *word)
 {
 	size_t		length = token->length;
-	Head		head = head_of(token->word, length);
 	uint32_t	stems;
-	int			exact;
 
-	t->count = 0;
-	t->coarse = ALWAYS;
-	t->pieces = (Sieve) {0};
-	set_bit(&t->pieces, ANY_PIECE);
-	*classes = 0;
+	word->head = head;
+	word->length = token->length;
+	word->classes = 0;
+	word->atoms.count = 0;
+	word->atoms.coarse = ALWAYS;
+	word->atoms.pieces = (Sieve) {0};
+	set_bit(&word->atoms.pieces, ANY_PIECE);
 	/* the lengths of the stems that begin alike, none longer than the word */
 	stems = length < STEM_MIN ? 0 : lx->stems[stem_slot(head)];
 	stems &= length < LONGEST_MARKED ? (UINT32_C(2) << length) - 1 : UINT32_MAX;
@@ -265,10 +248,40 @@ find_atoms(const Lexicon *lx, const KamToken *token, const char *names, bool sho
 		size_t		least = (size_t) __builtin_ctz(stems);
 
 		for (size_t k = least; k <= (least < LONGEST_MARKED ? least : length); k++)
-			note_atom(lx, t, classes, find_atom(lx, shorter_head(head, k), token->word, k, true));
+			note_atom(lx, &word->atoms, &word->classes, find_atom(lx, shorter_head(head, k), token->word, k, true));
 	}
-	exact = find_atom(lx, head, token->word, length, false);
-	note_atom(lx, t, classes, exact);
+	word->exact = (int16_t) find_atom(lx, head, token->word, length, false);
+	note_atom(lx, &word->atoms, &word->classes, word->exact);
+}
+
+/* Is a word one of the contact's names? */
+static bool
+names_contact(const KamTokens *names, const KamToken *t)
+{
+	for (int k = 0; k < names->count; k++)
+	{
+		const KamToken *name = &names->token[k];
+
+		if (name->length == t->length && memcmp(name->word, t->word, t->length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Everything the lexicon knows of one token. */
+static void
+find_atoms(const Lexicon *lx, const KamToken *token, const KamTokens *names, bool shouting, TokenAtoms *t, uint64_t *classes)
+{
+	Head		head = head_of(token->word, token->length);
+	KnownWord	unkept,
+			   *word = &unkept;
+
+	if (token->length <= HEAD)
+		word = &known_words[hash_of(head, token->word, token->length, false) & (KNOWN_WORDS - 1)];
+	if (word == &unkept || word->atoms.coarse == 0 || word->length != token->length || word->head.part[0] != head.part[0] || word->head.part[1] != head.part[1])
+		read_word(lx, head, token, word);
+	*t = word->atoms;
+	*classes = word->classes;
 	if (token->flags & KAM_TOKEN_NUMBER)
 	{
 		note_atom(lx, t, classes, lx->number);
@@ -279,9 +292,9 @@ find_atoms(const Lexicon *lx, const KamToken *token, const char *names, bool sho
 	}
 	if (token->flags & KAM_TOKEN_CAPITAL)
 	{
-		if (!shouting && !(*classes >> KAM_CLASS_NOT_NAME & 1) && !(exact >= 0 && lx->atom[exact].weight > WORD_WEIGHT))
+		if (!shouting && !(*classes >> KAM_CLASS_NOT_NAME & 1) && !(word->exact >= 0 && lx->atom[word->exact].weight > WORD_WEIGHT))
 			note_atom(lx, t, classes, lx->capital);
-		if (names && token->length > 1 && names_contact(names, token))
+		if (token->length > 1 && names_contact(names, token))
 			note_atom(lx, t, classes, lx->contact);
 	}
 }
@@ -376,6 +389,7 @@ try_token(const Lexicon *lx, Scan *s, unsigned who, int at, KamArena *arena, Kam
 		at > s->begin ? s->atoms[at - 1].coarse : ALWAYS
 	};
 	const Anchor *likely[MAX_ANCHORS];
+	Sieve		pieces = s->pieces;
 
 	for (int i = 0; i < s->atoms[at].count; i++)
 	{
@@ -388,7 +402,7 @@ try_token(const Lexicon *lx, Scan *s, unsigned who, int at, KamArena *arena, Kam
 			const Anchor *a = &atom->anchors[k];
 
 			likely[count] = a;
-			count += ((a->beside & beside[a->offset > 0]) != 0) & ((a->who & who) != 0);
+			count += ((a->beside & beside[a->offset > 0]) != 0) & ((a->who & who) != 0) & has_bit(&pieces, a->need.piece);
 		}
 		for (int k = 0; k < count; k++)
 		{
@@ -409,7 +423,7 @@ kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact, u
 	KamHits		hits = {NULL, 0, NULL};
 	TokenAtoms *atoms = KAM_NEW_RAW_ARRAY(arena, TokenAtoms, tokens->count + 1);
 	Scan		scan = {.tokens = tokens, .atoms = atoms, .name_first = -1, .name_last = -1};
-	const char *names = NULL;
+	static const KamTokens nobody = {NULL, NULL, 0};
 	int			room = 0,
 				capitals = 0;
 
@@ -417,16 +431,15 @@ kam_match(KamArena *arena, const KamTokens *tokens, const KamContact *contact, u
 	scan.classes = hits.classes;
 	for (int k = 0; k < tokens->count; k++)
 		capitals += (tokens->token[k].flags & KAM_TOKEN_CAPITAL) != 0;
-	if (capitals > 0)
-		names = folded_names(arena, contact);
 	/* a text in capitals names nobody */
 	for (int k = 0; k < tokens->count; k++)
-		find_atoms(lx, &tokens->token[k], names, 2 * capitals > tokens->count + 4, &atoms[k], &hits.classes[k]);
+		find_atoms(lx, &tokens->token[k], contact ? &contact->names : &nobody, 2 * capitals > tokens->count + 4, &atoms[k], &hits.classes[k]);
 	for (scan.begin = 0; scan.begin < tokens->count; scan.begin = scan.end)
 	{
-		scan.end = scan.begin + 1;
-		while (scan.end < tokens->count && tokens->token[scan.end].sentence == tokens->token[scan.begin].sentence)
-			scan.end++;
+		scan.pieces = (Sieve) {0};
+		for (scan.end = scan.begin; scan.end < tokens->count && tokens->token[scan.end].sentence == tokens->token[scan.begin].sentence; scan.end++)
+			for (size_t k = 0; k < KAM_LENGTHOF(scan.pieces.bits); k++)
+				scan.pieces.bits[k] |= atoms[scan.end].pieces.bits[k];
 		for (int k = scan.begin; k < scan.end; k++)
 			try_token(lx, &scan, who, k, arena, &hits, &room);
 	}

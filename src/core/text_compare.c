@@ -54,6 +54,12 @@ kam_fold_into(char *buffer, size_t size, const char *text, size_t len)
 			while (i < len && n + 4 < size && kam_ascii_word[s[i]]);
 			continue;
 		}
+		if (s[i] == ' ')
+		{
+			space = true;
+			i++;
+			continue;
+		}
 		ch = read_char(s + i, len - i);
 		if (ch.kind == CHAR_LETTER || ch.kind == CHAR_DIGIT)
 		{
@@ -99,7 +105,17 @@ squash(KamArena *arena, const char *text, bool fold)
 			if (space && p > result)
 				*p++ = ' ';
 			space = false;
-			*p++ = fold ? kam_ascii_word[s[i]] : text[i];
+			do
+			{
+				*p++ = fold ? kam_ascii_word[s[i]] : text[i];
+				i++;
+			}
+			while (kam_ascii_word[s[i]]);	/* the text's end is none */
+			continue;
+		}
+		if (s[i] == ' ')
+		{
+			space = true;
 			i++;
 			continue;
 		}
