@@ -19,8 +19,6 @@ typedef struct KamGuard
 	const json_t *resources;	/* rows of ours that may be linked to, or NULL */
 	struct KamSent *sent;		/* the texts that leave the house, once asked for */
 	struct KamKnown *known;		/* addresses and links that may stand in a message, once something was held against them */
-	const struct KamSteering *steering;	/* the first text of the contact that tries to steer, once it was looked for */
-	bool		steering_sought;
 	const char *base;			/* pointer of the final_decision: "/final_decision" or "" */
 
 	int			action;			/* KamAction, -1 when it is none of them */

@@ -28,19 +28,13 @@ static const char *const machine_talk[] = {
 
 #define LATEST (14 * KAM_DAY)	/* behind the computed time of sending */
 
-/* The first text that tries to steer, or NULL; looked for once. */
+/* The first text that tries to steer, or NULL. */
 static const KamSteering *
-first_steering(KamGuard *guard)
+first_steering(const KamGuard *guard)
 {
-	if (!guard->steering_sought)
-	{
-		KamSteering *found;
+	const KamSteering *found;
 
-		guard->steering_sought = true;
-		if (kam_steering_find(guard->env, guard->contact, 1, &found) > 0)
-			guard->steering = found;
-	}
-	return guard->steering;
+	return kam_steering_of(guard->env, guard->contact, &found) > 0 ? found : NULL;
 }
 
 static void

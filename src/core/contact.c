@@ -561,6 +561,8 @@ kam_contact_parse(const KamEnv *env, const json_t *json, KamContact *out, KamErr
 	memset(out, 0, sizeof *out);
 	memset(error, 0, sizeof *error);
 	out->json = json;
+	out->arena = env->arena;
+	out->steered = KAM_NEW(env->arena, KamSteered);
 	if (!json_is_object(json))
 		return refuse(&r, "22023", "", "a contact must be a JSON object",
 					  "Pass {\"contact_info\": {...}, \"activities\": [...]}.");

@@ -68,8 +68,17 @@ typedef struct KamDeal
 				closed;
 } KamDeal;
 
+/* What its texts try to steer, once it was looked for (steering.h). */
+typedef struct KamSteered
+{
+	bool		sought;
+	struct KamSteering *found;
+	int			count;
+} KamSteered;
+
 typedef struct KamContact
 {
+	KamArena   *arena;			/* it lives there */
 	const json_t *json;			/* borrowed: the whole input */
 	const char *first_name,		/* each NULL when absent; first_name falls back on full_name's first word */
 			   *last_name,
@@ -89,6 +98,7 @@ typedef struct KamContact
 	int			nactivities;
 	KamDeal    *deals;			/* by created, then deal_id */
 	int			ndeals;
+	KamSteered *steered;		/* a note for all who are handed the contact */
 	const char **warnings;		/* data_quality_warnings found while reading */
 	int			nwarnings;
 } KamContact;

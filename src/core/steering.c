@@ -190,11 +190,32 @@ kam_steering_find(const KamEnv *env, const KamContact *contact, int most, KamSte
 	return s.count;
 }
 
+int
+kam_steering_of(const KamEnv *env, const KamContact *contact, const KamSteering **out)
+{
+	KamSteered *steered = contact->steered;
+
+	if (!steered->sought)
+	{
+		KamSteering *found;
+		int			count = kam_steering_find(env, contact, KAM_STEERING_MOST, &found);
+
+		/* the search may have been made in an arena that is dropped sooner */
+		steered->found = KAM_NEW_ARRAY(contact->arena, KamSteering, count);
+		for (int i = 0; i < count; i++)
+			steered->found[i] = (KamSteering) {found[i].kind, kam_strdup(contact->arena, found[i].path), kam_strdup(contact->arena, found[i].quote)};
+		steered->count = count;
+		steered->sought = true;
+	}
+	*out = steered->found;
+	return steered->count;
+}
+
 json_t *
 kam_steering_json(const KamEnv *env, const KamContact *contact)
 {
-	KamSteering *found;
-	int			n = kam_steering_find(env, contact, 20, &found);
+	const KamSteering *found;
+	int			n = kam_steering_of(env, contact, &found);
 	json_t	   *list = kam_array();
 
 	for (int i = 0; i < n; i++)

@@ -25,5 +25,9 @@ typedef struct KamSteering
  */
 extern int	kam_steering_find(const KamEnv *env, const KamContact *contact, int most, KamSteering **out);
 
+/* The same, up to KAM_STEERING_MOST, looked for once per contact; theirs is the contact's arena. */
+#define KAM_STEERING_MOST 20
+extern int	kam_steering_of(const KamEnv *env, const KamContact *contact, const KamSteering **out);
+
 /* Array of {kind, path, quote}. */
 extern json_t *kam_steering_json(const KamEnv *env, const KamContact *contact);

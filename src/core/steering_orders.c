@@ -181,16 +181,51 @@ kam_steering_order(KamArena *arena, const KamTokens *tokens)
 	return best < (int) KAM_LENGTHOF(patterns) ? kam_token_text(arena, tokens, first, last) : NULL;
 }
 
+/* ---- markup ------------------------------------------------------------------------ */
+
+/* The pieces of markup by their first two bytes, so that a text is gone through once. */
+static uint8_t opens[65536];	/* the first of them + 1 */
+static uint8_t next_of[KAM_LENGTHOF(markup)];	/* the next that opens alike + 1 */
+
+_Static_assert(KAM_LENGTHOF(markup) < 255, "markup must fit a byte");
+
+static unsigned
+opening_of(const char *s)
+{
+	return (unsigned) (unsigned char) s[0] << 8 | (unsigned char) s[1];
+}
+
+static void
+index_markup(void)
+{
+	for (size_t i = KAM_LENGTHOF(markup); i-- > 0;)
+	{
+		next_of[i] = opens[opening_of(markup[i])];
+		opens[opening_of(markup[i])] = (uint8_t) (i + 1);
+	}
+}
+
+/* Of several the piece that stands first in the table. */
 const char *
 kam_steering_markup(KamArena *arena, const char *lower)
 {
-	for (size_t i = 0; i < KAM_LENGTHOF(markup); i++)
-	{
-		const char *at = strstr(lower, markup[i]);
+	static bool markup_indexed = false;
+	size_t		best = KAM_LENGTHOF(markup);
+	const char *found = NULL;
 
-		if (at != NULL)
-			return kam_shorten(arena, at, 60);
-	}
+	if (!markup_indexed)
+		index_markup();
+	markup_indexed = true;
+	for (const char *at = lower; *at != '\0'; at++)
+		for (size_t i = opens[opening_of(at)]; i > 0 && i <= best; i = next_of[i - 1])
+			if (strncmp(at, markup[i - 1], strlen(markup[i - 1])) == 0)
+			{
+				best = i - 1;
+				found = at;
+				break;
+			}
+	if (found != NULL)
+		return kam_shorten(arena, found, 60);
 	/* a comment hides what stands in it; those that mail programs put there do not */
 	for (const char *at = strstr(lower, "<!--"); at != NULL; at = strstr(at + 1, "<!--"))
 		if (strncmp(at, "<!--[if", 7) != 0 && strncmp(at, "<!-- [if", 8) != 0 && strncmp(at, "<!--[endif", 10) != 0)

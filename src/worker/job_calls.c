@@ -159,7 +159,7 @@ answer_builtin(KamJob *job, KamAgent agent, const char *provider, const char *mo
 	}
 	row.output = kam_jsonb_from_json(output);
 	add_row(job, KAM_ROW_WHOLE, &row, NULL);
-	kam_run_accept(run, agent, json_incref(output));
+	kam_job_accept(job, agent, json_incref(output), false);
 }
 
 /* The run will fail, but not before the calls beside this one are answered and recorded: they are paid. */
@@ -196,7 +196,7 @@ take_end(KamJob *job, KamCall *call)
 	switch (outcome)
 	{
 		case KAM_CALL_ACCEPTED:
-			kam_run_accept_model(job->run, call->agent, output);
+			kam_job_accept(job, call->agent, output, true);
 			break;
 		case KAM_CALL_AGAIN:
 			break;

@@ -191,6 +191,32 @@ kam_job_note_provider(KamJob *job, KamAgent agent, const char *provider)
 		job->run->in.provider = MemoryContextStrdup(job->context, provider);
 }
 
+/* What the guard needs in passing, much more than it leaves, is dropped at once: the judge may be waited for for long. */
+void
+kam_job_accept(KamJob *job, KamAgent agent, json_t *output, bool by_model)
+{
+	KamRun	   *run = job->run;
+	KamArena   *own = run->env.arena;
+	MemoryContext passing = AllocSetContextCreate(CurrentMemoryContext, "kam answer being taken", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(passing);
+
+	run->env.arena = kam_pg_arena();
+	PG_TRY();
+	{
+		if (by_model)
+			kam_run_accept_model(run, agent, output);
+		else
+			kam_run_accept(run, agent, output);
+	}
+	PG_FINALLY();
+	{
+		run->env.arena = own;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(passing);
+}
+
 /* Hands the run one recorded answer; one that is not due any more is passed over. */
 static void
 replay_call(KamJob *job, const KamRecordedCall *call)
@@ -204,10 +230,7 @@ replay_call(KamJob *job, const KamRecordedCall *call)
 		return;
 	kam_job_note_provider(job, (KamAgent) agent, call->answered_by);
 	output = json_incref(kam_json_from_jsonb(call->output));
-	if (call->by_model)
-		kam_run_accept_model(job->run, (KamAgent) agent, output);
-	else
-		kam_run_accept(job->run, (KamAgent) agent, output);
+	kam_job_accept(job, (KamAgent) agent, output, call->by_model);
 }
 
 /* The decision that people have seen is the one the judge judges. */

@@ -15,6 +15,8 @@ extern void kam_job_set_refusal(KamJob *job, const KamError *error);
 extern void kam_job_open(KamJob *job);
 /* Inside a unit: looks up, as of now, whether anybody may write to this contact. */
 extern void kam_job_look_up_compliance(KamJob *job);
+/* Hands the run an answer, whose reference it takes. */
+extern void kam_job_accept(KamJob *job, KamAgent agent, json_t *output, bool by_model);
 /* Takes note of who answered, for the decision to state. */
 extern void kam_job_note_provider(KamJob *job, KamAgent agent, const char *provider);
 

@@ -708,6 +708,7 @@ find_hooks(const KamEnv *env, const KamInputs *in, KamHooks *out)
 /* The hooks of a run, and what they were found in. */
 struct KamKept
 {
+	KamArena   *arena;			/* the run's: an agent may work in one that is dropped sooner */
 	const KamContact *contact;	/* NULL: nothing is kept */
 	const KamFacts *facts;
 	const json_t *resources;
@@ -717,20 +718,26 @@ struct KamKept
 struct KamKept *
 kam_kept_new(KamArena *arena)
 {
-	return KAM_NEW(arena, struct KamKept);
+	struct KamKept *kept = KAM_NEW(arena, struct KamKept);
+
+	kept->arena = arena;
+	return kept;
 }
 
 void
 kam_hooks_find(const KamEnv *env, const KamInputs *in, KamHooks *out)
 {
 	struct KamKept *kept = in->kept;
+	KamEnv		own = *env;
 
 	if (kept != NULL && kept->contact == in->contact && kept->facts == in->facts && kept->resources == in->resources)
 	{
 		*out = kept->hooks;
 		return;
 	}
-	find_hooks(env, in, out);
 	if (kept != NULL)
-		*kept = (struct KamKept) {in->contact, in->facts, in->resources, *out};
+		own.arena = kept->arena;
+	find_hooks(&own, in, out);
+	if (kept != NULL)
+		*kept = (struct KamKept) {kept->arena, in->contact, in->facts, in->resources, *out};
 }
