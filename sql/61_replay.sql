@@ -30,7 +30,10 @@ CREATE FUNCTION _refuse_setting(path text, message text, hint text) RETURNS void
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 BEGIN
-	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, DETAIL = CASE WHEN path <> '' THEN format('The value is at "%s".', path) ELSE '' END, HINT = hint;
+	IF path = '' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, HINT = hint;
+	END IF;
+	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, DETAIL = format('The value is at "%s".', path), HINT = hint;
 END
 $$;
 COMMENT ON FUNCTION _refuse_setting(text, text, text) IS 'Raises 22023 with the place in an argument.';
@@ -58,7 +61,7 @@ BEGIN
 				IF one.type <> 'string' OR NOT isfinite((one.value #>> '{}')::timestamptz) THEN
 					RAISE invalid_datetime_format;
 				END IF;
-			EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+			EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_parameter_value THEN
 				PERFORM kam._refuse_setting('/as_of', format('as_of is %s', one.value), 'It is a moment in ISO 8601, such as "2026-03-11T10:00:00+01:00".');
 			END;
 		ELSIF one.key = 'agents' THEN
@@ -353,7 +356,7 @@ BEGIN
 					ELSE
 						until := (one.value #>> '{}')::timestamptz;
 					END IF;
-				EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+				EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_parameter_value THEN
 					PERFORM kam._refuse_setting(one.path, format('%s is %s', one.key, one.value), 'It is a moment in ISO 8601, such as "2026-03-11T10:00:00+01:00".');
 				END;
 			WHEN 'action', 'owner' THEN

@@ -66,6 +66,13 @@ SELECT item, state, regexp_replace(detail, '\d{4}-\d\d-\d\d', 'today') AS detail
 DELETE FROM kam.budget WHERE budget = 'claude';
 SELECT count(*) FROM kam.budget_spend WHERE budget = 'claude';
 
+-- What runs had cost that were deleted meanwhile is spent all the same.
+SAVEPOINT deleted;
+DELETE FROM kam.request WHERE session_id = '00000000-0000-4000-8000-0000000000b3';
+INSERT INTO kam.budget (budget, limit_usd) VALUES ('late', 2);
+SELECT budget, spent_usd, reserved_usd FROM kam.budget_spend WHERE budget = 'late';
+ROLLBACK TO deleted;
+
 -- A restore counts anew.
 UPDATE kam.budget_spend SET spent_usd = 0;
 SELECT kam.kam_resume() >= 0 AS resumed;
