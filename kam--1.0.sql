@@ -1833,7 +1833,8 @@ CREATE FUNCTION _budget_health(OUT item text, OUT state text, OUT detail text, O
 		       'Raise it: UPDATE kam.budget SET limit_usd = ...; what waits goes on at once. SELECT * FROM kam.kam_cost WHERE day = current_date tells who spends it.'
 		  FROM kam.budget b
 		  JOIN kam.budget_spend s ON s.budget = b.budget AND s.day = (now() AT TIME ZONE coalesce(current_setting('kam.default_timezone', true), 'Europe/Paris'))::date
-		 WHERE b.enabled AND (s.alerted_at IS NOT NULL OR s.spent_usd >= b.limit_usd * b.alert_at) AND s.spent_usd + s.reserved_usd > 0
+		 -- One that has let no call through yet, the first being too dear for it, has only been told of.
+		 WHERE b.enabled AND (s.alerted_at IS NOT NULL OR s.spent_usd > 0 AND s.spent_usd >= b.limit_usd * b.alert_at)
 		UNION ALL
 		SELECT 'budget ' || b.budget, 'warning', format('it counts the calls of provider "%s", of which there is no row', b.provider),
 		       'Correct provider, or delete the budget.'

@@ -25,7 +25,7 @@ cmp_ok(sql("SELECT count(*) FROM kam.agent_call WHERE session_id = '$poor' AND p
 my $not_sent = sql("SELECT count(*) FROM kam.agent_call WHERE session_id = '$poor' AND error_class = 'budget' AND sent_on IS NULL AND cost_usd = 0");
 cmp_ok($not_sent, '>', 0, 'what was not sent is recorded');
 is(sql("SELECT count(*) FROM kam.agent_call WHERE session_id = '$poor' AND provider = 'builtin' AND status = 'succeeded'"), $not_sent, 'and so is who answered instead');
-like(sql("SELECT error FROM kam.agent_call WHERE session_id = '$poor' AND error_class = 'budget' LIMIT 1"), qr/^the run's budget 'each' of 0\.3500 USD is spent .*: the built-in agent answers$/, 'with the reason');
+like(sql("SELECT error FROM kam.agent_call WHERE session_id = '$poor' AND error_class = 'budget' LIMIT 1"), qr/^the run's budget 'each' of 0\.3500 USD has no room .*: the built-in agent answers$/, 'with the reason');
 sql("DELETE FROM kam.budget WHERE budget = 'each'");
 
 # ---- a crash with calls under way: what they may cost stays reserved
