@@ -160,10 +160,13 @@ CREATE TABLE model (
 	model					text NOT NULL CHECK (model <> ''),
 	effective_from			date NOT NULL DEFAULT '2000-01-01',
 	capabilities			jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(capabilities) = 'object'),
-	input_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (input_usd_per_mtok >= 0),
-	output_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (output_usd_per_mtok >= 0),
-	cache_read_usd_per_mtok	numeric NOT NULL DEFAULT 0 CHECK (cache_read_usd_per_mtok >= 0),
-	cache_write_usd_per_mtok numeric NOT NULL DEFAULT 0 CHECK (cache_write_usd_per_mtok >= 0),
+	input_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (input_usd_per_mtok BETWEEN 0 AND 1000000),
+	output_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (output_usd_per_mtok BETWEEN 0 AND 1000000),
+	cache_read_usd_per_mtok	numeric NOT NULL DEFAULT 0 CHECK (cache_read_usd_per_mtok BETWEEN 0 AND 1000000),
+	cache_write_usd_per_mtok numeric NOT NULL DEFAULT 0 CHECK (cache_write_usd_per_mtok BETWEEN 0 AND 1000000),
+	long_prompt_tokens		integer CHECK (long_prompt_tokens > 0),
+	long_input_factor		numeric NOT NULL DEFAULT 1 CHECK (long_input_factor > 0 AND long_input_factor <= 1000),
+	long_output_factor		numeric NOT NULL DEFAULT 1 CHECK (long_output_factor > 0 AND long_output_factor <= 1000),
 	retires_on				date,
 	builtin					boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (model, effective_from)
@@ -177,6 +180,9 @@ COMMENT ON COLUMN model.input_usd_per_mtok IS 'US dollars per million input toke
 COMMENT ON COLUMN model.output_usd_per_mtok IS 'US dollars per million output tokens.';
 COMMENT ON COLUMN model.cache_read_usd_per_mtok IS 'US dollars per million input tokens read from the provider''s cache.';
 COMMENT ON COLUMN model.cache_write_usd_per_mtok IS 'US dollars per million input tokens written to the provider''s cache, for five minutes where it offers several times.';
+COMMENT ON COLUMN model.long_prompt_tokens IS 'A request with more tokens of input than this, the cache''s included, costs the factors as much, all of it; NULL: every length costs the same.';
+COMMENT ON COLUMN model.long_input_factor IS 'What such a request''s input, read and written tokens cost, as a multiple of the prices above.';
+COMMENT ON COLUMN model.long_output_factor IS 'What its output tokens cost, as a multiple of the price above.';
 COMMENT ON COLUMN model.retires_on IS 'First day on which its provider may no longer answer for it, as announced; NULL when nothing was.';
 COMMENT ON COLUMN model.builtin IS 'A seed row as installed; false as soon as somebody changes it.';
 
@@ -6119,9 +6125,11 @@ INSERT INTO provider (provider, api, base_url, in_doubt, default_model, fallback
 	('replay', 'replay', NULL, 'retry', 'replay', NULL, '{}', true);
 
 -- Prices as known in November 2026 (OpenAI's as others quote them: compare with your contract), US dollars per million tokens: input, output, cache read, cache write (of five minutes).  A day stands
--- where a price changed.  Prices of long prompts (claude-haiku-5-5 above 100,000 tokens, gpt-6 above 272,000) are not told apart.
-INSERT INTO model (model, effective_from, capabilities, input_usd_per_mtok, output_usd_per_mtok, cache_read_usd_per_mtok, cache_write_usd_per_mtok, retires_on, builtin)
-SELECT m.model, m.effective_from, c.capabilities || m.more, m.input, m.output, m.read, m.write, m.retires_on, true
+-- where a price changed.  What gpt-6 costs above 272,000 tokens is not known well enough to be told.
+INSERT INTO model (model, effective_from, capabilities, input_usd_per_mtok, output_usd_per_mtok, cache_read_usd_per_mtok, cache_write_usd_per_mtok,
+	long_prompt_tokens, long_input_factor, long_output_factor, retires_on, builtin)
+SELECT m.model, m.effective_from, c.capabilities || m.more, m.input, m.output, m.read, m.write,
+       l.tokens, coalesce(l.input, 1), coalesce(l.output, 1), m.retires_on, true
   FROM (VALUES
 	-- Sampling may be set.
 	('sampled', '{"structured_output": true, "cache": true}'::jsonb),
@@ -6160,7 +6168,8 @@ SELECT m.model, m.effective_from, c.capabilities || m.more, m.input, m.output, m
 	('gpt-5-mini', '2000-01-01', 'reasoning', '{}', 0.25, 2, 0.025, 0, NULL),
 	('gpt-4.1', '2000-01-01', 'plain', '{"max_output_tokens": 32768}', 2, 8, 0.50, 0, NULL),
 	('gpt-4.1-mini', '2000-01-01', 'plain', '{"max_output_tokens": 32768}', 0.40, 1.60, 0.10, 0, NULL)
-  ) m (model, effective_from, kind, more, input, output, read, write, retires_on) USING (kind);
+  ) m (model, effective_from, kind, more, input, output, read, write, retires_on) USING (kind)
+  LEFT JOIN (VALUES ('claude-haiku-5-5', 100000, 5, 5)) l (model, tokens, input, output) USING (model);
 
 -- Temperature and length are the workflow's where it names them; length leaves room for models that think before they write.
 INSERT INTO agent (agent, wave, provider, model, temperature, max_tokens, prompt_version, builtin) VALUES
