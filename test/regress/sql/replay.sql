@@ -93,6 +93,12 @@ SELECT count(*) FROM kam.kam_backtest('{"action": ["wait"], "owner": "nobody at 
 SELECT count(*) FROM kam.kam_backtest('{"sessions": []}');
 SELECT kam._likeness('Bonjour Inès, voici', 'bonjour inès voilà'), kam._likeness(NULL, 'a'), kam._likeness('a', 'a'), kam._likeness('', ' ');
 
+-- A decision put in from elsewhere may say its strength in words.
+BEGIN;
+UPDATE kam.final_decision SET decision = jsonb_set(decision, '{final_decision,rationale,opportunity_strength}', '"high"') WHERE session_id = :'ends';
+SELECT status, changed, strength_before, strength_after > 0 AS after FROM kam.kam_backtest(jsonb_build_object('sessions', jsonb_build_array(:'ends')));
+ROLLBACK;
+
 -- Bad settings and samples say where.
 SELECT s.settings, r.refused FROM unnest(ARRAY['[]', '{"provider": "nobody"}', '{"provider": 1}', '{"prompts": "old"}', '{"as_of": "soon"}', '{"as_of": "infinity"}', '{"as_of": "2026-03-11 10:00 Mars/Phobos"}', '{"model": "x"}',
 	'{"agents": []}', '{"agents": {"content": {}}}', '{"agents": {"content_generator": 1}}', '{"agents": {"content_generator": {"modle": "x"}}}', '{"agents": {"content_generator": {"model": ""}}}',
