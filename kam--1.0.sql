@@ -160,10 +160,13 @@ CREATE TABLE model (
 	model					text NOT NULL CHECK (model <> ''),
 	effective_from			date NOT NULL DEFAULT '2000-01-01',
 	capabilities			jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(capabilities) = 'object'),
-	input_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (input_usd_per_mtok >= 0),
-	output_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (output_usd_per_mtok >= 0),
-	cache_read_usd_per_mtok	numeric NOT NULL DEFAULT 0 CHECK (cache_read_usd_per_mtok >= 0),
-	cache_write_usd_per_mtok numeric NOT NULL DEFAULT 0 CHECK (cache_write_usd_per_mtok >= 0),
+	input_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (input_usd_per_mtok BETWEEN 0 AND 1000000),
+	output_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (output_usd_per_mtok BETWEEN 0 AND 1000000),
+	cache_read_usd_per_mtok	numeric NOT NULL DEFAULT 0 CHECK (cache_read_usd_per_mtok BETWEEN 0 AND 1000000),
+	cache_write_usd_per_mtok numeric NOT NULL DEFAULT 0 CHECK (cache_write_usd_per_mtok BETWEEN 0 AND 1000000),
+	long_prompt_tokens		integer CHECK (long_prompt_tokens > 0),
+	long_input_factor		numeric NOT NULL DEFAULT 1 CHECK (long_input_factor > 0 AND long_input_factor <= 1000),
+	long_output_factor		numeric NOT NULL DEFAULT 1 CHECK (long_output_factor > 0 AND long_output_factor <= 1000),
 	retires_on				date,
 	builtin					boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (model, effective_from)
@@ -177,6 +180,9 @@ COMMENT ON COLUMN model.input_usd_per_mtok IS 'US dollars per million input toke
 COMMENT ON COLUMN model.output_usd_per_mtok IS 'US dollars per million output tokens.';
 COMMENT ON COLUMN model.cache_read_usd_per_mtok IS 'US dollars per million input tokens read from the provider''s cache.';
 COMMENT ON COLUMN model.cache_write_usd_per_mtok IS 'US dollars per million input tokens written to the provider''s cache, for five minutes where it offers several times.';
+COMMENT ON COLUMN model.long_prompt_tokens IS 'A request with more tokens of input than this, the cache''s included, costs the factors as much, all of it; NULL: every length costs the same.';
+COMMENT ON COLUMN model.long_input_factor IS 'What such a request''s input, read and written tokens cost, as a multiple of the prices above.';
+COMMENT ON COLUMN model.long_output_factor IS 'What its output tokens cost, as a multiple of the price above.';
 COMMENT ON COLUMN model.retires_on IS 'First day on which its provider may no longer answer for it, as announced; NULL when nothing was.';
 COMMENT ON COLUMN model.builtin IS 'A seed row as installed; false as soon as somebody changes it.';
 
@@ -1776,14 +1782,14 @@ DECLARE
 BEGIN
 	UPDATE kam.budget_spend s SET spent_usd = 0, reserved_usd = 0 WHERE s.budget = _count_spend.budget AND s.day >= since;
 	INSERT INTO kam.budget_spend AS s (day, budget, spent_usd, reserved_usd)
-	SELECT c.sent_on, b.budget, sum(c.cost_usd), sum(c.reserved_usd)
-	  FROM kam.budget b JOIN kam.agent_call c ON c.sent_on >= since AND (b.provider IS NULL OR c.provider = b.provider)
+	SELECT c.day, b.budget, sum(c.cost_usd), sum(c.reserved_usd)
+	  FROM kam.budget b JOIN kam.kam_cost c ON c.day >= since AND (b.provider IS NULL OR c.provider = b.provider)
 	 WHERE b.budget = _count_spend.budget AND b.scope <> 'run'
 	 GROUP BY 1, 2 ORDER BY 1, 2
 	ON CONFLICT (day, budget) DO UPDATE SET spent_usd = EXCLUDED.spent_usd, reserved_usd = EXCLUDED.reserved_usd;
 END
 $$;
-COMMENT ON FUNCTION _count_spend(text) IS 'Counts what is spent of a budget today and in the days before, from the calls themselves. Whoever calls it holds agent_call in SHARE mode.';
+COMMENT ON FUNCTION _count_spend(text) IS 'Counts what is spent of a budget today and in the days before, as kam_cost tells: from the calls, and of runs that were deleted. Whoever calls it holds agent_call in SHARE mode.';
 
 CREATE FUNCTION _budget_changed() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
@@ -1833,7 +1839,8 @@ CREATE FUNCTION _budget_health(OUT item text, OUT state text, OUT detail text, O
 		       'Raise it: UPDATE kam.budget SET limit_usd = ...; what waits goes on at once. SELECT * FROM kam.kam_cost WHERE day = current_date tells who spends it.'
 		  FROM kam.budget b
 		  JOIN kam.budget_spend s ON s.budget = b.budget AND s.day = (now() AT TIME ZONE coalesce(current_setting('kam.default_timezone', true), 'Europe/Paris'))::date
-		 WHERE b.enabled AND (s.alerted_at IS NOT NULL OR s.spent_usd >= b.limit_usd * b.alert_at) AND s.spent_usd + s.reserved_usd > 0
+		 -- One that has let no call through yet, the first being too dear for it, has only been told of.
+		 WHERE b.enabled AND (s.alerted_at IS NOT NULL OR s.spent_usd > 0 AND s.spent_usd >= b.limit_usd * b.alert_at)
 		UNION ALL
 		SELECT 'budget ' || b.budget, 'warning', format('it counts the calls of provider "%s", of which there is no row', b.provider),
 		       'Correct provider, or delete the budget.'
@@ -2213,6 +2220,7 @@ CREATE TABLE cost_day (
 	cost_usd			numeric NOT NULL DEFAULT 0,
 	failed_usd			numeric NOT NULL DEFAULT 0,
 	reserved_usd		numeric NOT NULL DEFAULT 0,
+	replay_usd			numeric NOT NULL DEFAULT 0,
 	PRIMARY KEY (day, agent, provider, model, owner)
 );
 COMMENT ON TABLE cost_day IS 'The part of kam_cost that does not need the calls any more: days that are over (the worker adds them up two days later), and earlier what runs had cost that were deleted. Its columns are those of kam_cost, an unknown owner as an empty text.';
@@ -2229,7 +2237,8 @@ CREATE VIEW _cost_call AS
 SELECT c.session_id, c.sent_on AS day, c.agent, c.provider, c.model, coalesce(d.owner_name, r.contact #>> '{contact_info,owner}', '') AS owner,
        f.is_first::integer AS runs, (f.is_first AND d.session_id IS NOT NULL)::integer AS decisions, 1 AS calls, b.is_bad::integer AS failed,
        c.input_tokens, c.output_tokens, c.cache_read_tokens, c.cache_write_tokens,
-       c.cost_usd, CASE WHEN b.is_bad THEN c.cost_usd ELSE 0 END AS failed_usd, c.reserved_usd
+       c.cost_usd, CASE WHEN b.is_bad THEN c.cost_usd ELSE 0 END AS failed_usd, c.reserved_usd,
+       CASE WHEN r.replay_of IS NOT NULL THEN c.cost_usd ELSE 0 END AS replay_usd
   FROM agent_call c JOIN request r USING (session_id) LEFT JOIN final_decision d USING (session_id)
  CROSS JOIN LATERAL (SELECT NOT EXISTS (SELECT FROM agent_call e WHERE e.session_id = c.session_id AND e.call_no < c.call_no AND e.sent_on IS NOT NULL)) f (is_first)
  CROSS JOIN LATERAL (SELECT c.status IN ('failed', 'in_doubt')) b (is_bad)
@@ -2241,22 +2250,22 @@ SELECT s.day, s.agent, s.provider, s.model, nullif(s.owner, '') AS owner,
        sum(s.runs)::bigint AS runs, sum(s.decisions)::bigint AS decisions, sum(s.calls)::bigint AS calls, sum(s.failed)::bigint AS failed,
        sum(s.input_tokens)::bigint AS input_tokens, sum(s.output_tokens)::bigint AS output_tokens,
        sum(s.cache_read_tokens)::bigint AS cache_read_tokens, sum(s.cache_write_tokens)::bigint AS cache_write_tokens,
-       sum(s.cost_usd) AS cost_usd, sum(s.failed_usd) AS failed_usd, sum(s.reserved_usd) AS reserved_usd
+       sum(s.cost_usd) AS cost_usd, sum(s.failed_usd) AS failed_usd, sum(s.reserved_usd) AS reserved_usd, sum(s.replay_usd) AS replay_usd
   FROM (SELECT day, agent, provider, model, owner, runs, decisions, calls, failed, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-               cost_usd, failed_usd, reserved_usd
+               cost_usd, failed_usd, reserved_usd, replay_usd
           FROM cost_day
         UNION ALL
         SELECT day, agent, provider, model, owner, runs, decisions, calls, failed, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
-               cost_usd, failed_usd, reserved_usd
+               cost_usd, failed_usd, reserved_usd, replay_usd
           FROM _cost_call WHERE day > coalesce((SELECT c.day FROM _cost_closed c), '2000-01-01')) s
  GROUP BY s.day, s.agent, s.provider, s.model, s.owner;
-COMMENT ON VIEW kam_cost IS 'What calls of models cost, by day, agent, provider, model and owner; group it as you like. It stays when the runs are deleted. A condition on day keeps it fast. Example: SELECT day, sum(cost_usd) AS usd, sum(cost_usd) / nullif(sum(decisions), 0) AS usd_per_decision FROM kam.kam_cost WHERE day > current_date - 30 GROUP BY day ORDER BY day;';
+COMMENT ON VIEW kam_cost IS 'What calls of models cost, by day, agent, provider, model and owner; group it as you like. It stays when the runs are deleted. A condition on day keeps it fast. Example: SELECT day, sum(cost_usd) AS usd, sum(cost_usd - replay_usd) / nullif(sum(decisions), 0) AS usd_per_decision FROM kam.kam_cost WHERE day > current_date - 30 GROUP BY day ORDER BY day;';
 COMMENT ON COLUMN kam_cost.day IS 'Day of kam.default_timezone on which the calls were sent.';
 COMMENT ON COLUMN kam_cost.agent IS 'Key of the agent.';
 COMMENT ON COLUMN kam_cost.provider IS 'Who was asked.';
 COMMENT ON COLUMN kam_cost.model IS 'Which model was asked.';
 COMMENT ON COLUMN kam_cost.owner IS 'The contact''s owner; NULL when unknown.';
-COMMENT ON COLUMN kam_cost.runs IS 'Runs, each in the row of its first call: sums over agents and models count no run twice.';
+COMMENT ON COLUMN kam_cost.runs IS 'Runs, replays included, each in the row of its first call: sums over agents and models count no run twice.';
 COMMENT ON COLUMN kam_cost.decisions IS 'Of those, how many came to a decision.';
 COMMENT ON COLUMN kam_cost.calls IS 'Calls sent.';
 COMMENT ON COLUMN kam_cost.failed IS 'Of those, how many failed or are in doubt.';
@@ -2267,6 +2276,7 @@ COMMENT ON COLUMN kam_cost.cache_write_tokens IS 'Input tokens written to the pr
 COMMENT ON COLUMN kam_cost.cost_usd IS 'US dollars, failed calls included.';
 COMMENT ON COLUMN kam_cost.failed_usd IS 'Of those, what failed calls cost.';
 COMMENT ON COLUMN kam_cost.reserved_usd IS 'US dollars that calls may cost besides, at most: under way, or their bill unknown.';
+COMMENT ON COLUMN kam_cost.replay_usd IS 'Of cost_usd, what replays and back-tests cost: they come to no decision.';
 
 DO $do$
 DECLARE
@@ -2286,10 +2296,11 @@ CREATE FUNCTION _add_cost(condition text, value text) RETURNS void
 	AS $$
 BEGIN
 	EXECUTE format($sql$
-		INSERT INTO kam.cost_day AS t
+		INSERT INTO kam.cost_day AS t (day, agent, provider, model, owner, runs, decisions, calls, failed, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+			cost_usd, failed_usd, reserved_usd, replay_usd)
 		SELECT x.day, x.agent, x.provider, x.model, x.owner, sum(x.runs), sum(x.decisions), sum(x.calls), sum(x.failed),
 		       sum(x.input_tokens), sum(x.output_tokens), sum(x.cache_read_tokens), sum(x.cache_write_tokens),
-		       sum(x.cost_usd), sum(x.failed_usd), sum(x.reserved_usd)
+		       sum(x.cost_usd), sum(x.failed_usd), sum(x.reserved_usd), sum(x.replay_usd)
 		  FROM kam._cost_call x
 		 WHERE %s
 		 GROUP BY x.day, x.agent, x.provider, x.model, x.owner
@@ -2298,7 +2309,8 @@ BEGIN
 			runs = t.runs + EXCLUDED.runs, decisions = t.decisions + EXCLUDED.decisions, calls = t.calls + EXCLUDED.calls, failed = t.failed + EXCLUDED.failed,
 			input_tokens = t.input_tokens + EXCLUDED.input_tokens, output_tokens = t.output_tokens + EXCLUDED.output_tokens,
 			cache_read_tokens = t.cache_read_tokens + EXCLUDED.cache_read_tokens, cache_write_tokens = t.cache_write_tokens + EXCLUDED.cache_write_tokens,
-			cost_usd = t.cost_usd + EXCLUDED.cost_usd, failed_usd = t.failed_usd + EXCLUDED.failed_usd, reserved_usd = t.reserved_usd + EXCLUDED.reserved_usd
+			cost_usd = t.cost_usd + EXCLUDED.cost_usd, failed_usd = t.failed_usd + EXCLUDED.failed_usd, reserved_usd = t.reserved_usd + EXCLUDED.reserved_usd,
+			replay_usd = t.replay_usd + EXCLUDED.replay_usd
 		$sql$, format(condition, value));
 END
 $$;
@@ -2345,6 +2357,20 @@ END
 $$;
 COMMENT ON FUNCTION _keep_cost() IS 'Row trigger: what a run has cost stays when it is deleted.';
 CREATE TRIGGER request_keep_cost BEFORE DELETE ON request FOR EACH ROW EXECUTE FUNCTION _keep_cost();
+
+CREATE FUNCTION _keep_costs() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	LOCK TABLE kam.cost_day IN ROW EXCLUSIVE MODE;
+	PERFORM kam._add_cost('x.day > coalesce((SELECT c.day FROM kam._cost_closed c), %L::date)', '2000-01-01');
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _keep_costs() IS 'Statement trigger: what all calls have cost stays when they are truncated, with request or alone.';
+-- On the calls: whoever truncates request truncates them with it, and every such trigger fires before anything is gone.
+CREATE TRIGGER agent_call_keep_costs BEFORE TRUNCATE ON agent_call FOR EACH STATEMENT EXECUTE FUNCTION _keep_costs();
 
 -- Decide: facts, decisions and checks of a contact given as an argument.  Nothing is written.
 
@@ -2417,6 +2443,16 @@ CREATE FUNCTION kam_worker_status(
 	LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 2
 	AS 'MODULE_PATHNAME', 'kam_worker_status';
 COMMENT ON FUNCTION kam_worker_status() IS 'One row per worker, and one for this database when it has none: state (idle, busy, paused, starting, connecting, waiting, stopping, no extension, wrong version, no role, no slot, not running) and, when it does no work, the reason and what to do. Counters since the server started: runs ended, calls recorded, failures, waits run again. Example: SELECT database, state, reason FROM kam.kam_worker_status();';
+
+CREATE FUNCTION kam_lanes()
+	RETURNS TABLE (slot integer, provider text, model text, in_flight integer,
+		requests_per_minute bigint, input_tokens_per_minute bigint, output_tokens_per_minute bigint, tokens_per_minute bigint,
+		requests_left bigint, input_tokens_left bigint, output_tokens_left bigint, tokens_left bigint,
+		breaker text, next_call_at timestamptz, reason text, seen_at timestamptz)
+	LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_lanes';
+COMMENT ON FUNCTION kam_lanes() IS 'What the workers of this database have learnt of their providers'' limits, one row per worker (slot), provider and model asked since it started: calls in flight; limits per minute, as response headers tell them or, of requests, as 429s taught (tokens: input and output together; NULL: no limit is known); what of a told limit is left, below 0 a debt; breaker (closed, open: one probe at a time, recovering: few calls at once); next_call_at, before which nothing is sent, and the reason (NULL: a call may be sent at once). As the worker saw it at seen_at, when it last asked anybody. No rows without kam in shared_preload_libraries, before the first call of a model, or of models behind the first 256 of the server. Example: SELECT provider, model, in_flight, requests_per_minute, breaker, reason FROM kam.kam_lanes();';
 
 -- Runs: asking for one, waiting for it, stopping it, judging what it decided.
 
@@ -2685,7 +2721,10 @@ CREATE FUNCTION _refuse_setting(path text, message text, hint text) RETURNS void
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 BEGIN
-	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, DETAIL = CASE WHEN path <> '' THEN format('The value is at "%s".', path) ELSE '' END, HINT = hint;
+	IF path = '' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, HINT = hint;
+	END IF;
+	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, DETAIL = format('The value is at "%s".', path), HINT = hint;
 END
 $$;
 COMMENT ON FUNCTION _refuse_setting(text, text, text) IS 'Raises 22023 with the place in an argument.';
@@ -2713,7 +2752,7 @@ BEGIN
 				IF one.type <> 'string' OR NOT isfinite((one.value #>> '{}')::timestamptz) THEN
 					RAISE invalid_datetime_format;
 				END IF;
-			EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+			EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_parameter_value THEN
 				PERFORM kam._refuse_setting('/as_of', format('as_of is %s', one.value), 'It is a moment in ISO 8601, such as "2026-03-11T10:00:00+01:00".');
 			END;
 		ELSIF one.key = 'agents' THEN
@@ -2895,7 +2934,10 @@ CREATE FUNCTION _backtest_report(backtest_id uuid) RETURNS SETOF backtest_row
 			  LEFT JOIN kam.workflow_run x ON x.session_id = r.session_id
 			 WHERE r.backtest_id = _backtest_report.backtest_id
 		), compared AS (
-			SELECT r.*, c.changed, c.changed && '{action,channel,variant,wait}' AS otherwise
+			-- A decision put in from elsewhere may say anything of its strength.
+			SELECT r.*, c.changed, c.changed && '{action,channel,variant,wait}' AS otherwise,
+			       CASE jsonb_typeof(r.old #> '{rationale,opportunity_strength}') WHEN 'number' THEN (r.old #>> '{rationale,opportunity_strength}')::numeric END AS strength_before,
+			       CASE jsonb_typeof(r.new #> '{rationale,opportunity_strength}') WHEN 'number' THEN (r.new #>> '{rationale,opportunity_strength}')::numeric END AS strength_after
 			  FROM run r
 			 CROSS JOIN LATERAL (
 				SELECT CASE WHEN r.decided THEN coalesce(array_agg(k.name ORDER BY k.n) FILTER (WHERE r.old #> k.path IS DISTINCT FROM r.new #> k.path), '{}') END AS changed
@@ -2915,13 +2957,13 @@ CREATE FUNCTION _backtest_report(backtest_id uuid) RETURNS SETOF backtest_row
 		)
 		SELECT _backtest_report.backtest_id, t.replay_of, t.replay, t.status, t.changed, t.human, t.outcome,
 		       t.old ->> 'action', t.new ->> 'action', t.old ->> 'selected_channel', t.new ->> 'selected_channel',
-		       (t.old #>> '{rationale,opportunity_strength}')::numeric, (t.new #>> '{rationale,opportunity_strength}')::numeric,
+		       t.strength_before, t.strength_after,
 		       t.score_before, t.score_after, t.cost_before, CASE WHEN t.finished_at IS NOT NULL THEN coalesce(t.cost_after, 0) END,
 		       CASE WHEN t.decided THEN kam._likeness(t.old #>> '{selected_content,message}', t.new #>> '{selected_content,message}') END,
 		       t.error
 		  FROM told t
 		 ORDER BY t.decided DESC, t.outcome = 'lost' IS TRUE DESC, t.otherwise DESC NULLS LAST, t.changed <> '{}' DESC NULLS LAST,
-		          abs((t.new #>> '{rationale,opportunity_strength}')::numeric - (t.old #>> '{rationale,opportunity_strength}')::numeric) DESC NULLS LAST,
+		          abs(t.strength_after - t.strength_before) DESC NULLS LAST,
 		          t.replay_of;
 	END;
 COMMENT ON FUNCTION _backtest_report(uuid) IS 'The rows of kam_backtest_report.';
@@ -3008,7 +3050,7 @@ BEGIN
 					ELSE
 						until := (one.value #>> '{}')::timestamptz;
 					END IF;
-				EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+				EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_parameter_value THEN
 					PERFORM kam._refuse_setting(one.path, format('%s is %s', one.key, one.value), 'It is a moment in ISO 8601, such as "2026-03-11T10:00:00+01:00".');
 				END;
 			WHEN 'action', 'owner' THEN
@@ -5439,7 +5481,8 @@ DECLARE
 BEGIN
 	SELECT r.* INTO run FROM kam.request r WHERE r.session_id = kam_explain.session_id;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no run %s', kam_explain.session_id);
+		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no run %s', kam_explain.session_id),
+			HINT = 'Runs that finished longer ago than kam.retain_runs says are gone with their contacts.';
 	END IF;
 	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = run.session_id;
 	SELECT p.* INTO tried FROM kam.replay_decision p WHERE p.session_id = run.session_id;
@@ -6086,9 +6129,11 @@ INSERT INTO provider (provider, api, base_url, in_doubt, default_model, fallback
 	('replay', 'replay', NULL, 'retry', 'replay', NULL, '{}', true);
 
 -- Prices as known in November 2026 (OpenAI's as others quote them: compare with your contract), US dollars per million tokens: input, output, cache read, cache write (of five minutes).  A day stands
--- where a price changed.  Prices of long prompts (claude-haiku-5-5 above 100,000 tokens, gpt-6 above 272,000) are not told apart.
-INSERT INTO model (model, effective_from, capabilities, input_usd_per_mtok, output_usd_per_mtok, cache_read_usd_per_mtok, cache_write_usd_per_mtok, retires_on, builtin)
-SELECT m.model, m.effective_from, c.capabilities || m.more, m.input, m.output, m.read, m.write, m.retires_on, true
+-- where a price changed.  What gpt-6 costs above 272,000 tokens is not known well enough to be told.
+INSERT INTO model (model, effective_from, capabilities, input_usd_per_mtok, output_usd_per_mtok, cache_read_usd_per_mtok, cache_write_usd_per_mtok,
+	long_prompt_tokens, long_input_factor, long_output_factor, retires_on, builtin)
+SELECT m.model, m.effective_from, c.capabilities || m.more, m.input, m.output, m.read, m.write,
+       l.tokens, coalesce(l.input, 1), coalesce(l.output, 1), m.retires_on, true
   FROM (VALUES
 	-- Sampling may be set.
 	('sampled', '{"structured_output": true, "cache": true}'::jsonb),
@@ -6127,7 +6172,8 @@ SELECT m.model, m.effective_from, c.capabilities || m.more, m.input, m.output, m
 	('gpt-5-mini', '2000-01-01', 'reasoning', '{}', 0.25, 2, 0.025, 0, NULL),
 	('gpt-4.1', '2000-01-01', 'plain', '{"max_output_tokens": 32768}', 2, 8, 0.50, 0, NULL),
 	('gpt-4.1-mini', '2000-01-01', 'plain', '{"max_output_tokens": 32768}', 0.40, 1.60, 0.10, 0, NULL)
-  ) m (model, effective_from, kind, more, input, output, read, write, retires_on) USING (kind);
+  ) m (model, effective_from, kind, more, input, output, read, write, retires_on) USING (kind)
+  LEFT JOIN (VALUES ('claude-haiku-5-5', 100000, 5, 5)) l (model, tokens, input, output) USING (model);
 
 -- Temperature and length are the workflow's where it names them; length leaves room for models that think before they write.
 INSERT INTO agent (agent, wave, provider, model, temperature, max_tokens, prompt_version, builtin) VALUES
@@ -7321,12 +7367,12 @@ GRANT SELECT ON final_decision, decision_evaluation, workflow_run TO kam_review;
 GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification,
 	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry,
 	budget, budget_spend, kam_cost, cost_day TO kam_read, kam_admin;
-GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_facts(jsonb, timestamptz),
+GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_lanes(), kam_facts(jsonb, timestamptz),
 	kam_check(jsonb, jsonb, timestamptz), kam_when(text, timestamptz, text) TO kam_read;
 
 -- Administrators.  Where texts are sent (provider, endpoint) stays with superusers: an address is a way out.
 GRANT EXECUTE ON FUNCTION kam_cancel(uuid), kam_retry(uuid), kam_resume(), kam_use_provider(text), kam_import_csv(text, text),
-	kam_worker_start(), kam_worker_stop(), kam_health(), _now(), _home(), _agent(text, jsonb, jsonb, timestamptz), _wake_worker() TO kam_admin;
+	kam_worker_start(), kam_worker_stop(), kam_health(), kam_lanes(), _now(), _home(), _agent(text, jsonb, jsonb, timestamptz), _wake_worker() TO kam_admin;
 GRANT INSERT, DELETE ON request TO kam_admin;
 GRANT UPDATE (priority, next_attempt_at, rerun_at) ON request TO kam_admin;
 GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, Suppression, budget TO kam_admin;

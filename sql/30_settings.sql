@@ -39,10 +39,13 @@ CREATE TABLE model (
 	model					text NOT NULL CHECK (model <> ''),
 	effective_from			date NOT NULL DEFAULT '2000-01-01',
 	capabilities			jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(capabilities) = 'object'),
-	input_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (input_usd_per_mtok >= 0),
-	output_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (output_usd_per_mtok >= 0),
-	cache_read_usd_per_mtok	numeric NOT NULL DEFAULT 0 CHECK (cache_read_usd_per_mtok >= 0),
-	cache_write_usd_per_mtok numeric NOT NULL DEFAULT 0 CHECK (cache_write_usd_per_mtok >= 0),
+	input_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (input_usd_per_mtok BETWEEN 0 AND 1000000),
+	output_usd_per_mtok		numeric NOT NULL DEFAULT 0 CHECK (output_usd_per_mtok BETWEEN 0 AND 1000000),
+	cache_read_usd_per_mtok	numeric NOT NULL DEFAULT 0 CHECK (cache_read_usd_per_mtok BETWEEN 0 AND 1000000),
+	cache_write_usd_per_mtok numeric NOT NULL DEFAULT 0 CHECK (cache_write_usd_per_mtok BETWEEN 0 AND 1000000),
+	long_prompt_tokens		integer CHECK (long_prompt_tokens > 0),
+	long_input_factor		numeric NOT NULL DEFAULT 1 CHECK (long_input_factor > 0 AND long_input_factor <= 1000),
+	long_output_factor		numeric NOT NULL DEFAULT 1 CHECK (long_output_factor > 0 AND long_output_factor <= 1000),
 	retires_on				date,
 	builtin					boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (model, effective_from)
@@ -56,6 +59,9 @@ COMMENT ON COLUMN model.input_usd_per_mtok IS 'US dollars per million input toke
 COMMENT ON COLUMN model.output_usd_per_mtok IS 'US dollars per million output tokens.';
 COMMENT ON COLUMN model.cache_read_usd_per_mtok IS 'US dollars per million input tokens read from the provider''s cache.';
 COMMENT ON COLUMN model.cache_write_usd_per_mtok IS 'US dollars per million input tokens written to the provider''s cache, for five minutes where it offers several times.';
+COMMENT ON COLUMN model.long_prompt_tokens IS 'A request with more tokens of input than this, the cache''s included, costs the factors as much, all of it; NULL: every length costs the same.';
+COMMENT ON COLUMN model.long_input_factor IS 'What such a request''s input, read and written tokens cost, as a multiple of the prices above.';
+COMMENT ON COLUMN model.long_output_factor IS 'What its output tokens cost, as a multiple of the price above.';
 COMMENT ON COLUMN model.retires_on IS 'First day on which its provider may no longer answer for it, as announced; NULL when nothing was.';
 COMMENT ON COLUMN model.builtin IS 'A seed row as installed; false as soon as somebody changes it.';
 

@@ -88,14 +88,14 @@ DECLARE
 BEGIN
 	UPDATE kam.budget_spend s SET spent_usd = 0, reserved_usd = 0 WHERE s.budget = _count_spend.budget AND s.day >= since;
 	INSERT INTO kam.budget_spend AS s (day, budget, spent_usd, reserved_usd)
-	SELECT c.sent_on, b.budget, sum(c.cost_usd), sum(c.reserved_usd)
-	  FROM kam.budget b JOIN kam.agent_call c ON c.sent_on >= since AND (b.provider IS NULL OR c.provider = b.provider)
+	SELECT c.day, b.budget, sum(c.cost_usd), sum(c.reserved_usd)
+	  FROM kam.budget b JOIN kam.kam_cost c ON c.day >= since AND (b.provider IS NULL OR c.provider = b.provider)
 	 WHERE b.budget = _count_spend.budget AND b.scope <> 'run'
 	 GROUP BY 1, 2 ORDER BY 1, 2
 	ON CONFLICT (day, budget) DO UPDATE SET spent_usd = EXCLUDED.spent_usd, reserved_usd = EXCLUDED.reserved_usd;
 END
 $$;
-COMMENT ON FUNCTION _count_spend(text) IS 'Counts what is spent of a budget today and in the days before, from the calls themselves. Whoever calls it holds agent_call in SHARE mode.';
+COMMENT ON FUNCTION _count_spend(text) IS 'Counts what is spent of a budget today and in the days before, as kam_cost tells: from the calls, and of runs that were deleted. Whoever calls it holds agent_call in SHARE mode.';
 
 CREATE FUNCTION _budget_changed() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
@@ -145,7 +145,8 @@ CREATE FUNCTION _budget_health(OUT item text, OUT state text, OUT detail text, O
 		       'Raise it: UPDATE kam.budget SET limit_usd = ...; what waits goes on at once. SELECT * FROM kam.kam_cost WHERE day = current_date tells who spends it.'
 		  FROM kam.budget b
 		  JOIN kam.budget_spend s ON s.budget = b.budget AND s.day = (now() AT TIME ZONE coalesce(current_setting('kam.default_timezone', true), 'Europe/Paris'))::date
-		 WHERE b.enabled AND (s.alerted_at IS NOT NULL OR s.spent_usd >= b.limit_usd * b.alert_at) AND s.spent_usd + s.reserved_usd > 0
+		 -- One that has let no call through yet, the first being too dear for it, has only been told of.
+		 WHERE b.enabled AND (s.alerted_at IS NOT NULL OR s.spent_usd > 0 AND s.spent_usd >= b.limit_usd * b.alert_at)
 		UNION ALL
 		SELECT 'budget ' || b.budget, 'warning', format('it counts the calls of provider "%s", of which there is no row', b.provider),
 		       'Correct provider, or delete the budget.'

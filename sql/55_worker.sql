@@ -18,3 +18,13 @@ CREATE FUNCTION kam_worker_status(
 	LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 2
 	AS 'MODULE_PATHNAME', 'kam_worker_status';
 COMMENT ON FUNCTION kam_worker_status() IS 'One row per worker, and one for this database when it has none: state (idle, busy, paused, starting, connecting, waiting, stopping, no extension, wrong version, no role, no slot, not running) and, when it does no work, the reason and what to do. Counters since the server started: runs ended, calls recorded, failures, waits run again. Example: SELECT database, state, reason FROM kam.kam_worker_status();';
+
+CREATE FUNCTION kam_lanes()
+	RETURNS TABLE (slot integer, provider text, model text, in_flight integer,
+		requests_per_minute bigint, input_tokens_per_minute bigint, output_tokens_per_minute bigint, tokens_per_minute bigint,
+		requests_left bigint, input_tokens_left bigint, output_tokens_left bigint, tokens_left bigint,
+		breaker text, next_call_at timestamptz, reason text, seen_at timestamptz)
+	LANGUAGE c VOLATILE PARALLEL RESTRICTED ROWS 10
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_lanes';
+COMMENT ON FUNCTION kam_lanes() IS 'What the workers of this database have learnt of their providers'' limits, one row per worker (slot), provider and model asked since it started: calls in flight; limits per minute, as response headers tell them or, of requests, as 429s taught (tokens: input and output together; NULL: no limit is known); what of a told limit is left, below 0 a debt; breaker (closed, open: one probe at a time, recovering: few calls at once); next_call_at, before which nothing is sent, and the reason (NULL: a call may be sent at once). As the worker saw it at seen_at, when it last asked anybody. No rows without kam in shared_preload_libraries, before the first call of a model, or of models behind the first 256 of the server. Example: SELECT provider, model, in_flight, requests_per_minute, breaker, reason FROM kam.kam_lanes();';

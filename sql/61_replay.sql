@@ -30,7 +30,10 @@ CREATE FUNCTION _refuse_setting(path text, message text, hint text) RETURNS void
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 BEGIN
-	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, DETAIL = CASE WHEN path <> '' THEN format('The value is at "%s".', path) ELSE '' END, HINT = hint;
+	IF path = '' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, HINT = hint;
+	END IF;
+	RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = message, DETAIL = format('The value is at "%s".', path), HINT = hint;
 END
 $$;
 COMMENT ON FUNCTION _refuse_setting(text, text, text) IS 'Raises 22023 with the place in an argument.';
@@ -58,7 +61,7 @@ BEGIN
 				IF one.type <> 'string' OR NOT isfinite((one.value #>> '{}')::timestamptz) THEN
 					RAISE invalid_datetime_format;
 				END IF;
-			EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+			EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_parameter_value THEN
 				PERFORM kam._refuse_setting('/as_of', format('as_of is %s', one.value), 'It is a moment in ISO 8601, such as "2026-03-11T10:00:00+01:00".');
 			END;
 		ELSIF one.key = 'agents' THEN
@@ -240,7 +243,10 @@ CREATE FUNCTION _backtest_report(backtest_id uuid) RETURNS SETOF backtest_row
 			  LEFT JOIN kam.workflow_run x ON x.session_id = r.session_id
 			 WHERE r.backtest_id = _backtest_report.backtest_id
 		), compared AS (
-			SELECT r.*, c.changed, c.changed && '{action,channel,variant,wait}' AS otherwise
+			-- A decision put in from elsewhere may say anything of its strength.
+			SELECT r.*, c.changed, c.changed && '{action,channel,variant,wait}' AS otherwise,
+			       CASE jsonb_typeof(r.old #> '{rationale,opportunity_strength}') WHEN 'number' THEN (r.old #>> '{rationale,opportunity_strength}')::numeric END AS strength_before,
+			       CASE jsonb_typeof(r.new #> '{rationale,opportunity_strength}') WHEN 'number' THEN (r.new #>> '{rationale,opportunity_strength}')::numeric END AS strength_after
 			  FROM run r
 			 CROSS JOIN LATERAL (
 				SELECT CASE WHEN r.decided THEN coalesce(array_agg(k.name ORDER BY k.n) FILTER (WHERE r.old #> k.path IS DISTINCT FROM r.new #> k.path), '{}') END AS changed
@@ -260,13 +266,13 @@ CREATE FUNCTION _backtest_report(backtest_id uuid) RETURNS SETOF backtest_row
 		)
 		SELECT _backtest_report.backtest_id, t.replay_of, t.replay, t.status, t.changed, t.human, t.outcome,
 		       t.old ->> 'action', t.new ->> 'action', t.old ->> 'selected_channel', t.new ->> 'selected_channel',
-		       (t.old #>> '{rationale,opportunity_strength}')::numeric, (t.new #>> '{rationale,opportunity_strength}')::numeric,
+		       t.strength_before, t.strength_after,
 		       t.score_before, t.score_after, t.cost_before, CASE WHEN t.finished_at IS NOT NULL THEN coalesce(t.cost_after, 0) END,
 		       CASE WHEN t.decided THEN kam._likeness(t.old #>> '{selected_content,message}', t.new #>> '{selected_content,message}') END,
 		       t.error
 		  FROM told t
 		 ORDER BY t.decided DESC, t.outcome = 'lost' IS TRUE DESC, t.otherwise DESC NULLS LAST, t.changed <> '{}' DESC NULLS LAST,
-		          abs((t.new #>> '{rationale,opportunity_strength}')::numeric - (t.old #>> '{rationale,opportunity_strength}')::numeric) DESC NULLS LAST,
+		          abs(t.strength_after - t.strength_before) DESC NULLS LAST,
 		          t.replay_of;
 	END;
 COMMENT ON FUNCTION _backtest_report(uuid) IS 'The rows of kam_backtest_report.';
@@ -353,7 +359,7 @@ BEGIN
 					ELSE
 						until := (one.value #>> '{}')::timestamptz;
 					END IF;
-				EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+				EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_parameter_value THEN
 					PERFORM kam._refuse_setting(one.path, format('%s is %s', one.key, one.value), 'It is a moment in ISO 8601, such as "2026-03-11T10:00:00+01:00".');
 				END;
 			WHEN 'action', 'owner' THEN

@@ -76,7 +76,8 @@ DECLARE
 BEGIN
 	SELECT r.* INTO run FROM kam.request r WHERE r.session_id = kam_explain.session_id;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no run %s', kam_explain.session_id);
+		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no run %s', kam_explain.session_id),
+			HINT = 'Runs that finished longer ago than kam.retain_runs says are gone with their contacts.';
 	END IF;
 	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = run.session_id;
 	SELECT p.* INTO tried FROM kam.replay_decision p WHERE p.session_id = run.session_id;

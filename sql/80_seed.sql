@@ -9,9 +9,11 @@ INSERT INTO provider (provider, api, base_url, in_doubt, default_model, fallback
 	('replay', 'replay', NULL, 'retry', 'replay', NULL, '{}', true);
 
 -- Prices as known in November 2026 (OpenAI's as others quote them: compare with your contract), US dollars per million tokens: input, output, cache read, cache write (of five minutes).  A day stands
--- where a price changed.  Prices of long prompts (claude-haiku-5-5 above 100,000 tokens, gpt-6 above 272,000) are not told apart.
-INSERT INTO model (model, effective_from, capabilities, input_usd_per_mtok, output_usd_per_mtok, cache_read_usd_per_mtok, cache_write_usd_per_mtok, retires_on, builtin)
-SELECT m.model, m.effective_from, c.capabilities || m.more, m.input, m.output, m.read, m.write, m.retires_on, true
+-- where a price changed.  What gpt-6 costs above 272,000 tokens is not known well enough to be told.
+INSERT INTO model (model, effective_from, capabilities, input_usd_per_mtok, output_usd_per_mtok, cache_read_usd_per_mtok, cache_write_usd_per_mtok,
+	long_prompt_tokens, long_input_factor, long_output_factor, retires_on, builtin)
+SELECT m.model, m.effective_from, c.capabilities || m.more, m.input, m.output, m.read, m.write,
+       l.tokens, coalesce(l.input, 1), coalesce(l.output, 1), m.retires_on, true
   FROM (VALUES
 	-- Sampling may be set.
 	('sampled', '{"structured_output": true, "cache": true}'::jsonb),
@@ -50,7 +52,8 @@ SELECT m.model, m.effective_from, c.capabilities || m.more, m.input, m.output, m
 	('gpt-5-mini', '2000-01-01', 'reasoning', '{}', 0.25, 2, 0.025, 0, NULL),
 	('gpt-4.1', '2000-01-01', 'plain', '{"max_output_tokens": 32768}', 2, 8, 0.50, 0, NULL),
 	('gpt-4.1-mini', '2000-01-01', 'plain', '{"max_output_tokens": 32768}', 0.40, 1.60, 0.10, 0, NULL)
-  ) m (model, effective_from, kind, more, input, output, read, write, retires_on) USING (kind);
+  ) m (model, effective_from, kind, more, input, output, read, write, retires_on) USING (kind)
+  LEFT JOIN (VALUES ('claude-haiku-5-5', 100000, 5, 5)) l (model, tokens, input, output) USING (model);
 
 -- Temperature and length are the workflow's where it names them; length leaves room for models that think before they write.
 INSERT INTO agent (agent, wave, provider, model, temperature, max_tokens, prompt_version, builtin) VALUES

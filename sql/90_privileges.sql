@@ -22,12 +22,12 @@ GRANT SELECT ON final_decision, decision_evaluation, workflow_run TO kam_review;
 GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification,
 	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry,
 	budget, budget_spend, kam_cost, cost_day TO kam_read, kam_admin;
-GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_facts(jsonb, timestamptz),
+GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_lanes(), kam_facts(jsonb, timestamptz),
 	kam_check(jsonb, jsonb, timestamptz), kam_when(text, timestamptz, text) TO kam_read;
 
 -- Administrators.  Where texts are sent (provider, endpoint) stays with superusers: an address is a way out.
 GRANT EXECUTE ON FUNCTION kam_cancel(uuid), kam_retry(uuid), kam_resume(), kam_use_provider(text), kam_import_csv(text, text),
-	kam_worker_start(), kam_worker_stop(), kam_health(), _now(), _home(), _agent(text, jsonb, jsonb, timestamptz), _wake_worker() TO kam_admin;
+	kam_worker_start(), kam_worker_stop(), kam_health(), kam_lanes(), _now(), _home(), _agent(text, jsonb, jsonb, timestamptz), _wake_worker() TO kam_admin;
 GRANT INSERT, DELETE ON request TO kam_admin;
 GRANT UPDATE (priority, next_attempt_at, rerun_at) ON request TO kam_admin;
 GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, Suppression, budget TO kam_admin;

@@ -470,12 +470,28 @@ kam_lane_state(const KamLane *lane, int64_t now_us, KamLaneState *out)
 		.model = lane->model,
 		.in_flight = lane->in_flight,
 		.open = lane->breaker.open,
+		.recovering = lane->breaker.recovering,
 		.requests_per_minute = then.pace.known ? kam_pace_rate(&then) * 60 : per_minute(&then.bucket[KAM_METER_REQUESTS]),
 		.input_per_minute = per_minute(&then.bucket[KAM_METER_INPUT]),
 		.output_per_minute = per_minute(&then.bucket[KAM_METER_OUTPUT]),
 		.tokens_per_minute = per_minute(&then.bucket[KAM_METER_TOKENS]),
 		.why = hindrance.why,
 	};
+	for (int i = 0; i < KAM_METERS; i++)
+	{
+		out->told[i] = then.bucket[i].known;
+		out->left[i] = then.bucket[i].level;
+	}
 	if (hindrance.wait_s > 0)
 		out->closed_until_us = now_us + (int64_t) (1e6 * kam_clamp(hindrance.wait_s, 0, LONGEST_WAIT_S));
+}
+
+int64_t
+kam_limits_used_us(const KamLimits *limits)
+{
+	int64_t		latest = 0;
+
+	for (const KamLane *lane = limits->first; lane != NULL; lane = lane->next)
+		latest = lane->wall_us > latest ? lane->wall_us : latest;
+	return latest;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "llm/fate.h"
+#include "llm/limits_headers.h"
 
 typedef struct KamLimits KamLimits;
 typedef struct KamLane KamLane;
@@ -29,18 +30,23 @@ extern void kam_lane_withdraw(KamLane *lane, int64_t input_tokens, int64_t outpu
 extern void kam_lane_settle(KamLane *lane, int64_t input_tokens, int64_t output_tokens, const KamResult *result,
 							const KamFate *fate, int64_t now_us);
 
-/* For people: kam_health(). */
+/* For people: kam_lanes(). */
 typedef struct KamLaneState
 {
 	const char *provider,
 			   *model;
 	int			in_flight;
-	bool		open;			/* the breaker has tripped: one probe at a time */
+	bool		open,			/* the breaker has tripped: one probe at a time */
+				recovering;		/* it has closed again: few calls at once until they succeed */
 	int64_t		closed_until_us;	/* nothing is sent before; 0: not so */
 	double		requests_per_minute,
 				input_per_minute,
 				output_per_minute,
 				tokens_per_minute;	/* input and output together; each as learnt, 0: no limit known */
+	double		left[KAM_METERS];	/* what of each may be taken now, below 0 a debt; of no meaning where no header told a limit ... */
+	bool		told[KAM_METERS];	/* ... which is here */
 	const char *why;			/* "" or why nothing is sent */
 } KamLaneState;
 extern void kam_lane_state(const KamLane *lane, int64_t now_us, KamLaneState *out);
+/* When anything was asked of any lane last, microseconds since 1970; 0: never. */
+extern int64_t kam_limits_used_us(const KamLimits *limits);

@@ -158,6 +158,15 @@ typedef struct KamModelRow
 	int64		next_price[KAM_TOKEN_CLASSES];
 } KamModelRow;
 
+/* What a model costs above a length of the request, on a day or from the next prices on. */
+typedef struct KamLongPriceRow
+{
+	char	   *model;
+	bool		next;			/* of the prices that follow the day's */
+	int64		above;			/* tokens of input, the cache's included */
+	int64		price[KAM_TOKEN_CLASSES];
+} KamLongPriceRow;
+
 typedef struct KamAgentRow
 {
 	char	   *agent;
@@ -175,6 +184,7 @@ typedef struct KamAgentRow
 	Jsonb	   *output_schema;
 } KamAgentRow;
 
+extern int	kam_store_long_prices(DateADT day, MemoryContext context, KamLongPriceRow **out);
 extern int	kam_store_calls(const pg_uuid_t *session_id, MemoryContext context, KamRecordedCall **out);
 typedef struct KamCallOf
 {

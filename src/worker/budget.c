@@ -168,12 +168,12 @@ refuse(KamJob *job, const Budget *b, KamRefusalKind kind, KamMoney spent, KamMon
 	char	   *why;
 
 	if (kind == KAM_REFUSED_RUN)
-		why = psprintf("the run's budget '%s' of %s USD is spent (%s): the built-in agent answers", b->row.budget, dollars(b->row.limit), sums);
+		why = psprintf("the run's budget '%s' of %s USD has no room (%s): the built-in agent answers", b->row.budget, dollars(b->row.limit), sums);
 	else if (kind == KAM_REFUSED_DAY)
 	{
 		KamCivil	at = kam_civil_at(&here, midnight);
 
-		why = psprintf("waits: budget '%s' of %s USD is spent (%s) until %04d-%02d-%02d %02d:%02d %s", b->row.budget, dollars(b->row.limit), sums,
+		why = psprintf("waits: budget '%s' of %s USD has no room (%s) until %04d-%02d-%02d %02d:%02d %s", b->row.budget, dollars(b->row.limit), sums,
 					   at.year, at.month, at.day, at.hour, at.minute, kam_default_timezone);
 	}
 	else

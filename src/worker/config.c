@@ -78,6 +78,21 @@ read_agent(const KamAgentRow *row, KamAgentConfig *out)
 	}
 }
 
+/* What long requests to a model cost, of all that do. */
+static void
+read_long_prices(const KamLongPriceRow *row, int count, KamModelConfig *model)
+{
+	for (int i = 0; i < count && model->name != NULL; i++)
+	{
+		KamLongPrompt *out = row[i].next ? &model->next_longer : &model->longer;
+
+		if (strcmp(row[i].model, model->name) != 0)
+			continue;
+		out->above = row[i].above;
+		memcpy(out->price, row[i].price, sizeof(out->price));
+	}
+}
+
 /* Agents that are asked side by side, and so share a prefix and with it a schema. */
 static const KamAgent stage_of_four[] = {
 	KAM_CONTEXT_RELATIONSHIP_ANALYZER, KAM_OPPORTUNITY_DETECTOR, KAM_STATE_ANALYZER, KAM_TIMING_STRATEGIST
@@ -141,7 +156,17 @@ kam_config_read_agents(KamConfig *config, Jsonb *settings, Jsonb *prompts)
 		config->remote |= config->agent[agent].api != KAM_API_BUILTIN;
 	}
 	if (config->remote)
+	{
+		KamLongPriceRow *price;
+		int			nprices = kam_store_long_prices(config->day, config->context, &price);
+
+		for (int i = 0; i < KAM_AGENTS; i++)
+		{
+			read_long_prices(price, nprices, &config->agent[i].model);
+			read_long_prices(price, nprices, &config->agent[i].fallback);
+		}
 		make_envelopes(config);
+	}
 }
 
 /* What a run that is taken for the first time is asked with from then on. */
@@ -240,11 +265,23 @@ kam_config_common(KamConfig *config)
 	return config->common;
 }
 
+/* Whether the tokens told are more of input than a length; what is told without measure is. */
+static bool
+is_longer(const int64 *tokens, int64 above)
+{
+	int64		input;
+
+	return pg_add_s64_overflow(tokens[KAM_TOKENS_INPUT], tokens[KAM_TOKENS_CACHE_READ], &input)
+		|| pg_add_s64_overflow(input, tokens[KAM_TOKENS_CACHE_WRITE], &input) || input > above;
+}
+
 /* Tokens times millionths of a dollar per million tokens are millionths of millionths of a dollar. */
 KamMoney
 kam_config_cost(const KamModelConfig *model, DateADT day, const int64 *tokens)
 {
-	const int64 *price = day >= model->next_from ? model->next_price : model->price;
+	bool		next = day >= model->next_from;
+	const KamLongPrompt *longer = next ? &model->next_longer : &model->longer;
+	const int64 *price = longer->above > 0 && is_longer(tokens, longer->above) ? longer->price : next ? model->next_price : model->price;
 	const KamMoney most = 1000000 * KAM_DOLLAR;
 	KamMoney	total = 0;
 

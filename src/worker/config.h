@@ -15,6 +15,13 @@
 #include "llm/provider.h"
 #include "llm/request.h"
 
+/* What long requests cost. */
+typedef struct KamLongPrompt
+{
+	int64		above;			/* a request with more tokens of input costs these prices; 0: there are none */
+	int64		price[KAM_TOKEN_CLASSES];
+} KamLongPrompt;
+
 /* A model an agent may be answered by, with the prices of the configuration's day, and those that follow. */
 typedef struct KamModelConfig
 {
@@ -23,6 +30,8 @@ typedef struct KamModelConfig
 	int64		price[KAM_TOKEN_CLASSES];	/* millionths of a dollar per million tokens */
 	DateADT		next_from;
 	int64		next_price[KAM_TOKEN_CLASSES];
+	KamLongPrompt longer,
+				next_longer;
 } KamModelConfig;
 
 typedef struct KamAgentConfig

@@ -27,6 +27,7 @@
 
 #include "kam.h"
 #include "worker/crew.h"
+#include "worker/lanes.h"
 #include "worker/launcher.h"
 #include "worker/schedule.h"
 #include "worker/shmem.h"
@@ -317,6 +318,7 @@ loop(void)
 		}
 		MemoryContextSwitchTo(loop_context);
 		nap = turn(woken);
+		kam_lanes_tell(entry, nap > 0);
 		MemoryContextReset(loop_context);
 	}
 }

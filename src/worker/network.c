@@ -106,6 +106,12 @@ kam_network_lane(const char *provider, const char *model)
 	return lane;
 }
 
+const KamLimits *
+kam_network_limits(void)
+{
+	return limits;
+}
+
 static void
 forget_keys(void)
 {

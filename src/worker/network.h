@@ -16,6 +16,8 @@ extern KamEngine *kam_network_engine(void);
 /* The engine if there is one, else NULL. */
 extern KamEngine *kam_network_open(void);
 extern KamLane *kam_network_lane(const char *provider, const char *model);
+/* NULL before the first call. */
+extern const KamLimits *kam_network_limits(void);
 /* After a reload: settings are taken up, keys are read again. */
 extern void kam_network_reload(void);
 

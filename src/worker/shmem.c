@@ -144,6 +144,11 @@ detach(int code, Datum arg)
 	pg_atomic_write_u32(&entry->database_oid, InvalidOid);
 
 	LWLockAcquire(kam_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kam_shared->nlanes; i++)
+	{
+		if (kam_shared->lane[i].worker == (int) (entry - kam_shared->slot) + 1)
+			kam_shared->lane[i].worker = 0;
+	}
 	entry->pid = 0;
 	if (!entry->managed)
 		entry->used = false;

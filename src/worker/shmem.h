@@ -15,6 +15,8 @@
 
 #define KAM_MAX_WORKERS 64		/* of all databases together */
 #define KAM_ERROR_LENGTH 256
+#define KAM_MAX_LANES 256		/* of all workers together; more are not shown */
+#define KAM_LANE_METERS 4		/* KAM_METERS */
 
 typedef enum KamWorkerState
 {
@@ -64,12 +66,31 @@ typedef struct KamWorkerSlot
 	KamCounters counters;
 } KamWorkerSlot;
 
+/* A lane of llm/limits.h as its worker saw it last; under kam_shared->lock. */
+typedef struct KamSharedLane
+{
+	int			worker;			/* index of its slot + 1; 0: free */
+	char		provider[64],
+				model[256];
+	int			in_flight;
+	bool		open,
+				recovering;
+	double		per_minute[KAM_LANE_METERS];	/* 0: no limit known */
+	double		left[KAM_LANE_METERS];
+	bool		told[KAM_LANE_METERS];
+	TimestampTz next_call_at;	/* 0: at once */
+	char		why[64];
+	TimestampTz seen_at;
+} KamSharedLane;
+
 typedef struct KamShared
 {
 	LWLock	   *lock;
 	int			launcher_pid;
 	pg_atomic_uint32 launcher_proc; /* proc number + 1 */
 	KamWorkerSlot slot[KAM_MAX_WORKERS];
+	int			nlanes;			/* of lane[], those that were ever used */
+	KamSharedLane lane[KAM_MAX_LANES];
 } KamShared;
 
 extern KamShared *kam_shared;

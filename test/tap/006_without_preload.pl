@@ -23,6 +23,8 @@ is($node->safe_psql('postgres', 'SELECT slot, pid, state FROM kam.kam_worker_sta
 $session = kam_run($node, '17_opted_out_fr');
 wait_until($node, "SELECT status = 'judged' FROM kam.request WHERE session_id = '$session'", 'it finds new runs without being woken');
 
+is($node->safe_psql('postgres', 'SELECT count(*) FROM kam.kam_lanes()'), '0', 'what it learns of providers is nobody else\'s to see');
+
 my ($ret, $out, $err) = $node->psql('postgres', 'SELECT kam.kam_worker_start()');
 is($out, $pid, 'a second start answers with the worker there is');
 like($err, qr/all 1 slots/, 'and says so');

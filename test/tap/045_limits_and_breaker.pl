@@ -32,6 +32,9 @@ foreach my $api (qw(anthropic openai))
     note("$api: $stats->{requests} calls, $refused refused");
     cmp_ok($refused, '<=', 130, "$api: of 1300 calls at 1200 a minute hardly any is refused");
 
+    is($node->safe_psql('postgres', "SELECT requests_per_minute BETWEEN 100 AND 1200, requests_left BETWEEN -1200 AND 1200, breaker, in_flight FROM kam.kam_lanes() WHERE provider = 'headers-$api'"), 't|t|closed|0',
+        "$api: kam_lanes shows the limit");
+
     # The same said of a minute and enforced by the second: no more than 10 at once.
     mock_ctl($mock, 'reset');
     set_provider($node, "second-$api", "$mock->{url}/latency/20/fault/rate/1200/burst/10", api => $api);
@@ -61,6 +64,8 @@ ok(wait_for_stats($mock, sub { $_->{requests} >= 80 && $_->{in_flight} == 0 }), 
 my $wave = mock_stats($mock)->{requests};
 ok(wait_for_stats($mock, sub { $_->{requests} >= $wave + 2 }), 'it is asked again');
 like($node->safe_psql('postgres', "SELECT string_agg(h::text, '; ') FROM kam.kam_health() h WHERE h::text ~ 'busy'"), qr/busy/, 'kam_health says so');
+is($node->safe_psql('postgres', "SELECT slot, model, breaker, next_call_at IS NOT NULL, reason LIKE 'breaker open: %' FROM kam.kam_lanes() WHERE provider = 'busy'"), '1|mock-model|open|t|t',
+    'and kam_lanes shows the breaker');
 my $probes = mock_stats($mock);
 cmp_ok($probes->{requests} - 80, '<=', 12, 'by a probe now and then');
 # The others do not wait for it.
@@ -73,6 +78,7 @@ mock_ctl($mock, 'heal');
 all_judged(20, 'busy', 'healed');
 my $healed = mock_stats($mock);
 is($healed->{answered}, 210, 'with ten answers each');
+is($node->safe_psql('postgres', "SELECT breaker <> 'open', in_flight FROM kam.kam_lanes() WHERE provider = 'busy'"), 't|0', 'and the breaker is seen to have closed');
 
 # Overloaded, with another model at hand.
 mock_ctl($mock, 'reset');
@@ -85,5 +91,10 @@ is($node->safe_psql('postgres', "SELECT count(*) FROM kam.agent_call c JOIN kam.
 
 # A limit for one is none for the other.
 is(worker_pid($node), $worker, 'it is the same worker');
+
+# What another worker takes over is learnt anew: rows go with the process that knew.
+kill('TERM', $worker);
+wait_until($node, "SELECT pid <> $worker FROM kam.kam_worker_status() WHERE database = 'postgres' AND pid IS NOT NULL", 'another worker starts');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM kam.kam_lanes()'), '0', 'and has learnt nothing yet');
 $node->stop;
 done_testing();

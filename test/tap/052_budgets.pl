@@ -35,7 +35,7 @@ is(sql("SELECT count(*) FROM kam.request WHERE status = 'failed'"), '0', 'none f
 is(sql($account), sql($ledger), 'the account is the sum of the ledger');
 is(sql("SELECT reserved_usd FROM kam.budget_spend"), '0.000000000000', 'nothing stays reserved');
 my $note = sql("SELECT DISTINCT note FROM kam.kam_progress WHERE status = 'queued' LIMIT 1");
-like($note, qr/^waits: budget 'daily' of 2\.00 USD is spent \([12]\.\d\d spent, 0\.00 reserved, this call may cost 0\.\d{4}\) until \d{4}-\d\d-\d\d 00:00 Europe\/Paris$/, 'the reason is clear');
+like($note, qr/^waits: budget 'daily' of 2\.00 USD has no room \([12]\.\d\d spent, 0\.00 reserved, this call may cost 0\.\d{4}\) until \d{4}-\d\d-\d\d 00:00 Europe\/Paris$/, 'the reason is clear');
 is(sql("SELECT count(*) FROM kam.request r WHERE status = 'queued' AND EXISTS (SELECT FROM kam.agent_call c WHERE c.session_id = r.session_id)"), '0', 'queued is what was not asked for yet');
 is(sql("SELECT state FROM kam.kam_health() WHERE item = 'budget daily'"), 'warning', 'kam_health tells');
 my $asked = mock_stats($mock)->{requests};

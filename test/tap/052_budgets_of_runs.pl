@@ -25,7 +25,7 @@ cmp_ok(sql("SELECT count(*) FROM kam.agent_call WHERE session_id = '$poor' AND p
 my $not_sent = sql("SELECT count(*) FROM kam.agent_call WHERE session_id = '$poor' AND error_class = 'budget' AND sent_on IS NULL AND cost_usd = 0");
 cmp_ok($not_sent, '>', 0, 'what was not sent is recorded');
 is(sql("SELECT count(*) FROM kam.agent_call WHERE session_id = '$poor' AND provider = 'builtin' AND status = 'succeeded'"), $not_sent, 'and so is who answered instead');
-like(sql("SELECT error FROM kam.agent_call WHERE session_id = '$poor' AND error_class = 'budget' LIMIT 1"), qr/^the run's budget 'each' of 0\.3500 USD is spent .*: the built-in agent answers$/, 'with the reason');
+like(sql("SELECT error FROM kam.agent_call WHERE session_id = '$poor' AND error_class = 'budget' LIMIT 1"), qr/^the run's budget 'each' of 0\.3500 USD has no room .*: the built-in agent answers$/, 'with the reason');
 sql("DELETE FROM kam.budget WHERE budget = 'each'");
 
 # ---- a crash with calls under way: what they may cost stays reserved
@@ -62,5 +62,16 @@ set_provider($node, 'priced', $mock->{url});
 my $dear = run_of($node, '01_inbound_question_fr', 'dear@budget.example');
 is(wait_for_end($node, $dear), 'judged', 'prices change');
 is(sql("SELECT count(*) FROM kam.agent_call WHERE session_id = '$dear' AND cost_usd = (input_tokens * 30 + output_tokens * 150) / 1000000.0 AND cost_usd > 0"), '10', 'the latest of the past counts');
+
+# ---- and by the length of the request: about half of the run's are long ones
+my $length = sql("SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY input_tokens) FROM kam.agent_call WHERE session_id = '$dear'");
+sql("UPDATE kam.model SET long_prompt_tokens = $length, long_input_factor = 2, long_output_factor = 1.5"
+        . " WHERE model = 'mock-model' AND effective_from = (now() AT TIME ZONE 'Europe/Paris')::date");
+my $long = run_of($node, '01_inbound_question_fr', 'long@budget.example');
+is(wait_for_end($node, $long), 'judged', 'long requests cost more');
+is(sql("SELECT count(*) FILTER (WHERE input_tokens > $length AND cost_usd = (input_tokens * 60 + output_tokens * 225) / 1000000.0) BETWEEN 3 AND 7,"
+        . " count(*) FILTER (WHERE input_tokens > $length AND cost_usd = (input_tokens * 60 + output_tokens * 225) / 1000000.0)"
+        . " + count(*) FILTER (WHERE input_tokens <= $length AND cost_usd = (input_tokens * 30 + output_tokens * 150) / 1000000.0)"
+        . " FROM kam.agent_call WHERE session_id = '$long'"), 't|10', 'each by its own length');
 $node->stop;
 done_testing();

@@ -370,7 +370,12 @@ TEST(what_is_in_flight_counts_against_what_remains)
 	CHECK_INT(burst(lane, START, 1), 1);
 	CHECK_INT(burst(lane, START + 100 * MS, 29), 29);
 	answered(lane, told, 2, START + MS, START + 200 * MS);
+	CHECK(!state(lane, START + 200 * MS).told[KAM_METER_OUTPUT]);
+	CHECK(state(lane, START + 200 * MS).told[KAM_METER_REQUESTS]);
+	CHECK_INT((int) (state(lane, START + 200 * MS).left[KAM_METER_REQUESTS] + 0.5), 30);
 	CHECK_INT(burst(lane, START + 200 * MS, 100), 30);
+	CHECK_INT((int) (state(lane, START + 200 * MS).left[KAM_METER_REQUESTS] + 0.5), 0);
+	CHECK(kam_limits_used_us(limits) == START + 200 * MS);
 	CHECK_STR(state(lane, START + 200 * MS).why, "rate limit: requests used up");
 	CHECK(state(lane, START + 200 * MS).requests_per_minute == 60);
 	CHECK(state(lane, START + 200 * MS).closed_until_us > START + 200 * MS);
@@ -672,6 +677,11 @@ TEST(failures_in_a_row_trip_the_breaker_and_others_do_not)
 	lane = tripped(limits, START);
 	CHECK(!admitted(lane, START + 2 * MS));
 	CHECK(strncmp(state(lane, START + 2 * MS).why, "breaker open", 12) == 0);
+	CHECK(!state(lane, START + 2 * MS).recovering);
+	CHECK(admitted(lane, START + 10 * SECOND));
+	answered(lane, NULL, 0, START + 10 * SECOND, START + 10 * SECOND + MS);
+	CHECK(!state(lane, START + 10 * SECOND + MS).open);
+	CHECK(state(lane, START + 10 * SECOND + MS).recovering);
 	kam_limits_free(limits);
 }
 

@@ -38,7 +38,7 @@ SELECT '00000000-0000-4000-8000-0000000000b3', n, a, 1, p, 'm', 1, s, CASE s WHE
                (4, 'channel_selector', 'anthropic', 'in_doubt', 0, 0.25), (5, 'wave1_evaluator', 'builtin', 'succeeded', 0, 0)) v (n, a, p, s, c, r);
 -- Runs that wait: for a budget, and for a person.
 INSERT INTO kam.request (session_id, contact, status, next_attempt_at, sqlstate, error) VALUES
-	('00000000-0000-4000-8000-0000000000b4', :'c', 'queued', now() + interval '1 hour', '53400', 'waits: budget ''daily'' of 20.00 USD is spent'),
+	('00000000-0000-4000-8000-0000000000b4', :'c', 'queued', now() + interval '1 hour', '53400', 'waits: budget ''daily'' of 20.00 USD has no room'),
 	('00000000-0000-4000-8000-0000000000b5', :'c', 'queued', 'infinity', '53400', 'held');
 SELECT right(session_id::text, 2) AS run, status, note FROM kam.kam_progress WHERE session_id::text LIKE '%b_' ORDER BY 1;
 
@@ -63,8 +63,20 @@ SELECT budget, spent_usd FROM kam.budget_spend ORDER BY 1;
 SET LOCAL kam.default_timezone = 'UTC';
 SET LOCAL timezone = 'UTC';
 SELECT item, state, regexp_replace(detail, '\d{4}-\d\d-\d\d', 'today') AS detail, hint FROM kam.kam_health() WHERE item LIKE 'budget%' ORDER BY 1;
+-- One too small for any call has spent nothing, and holds all.
+INSERT INTO kam.budget (budget, limit_usd) VALUES ('none', 0), ('tiny', 0.01);
+UPDATE kam.budget_spend SET spent_usd = 0, reserved_usd = 0, alerted_at = CASE budget WHEN 'tiny' THEN now() END WHERE budget IN ('none', 'tiny');
+SELECT item, regexp_replace(detail, '\d{4}-\d\d-\d\d', 'today') AS detail FROM kam.kam_health() WHERE item IN ('budget none', 'budget tiny');
+DELETE FROM kam.budget WHERE budget IN ('none', 'tiny');
 DELETE FROM kam.budget WHERE budget = 'claude';
 SELECT count(*) FROM kam.budget_spend WHERE budget = 'claude';
+
+-- What runs had cost that were deleted meanwhile is spent all the same.
+SAVEPOINT deleted;
+DELETE FROM kam.request WHERE session_id = '00000000-0000-4000-8000-0000000000b3';
+INSERT INTO kam.budget (budget, limit_usd) VALUES ('late', 2);
+SELECT budget, spent_usd, reserved_usd FROM kam.budget_spend WHERE budget = 'late';
+ROLLBACK TO deleted;
 
 -- A restore counts anew.
 UPDATE kam.budget_spend SET spent_usd = 0;

@@ -9,6 +9,7 @@ SELECT provider, api, base_url, dialect, in_doubt, default_model, fallback_model
 SELECT agent_models FROM kam.provider WHERE provider = 'anthropic';
 SELECT model, effective_from, input_usd_per_mtok AS input, output_usd_per_mtok AS output, cache_read_usd_per_mtok AS read, cache_write_usd_per_mtok AS write, retires_on
   FROM kam.model WHERE builtin ORDER BY model COLLATE "C", effective_from;
+SELECT model, effective_from, long_prompt_tokens, long_input_factor AS input, long_output_factor AS output FROM kam.model WHERE builtin AND long_prompt_tokens IS NOT NULL;
 SELECT model, effective_from, capabilities FROM kam.model WHERE builtin AND capabilities <> '{}' ORDER BY model COLLATE "C", effective_from;
 -- Every model that a seed names has a row.
 SELECT p.provider, m.model AS without_row FROM kam.provider p, LATERAL (
@@ -87,6 +88,10 @@ SELECT capabilities, pg_temp.refused(format('INSERT INTO kam.model (model, capab
   FROM unnest(ARRAY['[]', '{"temprature": true}', '{"temperature": "no"}', '{"max_output_tokens": -1}', '{"body": {"model": "x"}}']) c (capabilities);
 SELECT pg_temp.refused('INSERT INTO kam.model (model) VALUES ('''')');
 SELECT pg_temp.refused('INSERT INTO kam.model (model, input_usd_per_mtok) VALUES (''regress'', -1)');
+SELECT column_name, usd, pg_temp.refused(format('INSERT INTO kam.model (model, %I) VALUES (''regress'', %L)', column_name, usd)) AS refused
+  FROM unnest(ARRAY['input_usd_per_mtok', 'output_usd_per_mtok', 'cache_read_usd_per_mtok', 'cache_write_usd_per_mtok']) column_name, unnest(ARRAY['NaN', 'Infinity', '1e12']) usd;
+SELECT pg_temp.refused('INSERT INTO kam.model (model, long_prompt_tokens) VALUES (''regress'', 0)');
+SELECT pg_temp.refused('INSERT INTO kam.model (model, long_input_factor) VALUES (''regress'', ''NaN'')');
 
 -- The triggers are for these tables and these moments.
 CREATE TEMP TABLE other (provider text, api integer);

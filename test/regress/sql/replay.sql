@@ -93,13 +93,19 @@ SELECT count(*) FROM kam.kam_backtest('{"action": ["wait"], "owner": "nobody at 
 SELECT count(*) FROM kam.kam_backtest('{"sessions": []}');
 SELECT kam._likeness('Bonjour Inès, voici', 'bonjour inès voilà'), kam._likeness(NULL, 'a'), kam._likeness('a', 'a'), kam._likeness('', ' ');
 
+-- A decision put in from elsewhere may say its strength in words.
+BEGIN;
+UPDATE kam.final_decision SET decision = jsonb_set(decision, '{final_decision,rationale,opportunity_strength}', '"high"') WHERE session_id = :'ends';
+SELECT status, changed, strength_before, strength_after > 0 AS after FROM kam.kam_backtest(jsonb_build_object('sessions', jsonb_build_array(:'ends')));
+ROLLBACK;
+
 -- Bad settings and samples say where.
-SELECT s.settings, r.refused FROM unnest(ARRAY['[]', '{"provider": "nobody"}', '{"provider": 1}', '{"prompts": "old"}', '{"as_of": "soon"}', '{"as_of": "infinity"}', '{"model": "x"}',
+SELECT s.settings, r.refused FROM unnest(ARRAY['[]', '{"provider": "nobody"}', '{"provider": 1}', '{"prompts": "old"}', '{"as_of": "soon"}', '{"as_of": "infinity"}', '{"as_of": "2026-03-11 10:00 Mars/Phobos"}', '{"model": "x"}',
 	'{"agents": []}', '{"agents": {"content": {}}}', '{"agents": {"content_generator": 1}}', '{"agents": {"content_generator": {"modle": "x"}}}', '{"agents": {"content_generator": {"model": ""}}}',
 	'{"agents": {"content_generator": {"provider": "nobody"}}}', '{"agents": {"content_generator": {"temperature": 3}}}', '{"agents": {"content_generator": {"max_tokens": 0}}}',
 	'{"agents": {"content_generator": {"max_tokens": 1e30}}}', '{"agents": {"content_generator": {"prompt_version": 99}}}', '{"agents": {"content_generator": {"prompt_version": "1"}}}']) s (settings),
 	LATERAL (SELECT pg_temp.refused(format('SELECT kam.kam_replay(%L, %L)', (SELECT session_id FROM kam.final_decision LIMIT 1), s.settings)) AS refused) r;
-SELECT s.sample, r.refused FROM unnest(ARRAY['[]', '{"last": 0}', '{"last": "all"}', '{"last": 1.5}', '{"from": "soon"}', '{"to": 1}', '{"action": "dance"}', '{"action": [1]}', '{"owner": {}}', '{"validated": "yes"}',
+SELECT s.sample, r.refused FROM unnest(ARRAY['[]', '{"last": 0}', '{"last": "all"}', '{"last": 1.5}', '{"from": "soon"}', '{"to": "2026-03-11 10:00 Mars/Phobos"}', '{"to": 1}', '{"action": "dance"}', '{"action": [1]}', '{"owner": {}}', '{"validated": "yes"}',
 	'{"sessions": "x"}', '{"sessions": ["x"]}', '{"sessions": [], "last": 1}', '{"where": "true; DROP TABLE x"}']) s (sample),
 	LATERAL (SELECT pg_temp.refused(format('SELECT kam.kam_backtest(%L)', s.sample)) AS refused) r;
 SELECT pg_temp.refused('SELECT kam.kam_backtest(''{}'', ''{"as_of": "2026-03-11"}'')');

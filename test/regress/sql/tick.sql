@@ -44,7 +44,7 @@ $$;
 CREATE VIEW pg_temp.queue AS
 	SELECT q.lead_id, e.step, e.sequence_id, q.kind, q.state, q.rounds, q.release_at, q.end_reason
 	  FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e USING (lead_id, event_id) ORDER BY q.lead_id, q.event_id;
-\set await :srcdir /await_setting.sql
+\set reload :srcdir /reload.sql
 \set ECHO all
 
 -- ---- arguments
@@ -230,12 +230,12 @@ SELECT kam._tick_next() > '2026-10-02' IS NOT FALSE AS nothing_of_it_is_next;
 ALTER SYSTEM SET kam.paused = on;
 \set setting kam.paused
 \set value on
-\i :await
+\i :reload
 SELECT kam.kam_tick('2028-01-01') AS paused;
 ALTER SYSTEM RESET kam.paused;
 \set setting kam.paused
 \set value off
-\i :await
+\i :reload
 
 -- ---- another cap: what is held is judged by it at once
 SELECT pg_temp.clear('2026-10-05T09:00:00Z');
@@ -246,7 +246,7 @@ SELECT pg_temp.tick() - 'opened' - 'closed' - 'expired' - 'ended' AS none;
 ALTER SYSTEM SET kam.touch_cap = 5;
 \set setting kam.touch_cap
 \set value 5
-\i :await
+\i :reload
 SELECT t -> 'rejudged' AS two_leads, t -> 'more' AS more FROM pg_temp.tick(NULL, 2) t;
 SELECT rejudge_from FROM kam.coordinator_state;
 SELECT t -> 'rejudged' AS two_more, t -> 'more' AS more FROM pg_temp.tick(NULL, 2) t;
@@ -258,24 +258,24 @@ SELECT lead_id, count(*) FILTER (WHERE state = 'released') AS released, count(*)
 ALTER SYSTEM SET kam.touch_window = '1h';
 \set setting kam.touch_window
 \set value 1h
-\i :await
+\i :reload
 SELECT pg_temp.tick('2026-10-05 10:30Z') - 'opened' - 'closed' AS an_hour;
 ALTER SYSTEM RESET kam.touch_window;
 ALTER SYSTEM SET kam.touch_cap = 0;
 \set setting kam.touch_cap
 \set value 0
-\i :await
+\i :reload
 SELECT pg_temp.log('Q1', 'outbound', 'touch', 'q1', 7);
 SELECT pg_temp.tick('2026-10-18 09:00Z') - 'opened' - 'closed' AS none_allowed;
 ALTER SYSTEM SET kam.touch_cap = -1;
 \set setting kam.touch_cap
 \set value -1
-\i :await
+\i :reload
 SELECT pg_temp.tick('2026-10-18 09:00Z') - 'opened' - 'closed' AS no_cap;
 ALTER SYSTEM RESET kam.touch_cap;
 \set setting kam.touch_cap
 \set value 3
-\i :await
+\i :reload
 
 -- ---- who may
 SET ROLE kam_read;
