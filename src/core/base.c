@@ -101,15 +101,15 @@ release_chunk(Chunk *chunk)
 	spare = chunk;
 }
 
-/* A kept chunk with room for at least "size" bytes, or NULL. */
+/* A kept chunk with room for at least "size" bytes, but not for many more than a new one would have, or NULL. */
 static Chunk *
-take_spare(size_t size)
+take_spare(size_t size, size_t most)
 {
 	for (Chunk **place = &spare; *place != NULL; place = &(*place)->next)
 	{
 		Chunk	   *chunk = *place;
 
-		if (chunk->size < size)
+		if (chunk->size < size || chunk->size > most)
 			continue;
 		*place = chunk->next;
 		spare_bytes -= chunk->size;
@@ -144,12 +144,12 @@ add_chunk(KamArena *arena, size_t size)
 		arena->next_size *= 2;
 	if (room < size)
 		room = size;
-	if (room > SIZE_MAX - CHUNK_HEAD)
+	if (room > SIZE_MAX / 2)
 	{
 		kam_out_of_memory();
 		abort();
 	}
-	chunk = take_spare(size);
+	chunk = take_spare(size, 2 * room);
 	if (!chunk)
 	{
 		chunk = get_memory(CHUNK_HEAD + room);

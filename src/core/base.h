@@ -86,4 +86,11 @@ typedef struct KamEnv
 	const KamZones *zones;
 	const char *default_zone;	/* setting kam.default_timezone */
 	KamTime		as_of;			/* the moment of the evaluation */
+	KamArena   *scratch;		/* for what texts are taken apart into while they are read; NULL: the arena */
 } KamEnv;
+
+static inline KamArena *
+kam_scratch(const KamEnv *env)
+{
+	return env->scratch != NULL ? env->scratch : env->arena;
+}

@@ -380,8 +380,8 @@ language_of(KamFinder *f, KamDirection direction, const KamActivity **proof)
 		if (a->direction != direction || !a->body || !known_by_now(f, a) || f->automatic[i])
 			continue;
 		looks++;
-		fresh = kam_new_text(f->env->arena, a);
-		tokens = kam_tokenize(f->env->arena, fresh.text, fresh.length);
+		fresh = kam_new_text(kam_scratch(f->env), a);
+		tokens = kam_tokenize(kam_scratch(f->env), fresh.text, fresh.length);
 		language = kam_language(&tokens);
 		if (language)
 		{

@@ -440,16 +440,16 @@ scan_field(Reader *r, const char *field, const char *source, const char *aligned
 	r->field = field;
 	r->source = source;
 	r->aligned = aligned;
-	r->tokens = kam_tokenize(r->env->arena, aligned, length);
+	r->tokens = kam_tokenize(kam_scratch(r->env), aligned, length);
 	if (r->tokens.count == 0)
 		return;
-	r->hits = kam_match(r->env->arena, &r->tokens, r->contact, r->who | (r->automatic || r->absence ? KAM_SPEAKER_MACHINE : 0));
+	r->hits = kam_match(kam_scratch(r->env), &r->tokens, r->contact, r->who | (r->automatic || r->absence ? KAM_SPEAKER_MACHINE : 0));
 	r->whens = -1;
 	/* what only machines say is looked for when a machine speaks */
 	if (!r->automatic && speaks_automatically(r))
 	{
 		r->automatic = true;
-		r->hits = kam_match(r->env->arena, &r->tokens, r->contact, r->who | KAM_SPEAKER_MACHINE);
+		r->hits = kam_match(kam_scratch(r->env), &r->tokens, r->contact, r->who | KAM_SPEAKER_MACHINE);
 	}
 	/* those that others depend on first */
 	for (int k = 0; k < r->hits.count; k++)
@@ -687,7 +687,7 @@ subject_counts(const Reader *r, const KamMail *mail)
 			return false;
 	}
 	/* with nothing to compare it with, an answer's subject is taken for a repeated one */
-	return compared > 0 && !(mail->blanked && a->body && kam_text_contains(r->env->arena, a->body, bare));
+	return compared > 0 && !(mail->blanked && a->body && kam_text_contains(kam_scratch(r->env), a->body, bare));
 }
 
 static unsigned
@@ -706,7 +706,7 @@ kam_signals_scan(const KamEnv *env, const KamContact *contact, const KamActivity
 
 	if (kam_is_engagement(activity->type))
 		return (KamSignals) {NULL, 0};
-	mail = kam_mail_read(env->arena, activity);
+	mail = kam_mail_read(kam_scratch(env), activity);
 	r.automatic = mail.automatic;
 	r.absence = mail.absence;
 	if (subject_counts(&r, &mail))
@@ -717,7 +717,7 @@ kam_signals_scan(const KamEnv *env, const KamContact *contact, const KamActivity
 	{
 		const char *text = activity->subject;
 
-		r.tokens = kam_tokenize(env->arena, text, strnlen(text, LONGEST_SUBJECT));
+		r.tokens = kam_tokenize(kam_scratch(env), text, strnlen(text, LONGEST_SUBJECT));
 		r.field = "subject";
 		r.source = r.aligned = text;
 		if (r.tokens.count > 0)

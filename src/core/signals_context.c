@@ -164,7 +164,7 @@ static void
 find_dates(Reader *r)
 {
 	if (r->whens < 0)
-		r->whens = kam_when_find(r->env->arena, &r->tokens, r->activity->at, &r->contact->zone, &r->when);
+		r->whens = kam_when_find(kam_scratch(r->env), &r->tokens, r->activity->at, &r->contact->zone, &r->when);
 }
 
 /* Sentences between two tokens. */

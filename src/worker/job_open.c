@@ -23,11 +23,11 @@
 KamJob *
 kam_job_new(MemoryContext parent)
 {
-	MemoryContext context = AllocSetContextCreate(parent, "kam run", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(parent, "kam run", ALLOCSET_SMALL_SIZES);
 	KamJob	   *job = MemoryContextAllocZero(context, sizeof(KamJob));
 
 	job->context = context;
-	job->step_context = AllocSetContextCreate(context, "kam step", ALLOCSET_DEFAULT_SIZES);
+	job->step_context = AllocSetContextCreate(context, "kam step", ALLOCSET_SMALL_SIZES);
 	job->stage_context = AllocSetContextCreate(context, "kam stage", ALLOCSET_SMALL_SIZES);
 	job->contact_context = AllocSetContextCreate(context, "kam contact in prompts", ALLOCSET_SMALL_SIZES);
 	job->ready = true;
@@ -258,6 +258,23 @@ forbidden_from_the_start(KamJob *job)
 	return job->is_forbidden && !(job->saved == NULL && job->original_overruled);
 }
 
+/* kam_run_open in the job's context; what the texts are taken apart into is dropped at once. */
+static bool
+open_run(KamJob *job, KamRun *run, const KamEnv *env, const json_t *contact, KamError *error)
+{
+	MemoryContext passing = AllocSetContextCreate(job->context, "kam contact being read", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(passing);
+	KamEnv		reading = *env;
+	bool		opened;
+
+	reading.scratch = kam_pg_arena();
+	MemoryContextSwitchTo(old);
+	opened = kam_run_open(run, env->arena, &reading, contact, job->told_session, error);
+	run->env.scratch = NULL;
+	MemoryContextDelete(passing);
+	return opened;
+}
+
 void
 kam_job_open(KamJob *job)
 {
@@ -271,7 +288,7 @@ kam_job_open(KamJob *job)
 		job->contact_text = JsonbToCString(NULL, &job->claim.contact->root, VARSIZE(job->claim.contact));
 	pfree(job->claim.contact);
 	job->claim.contact = NULL;
-	if (!kam_run_open(run, env.arena, &env, contact, job->told_session, &error))
+	if (!open_run(job, run, &env, contact, &error))
 	{
 		MemoryContextSwitchTo(job->step_context);
 		kam_job_set_refusal(job, &error);
