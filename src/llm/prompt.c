@@ -531,7 +531,7 @@ retry(const KamEnv *env, KamAgent agent, const KamInputs *in)
 
 typedef enum Place
 {
-	BEFORE_KEY,					/* the same for the whole wave */
+	WAVE,						/* the same for the whole wave */
 	BEFORE_TASK,				/* for this agent alone */
 	AFTER_TASK
 } Place;
@@ -548,12 +548,12 @@ static const struct
 #define ANALYSTS (A(KAM_CONTEXT_RELATIONSHIP_ANALYZER) | A(KAM_OPPORTUNITY_DETECTOR) | A(KAM_STATE_ANALYZER) | A(KAM_TIMING_STRATEGIST))
 #define ACTORS (A(KAM_CHANNEL_SELECTOR) | A(KAM_CONTENT_GENERATOR) | A(KAM_SEQUENCE_STRATEGIST))
 #define LAST_TWO (A(KAM_SYNTHESIS_ORCHESTRATOR) | A(KAM_DECISION_EVALUATOR))
-	{BEFORE_KEY, A(KAM_WAVE1_EVALUATOR), "outputs", raw_outputs},
-	{BEFORE_KEY, ACTORS, "outputs", wave1_outputs},
-	{BEFORE_KEY, LAST_TWO, "outputs", both_waves_outputs},
-	{BEFORE_KEY, ACTORS | LAST_TWO, "checks", inventions},
-	{BEFORE_KEY, ACTORS | LAST_TWO, "plan", plan},
-	{BEFORE_KEY, LAST_TWO, "score", score},
+	{WAVE, A(KAM_WAVE1_EVALUATOR), "outputs", raw_outputs},
+	{WAVE, ACTORS, "outputs", wave1_outputs},
+	{WAVE, LAST_TWO, "outputs", both_waves_outputs},
+	{WAVE, ACTORS | LAST_TWO, "checks", inventions},
+	{WAVE, ACTORS | LAST_TWO, "plan", plan},
+	{WAVE, LAST_TWO, "score", score},
 	{BEFORE_TASK, A(KAM_WAVE1_EVALUATOR), "checks", checks},
 	{BEFORE_TASK, A(KAM_SYNTHESIS_ORCHESTRATOR), "conditional_context", conditional},
 	{BEFORE_TASK, A(KAM_CONTENT_GENERATOR) | A(KAM_SYNTHESIS_ORCHESTRATOR), "history", history},
@@ -572,11 +572,19 @@ append_sections(Text *text, Place place, const KamEnv *env, KamAgent agent, cons
 }
 
 KamPiece
+kam_prompt_wave(const KamEnv *env, KamAgent agent, const KamInputs *in)
+{
+	Text		text = {0};
+
+	append_sections(&text, WAVE, env, agent, in);
+	return finish(env->arena, &text);
+}
+
+KamPiece
 kam_prompt_own(const KamEnv *env, KamAgent agent, const KamInputs *in, const char *prompt_body)
 {
 	Text		text = {0};
 
-	append_sections(&text, BEFORE_KEY, env, agent, in);
 	append_string(&text, "<agent>");
 	append_string(&text, kam_agent_name(agent));
 	append_string(&text, "</agent>\n");

@@ -1,8 +1,8 @@
 /*
  * llm/prompt.h: what a model is told (design section 7, contract section 6).
  *
- * Three parts: common, the same for every contact; contact, the same for all
- * agents of a stage; own, the agent's.  Byte-stable: the same inputs give the
+ * Four parts: common, the same for every contact; contact, the same for most
+ * agents of a run; wave, the same for all agents of a stage; own, the agent's.  Byte-stable: the same inputs give the
  * same bytes, and nothing that varies (session, clock) stands before what does not.
  */
 #pragma once
@@ -22,11 +22,9 @@ extern bool kam_prompt_reads_activities(KamAgent agent);
  */
 extern KamPiece kam_prompt_contact(const KamEnv *env, KamAgent agent, const KamInputs *in, const char *contact_text);
 
-/*
- * Per call: what the wave has from earlier ones, the same bytes for all its
- * agents; <agent>KEY</agent> on a line of its own; what this agent alone gets,
- * the prompt's body, the retry instruction.
- */
+/* What the wave has from earlier ones, the same bytes for all its agents; nothing for the first. */
+extern KamPiece kam_prompt_wave(const KamEnv *env, KamAgent agent, const KamInputs *in);
+/* Per call: <agent>KEY</agent> on a line of its own, what this agent alone gets, the prompt's body, the retry instruction. */
 extern KamPiece kam_prompt_own(const KamEnv *env, KamAgent agent, const KamInputs *in, const char *prompt_body);
 
 /* What is wrong with an answer, as the next turn says it.  Escaped. */

@@ -29,10 +29,41 @@ typedef struct Build
 /* ---- JSON ---------------------------------------------------------------------- */
 
 /* Bytes that stand for themselves. */
-static bool
+static inline bool
 is_plain(unsigned char c)
 {
 	return c >= ' ' && c < 0x80 && c != '"' && c != '\\';
+}
+
+/* A bit per byte of eight that is not plain, at its highest place: the tests of is_plain side by side. */
+static inline uint64_t
+not_plain(uint64_t bytes)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101),
+				high = UINT64_C(0x8080808080808080);
+	uint64_t	quotes = bytes ^ ones * '"',
+				slashes = bytes ^ ones * '\\';
+
+	return ((bytes - ones * ' ') | (quotes - ones) | (slashes - ones) | bytes) & high;
+}
+
+/* How many bytes from here on stand for themselves. */
+static size_t
+plain_bytes(const unsigned char *s, size_t left)
+{
+	size_t		n = 0;
+	uint64_t	bytes;
+
+	/* A byte above one that is not plain may be told of too: eight that are all plain are passed over, no more is asked. */
+	for (; n + sizeof bytes <= left; n += sizeof bytes)
+	{
+		memcpy(&bytes, s + n, sizeof bytes);
+		if (not_plain(bytes) != 0)
+			break;
+	}
+	while (n < left && is_plain(s[n]))
+		n++;
+	return n;
 }
 
 /* What stands for the character at s, which is not plain; NULL: itself.  *taken: its bytes. */
@@ -78,12 +109,10 @@ escape_into(char *out, const char *text, size_t len)
 	for (size_t at = 0; at < len;)
 	{
 		const char *instead = NULL;
-		size_t		taken = 0,
+		size_t		taken = plain_bytes(s + at, len - at),
 					given;
 		char		room[8];
 
-		while (at + taken < len && is_plain(s[at + taken]))
-			taken++;
 		if (taken == 0)
 			instead = escaped(s + at, len - at, &taken, room);
 		given = instead != NULL ? strlen(instead) : taken;
@@ -155,7 +184,7 @@ flush(Build *b)
 	b->pending = NULL;
 }
 
-/* Seven at most (the schema, the prompt's parts, own in two, a repair's two), each with text before it: the pieces suffice. */
+/* Seven at most (the schema, the prompt's four, a repair's two), each with text before it: the pieces suffice. */
 static void
 add_piece(Build *b, KamPiece piece)
 {
@@ -290,29 +319,11 @@ text_end(const KamAsk *ask, bool keep, size_t prefix)
 
 static const char text_begin[] = "{\"type\":\"text\",\"text\":\"";
 
-/* Bytes of own that its wave shares: up to <agent>, the first tag of that name since material cannot hold one. */
-static size_t
-shared_bytes(KamPiece own)
-{
-	static const char tag[] = "<agent>";
-	const char *end = own.data + own.len;
-	const char *at = own.data;
-
-	while (at < end && (at = memchr(at, '<', (size_t) (end - at))) != NULL)
-	{
-		if ((size_t) (end - at) >= strlen(tag) && memcmp(at, tag, strlen(tag)) == 0)
-			return (size_t) (at - own.data);
-		at++;
-	}
-	return 0;
-}
-
 static void
 add_anthropic(Build *b)
 {
 	const KamAsk *ask = b->ask;
 	const KamPrompt *prompt = &ask->prompt;
-	size_t		shared;
 
 	if (wants_schema(ask))
 	{
@@ -335,13 +346,10 @@ add_anthropic(Build *b)
 		add_text(b, text_end(ask, ask->keep_contact, prompt->common.len + prompt->contact.len));
 	}
 	add_text(b, kam_printf(b->arena, "%s%s", prompt->contact.len > 0 ? "," : "", text_begin));
-	shared = ask->keep_wave ? shared_bytes(prompt->own) : 0;
-	if (shared > 0)
-	{
-		add_piece(b, (KamPiece) {prompt->own.data, shared});
-		add_text(b, kam_printf(b->arena, "%s,%s", text_end(ask, true, prompt->common.len + prompt->contact.len + shared), text_begin));
-	}
-	add_piece(b, (KamPiece) {prompt->own.data + shared, prompt->own.len - shared});
+	add_piece(b, prompt->wave);
+	if (ask->keep_wave && prompt->wave.len > 0)
+		add_text(b, kam_printf(b->arena, "%s,%s", text_end(ask, true, prompt->common.len + prompt->contact.len + prompt->wave.len), text_begin));
+	add_piece(b, prompt->own);
 	if (has_rejected(ask))
 	{
 		add_text(b, kam_printf(b->arena, "\"}]},{\"role\":\"assistant\",\"content\":[%s", text_begin));
@@ -380,8 +388,9 @@ add_openai(Build *b)
 	}
 	add_text(b, "{\"role\":\"user\",\"content\":\"");
 	add_piece(b, prompt->contact);
-	if (prompt->contact.len > 0 && prompt->own.len > 0)
+	if (prompt->contact.len > 0 && prompt->wave.len + prompt->own.len > 0)
 		add_text(b, "\\n\\n");
+	add_piece(b, prompt->wave);
 	add_piece(b, prompt->own);
 	if (has_rejected(ask))
 	{

@@ -16,14 +16,15 @@ typedef struct KamPiece
 } KamPiece;
 
 /*
- * A prompt in three parts, from the most shared to the least (design section
+ * A prompt in four parts, from the most shared to the least (design section
  * 7).  A cache mark stands after common, and, where somebody will read what it
- * keeps, after contact and before own's <agent>.
+ * keeps, after contact and after wave.
  */
 typedef struct KamPrompt
 {
 	KamPiece	common;			/* rules, resources, practices: the same for every contact */
-	KamPiece	contact;		/* the contact and what is known by this wave: the same for the wave's agents */
+	KamPiece	contact;		/* the contact: the same for all who read the activities, and for those who do not */
+	KamPiece	wave;			/* what this wave has from earlier ones: the same for its agents */
 	KamPiece	own;			/* the agent's part */
 } KamPrompt;
 
@@ -39,7 +40,7 @@ typedef struct KamAsk
 	int			max_tokens;
 	KamPrompt	prompt;
 	bool		keep_contact,	/* the cache is to keep the prefix up to the end of contact ... */
-				keep_wave;		/* ... and up to own's <agent> */
+				keep_wave;	/* ... and up to the end of wave */
 	KamPiece	schema;			/* of the answer, strict already (kam_schema_strict), as kam_schema_text gives it; len 0: none */
 	const char *schema_name;	/* [a-zA-Z0-9_-]{1,64} */
 	/* A repair: the answer that was no good and what is wrong with it, as two further turns; escaped, len 0: none. */

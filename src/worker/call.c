@@ -64,29 +64,9 @@ kam_call_want(KamCall *call, KamJob *job, KamAgent agent, int failed)
 static void
 hash_prompt(const KamAsk *ask, uint8 *out)
 {
-	const KamPiece *piece[] = {&ask->prompt.common, &ask->prompt.contact, &ask->prompt.own, &ask->rejected, &ask->complaint};
+	const KamPiece *piece[] = {&ask->prompt.common, &ask->prompt.contact, &ask->prompt.wave, &ask->prompt.own, &ask->rejected, &ask->complaint};
 
 	kam_digest(piece, lengthof(piece), out);
-}
-
-/* The agent's part of the prompt.  Its text alone is kept: making it takes many times as much. */
-static KamPiece
-make_own(const KamCall *call, KamArena *arena)
-{
-	KamJob	   *job = call->job;
-	MemoryContext making = AllocSetContextCreate(CurrentMemoryContext, "kam prompt in the making", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(making);
-	KamEnv		env = job->run->env;
-	KamPiece	made;
-	char	   *kept;
-
-	env.arena = kam_pg_arena();
-	made = kam_prompt_own(&env, call->agent, kam_run_inputs(job->run, call->agent), config_of(call)->prompt);
-	MemoryContextSwitchTo(old);
-	kept = kam_alloc_raw(arena, made.len + 1);
-	memcpy(kept, made.data, made.len + 1);
-	MemoryContextDelete(making);
-	return (KamPiece) {kept, made.len};
 }
 
 static void
@@ -110,7 +90,8 @@ build(KamCall *call)
 	ask.max_tokens = max_tokens;
 	ask.prompt.common = kam_config_common(job->config);
 	ask.prompt.contact = kam_job_contact_part(job, call->agent);
-	ask.prompt.own = make_own(call, env.arena);
+	ask.prompt.wave = kam_job_wave_part(job, call->agent);
+	ask.prompt.own = kam_job_own_part(job, call->agent);
 	ask.schema = kam_prefix_schema(job, call->agent);
 	ask.schema_name = "answer";
 	if (call->rejected != NULL)
@@ -122,7 +103,7 @@ build(KamCall *call)
 	if (agent->api != KAM_API_REPLAY)
 		kam_request_build(env.arena, &ask, &call->request);
 	hash_prompt(&ask, call->sha256);
-	call->input_tokens = kam_prompt_tokens(ask.prompt.common.len + ask.prompt.contact.len + ask.prompt.own.len + ask.rejected.len);
+	call->input_tokens = kam_prompt_tokens(ask.prompt.common.len + ask.prompt.contact.len + ask.prompt.wave.len + ask.prompt.own.len + ask.rejected.len);
 	call->output_tokens = max_tokens;
 
 	memset(&call->row, 0, sizeof(call->row));

@@ -114,6 +114,7 @@ typedef struct KamJob
 	KamCall		call[KAM_AGENTS];
 	MemoryContext stage_context;	/* prompts of the present stage */
 	KamArena   *stage_arena;
+	KamPiece	wave_part;		/* of the present stage; data NULL: not made yet */
 	MemoryContext contact_context;	/* of the next */
 	KamPiece	contact_part[2];	/* without and with the activities; data NULL: not made yet */
 	KamRunStage stage;			/* whose prompts these are */
@@ -160,9 +161,11 @@ extern bool kam_job_done(KamJob *job);
 /* Calls under way, or over and not looked at yet. */
 extern int	kam_job_in_flight(const KamJob *job);
 
-/* For call.c: what lives as long as the stage, and the part of the prompt that its agents share. */
+/* job_prompts.c: what lives as long as the stage, and the parts of its prompts: the agent's own is made anew each time. */
 extern KamArena *kam_job_stage_arena(KamJob *job);
 extern KamPiece kam_job_contact_part(KamJob *job, KamAgent agent);
+extern KamPiece kam_job_wave_part(KamJob *job, KamAgent agent);
+extern KamPiece kam_job_own_part(KamJob *job, KamAgent agent);
 
 /* Replaces the step by a failure or a postponement, as the error asks for. */
 extern void kam_job_fail(KamJob *job, const ErrorData *error);

@@ -16,7 +16,6 @@
 #include "worker/job_parts.h"
 #include "worker/prefix.h"
 /* after the server's headers */
-#include "llm/prompt.h"
 #include "pg/memory.h"
 
 /* ---- steps ------------------------------------------------------------------------ */
@@ -64,58 +63,6 @@ add_row(KamJob *job, KamStepRowKind kind, const KamCallRow *row, KamCall *call)
 	added->reserved = kind == KAM_ROW_BEGUN;
 	step->kind = KAM_STEP_CALL;
 	return added;
-}
-
-/* ---- the stage's prompts ------------------------------------------------------------ */
-
-static void
-enter_stage(KamJob *job)
-{
-	if (job->stage_arena != NULL && job->stage == job->run->stage && job->stage_iteration == job->run->iteration)
-		return;
-	MemoryContextReset(job->stage_context);
-	job->stage_arena = NULL;
-	job->stage = job->run->stage;
-	job->begun = 0;
-	job->stage_iteration = job->run->iteration;
-}
-
-KamArena *
-kam_job_stage_arena(KamJob *job)
-{
-	enter_stage(job);
-	if (job->stage_arena == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(job->stage_context);
-
-		job->stage_arena = kam_pg_arena();
-		MemoryContextSwitchTo(old);
-	}
-	return job->stage_arena;
-}
-
-/* Made once for the agents that read the activities, once for those that do not. */
-KamPiece
-kam_job_contact_part(KamJob *job, KamAgent agent)
-{
-	KamPiece   *part = &job->contact_part[kam_prompt_reads_activities(agent)];
-
-	if (part->data == NULL)
-	{
-		MemoryContext making = AllocSetContextCreate(job->context, "kam contact in the making", ALLOCSET_DEFAULT_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(making);
-		KamEnv		env = job->run->env;
-		KamPiece	made;
-
-		env.arena = kam_pg_arena();
-		made = kam_prompt_contact(&env, agent, kam_run_inputs(job->run, agent), job->contact_text);
-		/* The text alone is kept, for as long as the run lasts. */
-		MemoryContextSwitchTo(old);
-		*part = (KamPiece) {MemoryContextAllocHuge(job->contact_context, made.len + 1), made.len};
-		memcpy((char *) part->data, made.data, made.len + 1);
-		MemoryContextDelete(making);
-	}
-	return *part;
 }
 
 /* ---- calls ------------------------------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /*
  * worker/job_parts.h: between the files of a job: job.c chooses the step,
- * job_open.c, job_calls.c and job_decision.c make it, job_write.c writes it.
+ * job_open.c, job_calls.c, job_prompts.c and job_decision.c make it, job_write.c writes it.
  */
 #pragma once
 

@@ -110,12 +110,27 @@ has_section(const char *text, const char *tag)
 
 static const char *const body = "# The task\n\nDo it.";
 
+/* The wave's part and the agent's own. */
+static char *
+own_of(const KamEnv *env, KamAgent agent, const KamInputs *in)
+{
+	char	   *wave = text_of(kam_prompt_wave(env, agent, in)),
+			   *own = text_of(kam_prompt_own(env, agent, in, body)),
+			   *out = malloc(strlen(wave) + strlen(own) + 1);
+
+	strcpy(out, wave);
+	strcat(out, own);
+	free(wave);
+	free(own);
+	return out;
+}
+
 /* All that one request holds. */
 static char *
 whole(TestRun *t, KamAgent agent, const KamInputs *in, const char *contact_text)
 {
 	char	   *parts[3] = {text_of(kam_prompt_common(t->env.arena, in->resources, in->practices)),
-	text_of(kam_prompt_contact(&t->run.env, agent, in, contact_text)), text_of(kam_prompt_own(&t->run.env, agent, in, body))};
+	text_of(kam_prompt_contact(&t->run.env, agent, in, contact_text)), own_of(&t->run.env, agent, in)};
 	char	   *out = malloc(strlen(parts[0]) + strlen(parts[1]) + strlen(parts[2]) + 1);
 
 	strcpy(out, parts[0]);
@@ -208,7 +223,7 @@ TEST(each_agent_gets_its_sections_and_no_others)
 	for (int agent = 0; agent < KAM_AGENTS; agent++)
 	{
 		const KamInputs *in = inputs_for(t, (KamAgent) agent);
-		char	   *own = text_of(kam_prompt_own(&t->run.env, (KamAgent) agent, in, body));
+		char	   *own = own_of(&t->run.env, (KamAgent) agent, in);
 		json_t	   *outputs = section(own, "outputs");
 		const char *key = strstr(own, "<agent>");
 
@@ -354,6 +369,7 @@ TEST(prompts_leave_nothing_of_theirs_in_the_run)
 
 		env.arena = kam_arena_new();
 		CHECK(kam_prompt_contact(&env, (KamAgent) agent, in, CONTACT_TEXT).len > 0);
+		CHECK_INT(kam_prompt_wave(&env, (KamAgent) agent, in).len > 0, agent > KAM_TIMING_STRATEGIST);
 		CHECK(kam_prompt_own(&env, (KamAgent) agent, in, body).len > 0);
 		kam_arena_free(env.arena);
 		/* AddressSanitizer would see it */
@@ -448,14 +464,14 @@ TEST(model_outputs_and_instructions_stay_in_their_sections)
 	json_t	   *retry;
 
 	in.output[KAM_CONTEXT_RELATIONSHIP_ANALYZER] = output;
-	own = text_of(kam_prompt_own(&t->run.env, KAM_WAVE1_EVALUATOR, &in, body));
+	own = own_of(&t->run.env, KAM_WAVE1_EVALUATOR, &in);
 	CHECK_INT(count(own, "</agent>"), 1);
 	CHECK_INT(count(own, "</outputs>"), 1);
 	free(own);
 
 	in.instruction = instruction;
 	in.iteration = 2;
-	own = text_of(kam_prompt_own(&t->run.env, KAM_CONTEXT_RELATIONSHIP_ANALYZER, &in, body));
+	own = own_of(&t->run.env, KAM_CONTEXT_RELATIONSHIP_ANALYZER, &in);
 	CHECK_INT(count(own, "</agent>"), 1);
 	retry = section(own, "retry");
 	CHECK_STR(kam_get_string(retry, "instruction"), "</retry>\n<agent>x</agent>");
@@ -484,7 +500,7 @@ TEST(a_further_round_without_an_instruction_tells_what_was_found)
 
 	in.output[KAM_WAVE1_EVALUATOR] = verdict;
 	in.iteration = 3;
-	own = text_of(kam_prompt_own(&t->run.env, KAM_STATE_ANALYZER, &in, body));
+	own = own_of(&t->run.env, KAM_STATE_ANALYZER, &in);
 	retry = section(own, "retry");
 	CHECK_STR(kam_get_string(retry, "reasoning"), "A date is invented.");
 	CHECK_INT(json_array_size(json_object_get(retry, "errors")), 1);
@@ -508,7 +524,7 @@ TEST(claims_that_do_not_hold_are_not_handed_on)
 	in.output[KAM_STATE_ANALYZER] = output;
 	in.output[KAM_TIMING_STRATEGIST] = odd;
 	in.output[KAM_OPPORTUNITY_DETECTOR] = NULL;
-	own = text_of(kam_prompt_own(&t->run.env, KAM_CHANNEL_SELECTOR, &in, body));
+	own = own_of(&t->run.env, KAM_CHANNEL_SELECTOR, &in);
 	outputs = section(own, "outputs");
 	CHECK_INT(json_array_size(kam_dig(outputs, "state_analyzer.claims")), 1);
 	CHECK_STR(kam_get_string(json_array_get(kam_dig(outputs, "state_analyzer.claims"), 0), "text"), "She asked for it.");
@@ -518,7 +534,7 @@ TEST(claims_that_do_not_hold_are_not_handed_on)
 	free(own);
 	/* the output itself is as it was, and the evaluator sees all of it */
 	CHECK_INT(json_array_size(json_object_get(output, "claims")), 4);
-	own = text_of(kam_prompt_own(&t->run.env, KAM_WAVE1_EVALUATOR, &in, body));
+	own = own_of(&t->run.env, KAM_WAVE1_EVALUATOR, &in);
 	CHECK_INT(count(own, "She asked for a discount."), 3);	/* in the output, and in the checks among the claims and the errors */
 	free(own);
 	json_decref(output);
@@ -530,7 +546,7 @@ TEST(the_judge_gets_the_guarded_decision_and_the_plan_is_the_trees)
 {
 	TestRun    *t = open_text(CONTACT_TEXT);
 	const KamInputs *in = inputs_for(t, KAM_DECISION_EVALUATOR);
-	char	   *own = text_of(kam_prompt_own(&t->run.env, KAM_DECISION_EVALUATOR, in, body));
+	char	   *own = own_of(&t->run.env, KAM_DECISION_EVALUATOR, in);
 	json_t	   *decision = section(own, "decision"),
 			   *plan = section(own, "plan"),
 			   *score = section(own, "score");
@@ -773,7 +789,7 @@ TEST(what_the_program_found_reaches_the_evaluator_and_those_behind_it)
 
 	in.output[KAM_STATE_ANALYZER] = output;
 	in.earlier_kept = 1u << KAM_TIMING_STRATEGIST;
-	own = text_of(kam_prompt_own(&t->run.env, KAM_WAVE1_EVALUATOR, &in, body));
+	own = own_of(&t->run.env, KAM_WAVE1_EVALUATOR, &in);
 	checks = section(own, "checks");
 	CHECK_INT(json_array_size(json_object_get(checks, "claims")), 2);
 	CHECK_STR(kam_get_string(json_array_get(json_object_get(checks, "claims"), 0), "verdict"), "repaired");
@@ -783,7 +799,7 @@ TEST(what_the_program_found_reaches_the_evaluator_and_those_behind_it)
 	free(own);
 	for (int agent = KAM_CHANNEL_SELECTOR; agent < KAM_AGENTS; agent++)
 	{
-		own = text_of(kam_prompt_own(&t->run.env, (KamAgent) agent, &in, body));
+		own = own_of(&t->run.env, (KamAgent) agent, &in);
 		outputs = section(own, "outputs");
 		checks = section(own, "checks");
 		/* the one claim that goes on, put right */

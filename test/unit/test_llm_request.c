@@ -51,7 +51,7 @@ open_case(const char *api, const char *dialect, const char *traits)
 	c.ask.max_tokens = 1000;
 	c.ask.has_temperature = true;
 	c.ask.temperature = 0.7;
-	c.ask.prompt = (KamPrompt) {piece("COMMON \\\"rules\\\""), piece("CONTACT"), piece("OWN")};
+	c.ask.prompt = (KamPrompt) {piece("COMMON \\\"rules\\\""), piece("CONTACT"), piece(""), piece("OWN")};
 	return c;
 }
 
@@ -337,7 +337,6 @@ TEST(cache_marks_stand_where_they_pay)
 		{"anthropic", "{\"cache\": false}", "{\"cache\": true}", 40000, 40000, true, true, false, false, false},
 		{"openai", "{\"cache\": true}", "{\"cache\": true}", 40000, 40000, true, true, false, false, false},
 	};
-	const char *own = "<outputs>\\n{}\\n</outputs>\\n<agent>channel_selector</agent>\\ntask <agent>";
 	char	   *text = malloc(50001);
 
 	memset(text, 'x', 50000);
@@ -347,14 +346,15 @@ TEST(cache_marks_stand_where_they_pay)
 
 		c.ask.prompt.common = (KamPiece) {text, rows[i].common};
 		c.ask.prompt.contact = (KamPiece) {text, rows[i].contact};
-		c.ask.prompt.own = piece(own);
+		c.ask.prompt.wave = piece("<outputs>\\n{}\\n</outputs>\\n");
+		c.ask.prompt.own = piece("<agent>channel_selector</agent>\\ntask <agent>");
 		c.ask.keep_contact = rows[i].keep_contact;
 		c.ask.keep_wave = rows[i].keep_wave;
 		build(&c);
 		CHECK_STR(at(&c, "/system/0/cache_control"), rows[i].marks_common ? "{\"type\":\"ephemeral\"}" : "absent");
 		CHECK_STR(at(&c, "/messages/0/content/0/cache_control"), rows[i].marks_contact ? "{\"type\":\"ephemeral\"}" : "absent");
 		CHECK_STR(at(&c, "/messages/0/content/1/cache_control"), rows[i].marks_wave ? "{\"type\":\"ephemeral\"}" : "absent");
-		/* The line with the agent's key begins a text of its own where the wave's part is kept. */
+		/* The agent's own part begins a text of its own where the wave's is kept. */
 		if (strcmp(rows[i].api, "anthropic") == 0 && rows[i].keep_wave)
 		{
 			CHECK_STR(at(&c, "/messages/0/content/1/text"), "\"<outputs>\\n{}\\n</outputs>\\n\"");
