@@ -76,21 +76,22 @@ END
 $$;
 COMMENT ON FUNCTION _contact_compliance(jsonb, text) IS 'Whether anybody may write to a contact, by its addresses and by the lead''s flags and addresses: status unsubscribed, opted_out, suppressed, or NULL when nothing forbids it; source as in Suppression, about (email, domain, phone, linkedin, lead) and since.';
 
-CREATE FUNCTION _run_compliance(session_id uuid, OUT status text, OUT source text, OUT about text, OUT since timestamptz)
-	RETURNS record
+CREATE FUNCTION _run_compliance(session_ids uuid[]) RETURNS TABLE (session_id uuid, status text, source text, about text, since timestamptz)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
+	SET plan_cache_mode = force_generic_plan
 	AS $$
 #variable_conflict use_column
 BEGIN
 	-- Of the contact only what is looked at: the rest may be long.
-	SELECT c.* INTO status, source, about, since
+	RETURN QUERY
+	SELECT r.session_id, c.status, c.source, c.about, c.since
 	  FROM kam.request r
 	 CROSS JOIN LATERAL kam._contact_compliance(jsonb_build_object('contact_info', r.contact -> 'contact_info'), r.lead_id) c
-	 WHERE r.session_id = _run_compliance.session_id;
+	 WHERE r.session_id = ANY (session_ids) AND c.status IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION _run_compliance(uuid) IS 'The same of a run''s contact. For the worker.';
+COMMENT ON FUNCTION _run_compliance(uuid[]) IS 'The same of the contacts of runs: a row for each that must not be written to. For the worker.';
 
 CREATE FUNCTION _suppress_decided(session_id uuid, reason text) RETURNS integer
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

@@ -65,7 +65,7 @@ GRANT SELECT ON _tick_failure TO kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION _tick(timestamptz, integer, integer), _tick_next() TO kam_worker;
 
 -- Where decisions and the Coordinator meet.
-GRANT EXECUTE ON FUNCTION _run_compliance(uuid), _suppress_decided(uuid, text), _with_touches(jsonb, text, timestamptz) TO kam_worker;
+GRANT EXECUTE ON FUNCTION _run_compliance(uuid[]), _suppress_decided(uuid, text), _with_touches(jsonb, text, timestamptz) TO kam_worker;
 
 -- The Coordinator.  Programs and agents that contact people ask and tell; everybody who may look may look at why.
 GRANT SELECT, INSERT ON CadenceEventLog TO kam_submit, kam_admin;

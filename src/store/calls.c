@@ -5,9 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -30,7 +28,6 @@ static KamStatement find_calls = {
 	1, {UUIDOID}
 };
 
-/* Many rows in one statement: a table's constraints are prepared once for each statement, which costs more than a row. */
 static KamStatement record_calls = {
 	"record calls",
 	"INSERT INTO kam.agent_call (session_id, call_no, agent, iteration, attempt, provider, model, prompt_version,"
@@ -208,97 +205,51 @@ hash_datum(const uint8 *hash)
 	return PointerGetDatum(value);
 }
 
-/* ---- columns of many rows ------------------------------------------------- */
-
-/* A column in the making: an array of one element per row. */
-typedef struct Column
-{
-	Oid			type;
-	Datum	   *value;
-	bool	   *null;
-	int			count;
-} Column;
-
-static Column
-column_of(Oid type, int rows)
-{
-	return (Column) {type, palloc_array(Datum, rows), palloc_array(bool, rows), 0};
-}
-
-static void
-put(Column *column, Datum value, bool null)
-{
-	column->value[column->count] = value;
-	column->null[column->count++] = null;
-}
-
-static void
-put_text(Column *column, const char *string)
-{
-	put(column, string != NULL ? CStringGetTextDatum(string) : (Datum) 0, string == NULL);
-}
-
-static void
-add_columns(KamValues *values, Column *column, int count)
-{
-	kam_values_init(values);
-	for (int i = 0; i < count; i++)
-	{
-		int			size = column[i].count;
-		int			bottom = 1;
-		int16		length;
-		bool		by_value;
-		char		align;
-
-		get_typlenbyvalalign(column[i].type, &length, &by_value, &align);
-		kam_values_add(values, PointerGetDatum(construct_md_array(column[i].value, column[i].null, 1, &size, &bottom,
-																  column[i].type, length, by_value, align)));
-	}
-}
+/* ---- rows ------------------------------------------------------------------- */
 
 /* What names the attempt: the first eight columns. */
 #define NAME_TYPES UUIDOID, INT4OID, TEXTOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT4OID
 
 static void
-put_name(Column *column, const KamCallOf *call)
+put_name(KamSeries *column, const KamCallOf *call)
 {
 	const KamCallRow *row = call->row;
 
-	put(&column[0], UUIDPGetDatum(call->session_id), false);
-	put(&column[1], Int32GetDatum(row->call_no), false);
-	put_text(&column[2], row->agent);
-	put(&column[3], Int32GetDatum(row->iteration), false);
-	put(&column[4], Int32GetDatum(row->attempt), false);
-	put_text(&column[5], row->provider);
-	put_text(&column[6], row->model);
-	put(&column[7], Int32GetDatum(row->prompt_version), false);
+	kam_series_put(&column[0], UUIDPGetDatum(call->session_id), false);
+	kam_series_put(&column[1], Int32GetDatum(row->call_no), false);
+	kam_series_put_text(&column[2], row->agent);
+	kam_series_put(&column[3], Int32GetDatum(row->iteration), false);
+	kam_series_put(&column[4], Int32GetDatum(row->attempt), false);
+	kam_series_put_text(&column[5], row->provider);
+	kam_series_put_text(&column[6], row->model);
+	kam_series_put(&column[7], Int32GetDatum(row->prompt_version), false);
 }
 
 void
 kam_store_calls_whole(const KamCallOf *call, int count)
 {
 	static const Oid type[] = {NAME_TYPES, JSONBOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Column		column[lengthof(type)];
+	KamSeries	column[lengthof(type)];
 	KamValues	values;
 
 	if (count == 0)
 		return;
-	for (int i = 0; i < lengthof(type); i++)
-		column[i] = column_of(type[i], count);
+	kam_series_init(column, type, lengthof(type), count);
 	for (int i = 0; i < count; i++)
 	{
 		const KamCallRow *row = call[i].row;
 
 		put_name(column, &call[i]);
-		put(&column[8], row->output != NULL ? JsonbPGetDatum(row->output) : (Datum) 0, row->output == NULL);
-		put_text(&column[9], row->error);
-		put_text(&column[10], row->error_class);
-		put_text(&column[11], row->response);
-		put(&column[12], row->request_sha256 != NULL ? hash_datum(row->request_sha256) : (Datum) 0, row->request_sha256 == NULL);
-		put(&column[13], TimestampTzGetDatum(row->started_at), false);
-		put(&column[14], TimestampTzGetDatum(row->finished_at), false);
+		kam_series_put_jsonb(&column[8], row->output);
+		kam_series_put_text(&column[9], row->error);
+		kam_series_put_text(&column[10], row->error_class);
+		kam_series_put_text(&column[11], row->response);
+		kam_series_put(&column[12], row->request_sha256 != NULL ? hash_datum(row->request_sha256) : (Datum) 0, row->request_sha256 == NULL);
+		kam_series_put(&column[13], TimestampTzGetDatum(row->started_at), false);
+		kam_series_put(&column[14], TimestampTzGetDatum(row->finished_at), false);
 	}
-	add_columns(&values, column, lengthof(type));
+	kam_values_init(&values);
+	kam_values_add_series(&values, column, lengthof(type));
 	kam_statement_run(&record_calls, &values);
 }
 
@@ -306,24 +257,24 @@ void
 kam_store_calls_begun(const KamCallOf *call, int count)
 {
 	static const Oid type[] = {NAME_TYPES, BYTEAOID, TIMESTAMPTZOID, DATEOID, INT8OID};
-	Column		column[lengthof(type)];
+	KamSeries	column[lengthof(type)];
 	KamValues	values;
 
 	if (count == 0)
 		return;
-	for (int i = 0; i < lengthof(type); i++)
-		column[i] = column_of(type[i], count);
+	kam_series_init(column, type, lengthof(type), count);
 	for (int i = 0; i < count; i++)
 	{
 		const KamCallRow *row = call[i].row;
 
 		put_name(column, &call[i]);
-		put(&column[8], hash_datum(row->request_sha256), false);
-		put(&column[9], TimestampTzGetDatum(row->started_at), false);
-		put(&column[10], DateADTGetDatum(row->sent_on), false);
-		put(&column[11], Int64GetDatum(row->reserved), false);
+		kam_series_put(&column[8], hash_datum(row->request_sha256), false);
+		kam_series_put(&column[9], TimestampTzGetDatum(row->started_at), false);
+		kam_series_put(&column[10], DateADTGetDatum(row->sent_on), false);
+		kam_series_put(&column[11], Int64GetDatum(row->reserved), false);
 	}
-	add_columns(&values, column, lengthof(type));
+	kam_values_init(&values);
+	kam_values_add_series(&values, column, lengthof(type));
 	kam_statement_run(&begin_calls, &values);
 }
 
@@ -332,35 +283,35 @@ kam_store_calls_ended(const KamCallOf *call, int count)
 {
 	static const Oid type[] = {UUIDOID, INT4OID, JSONBOID, TEXTOID, TEXTOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID,
 	INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
-	Column		column[lengthof(type)];
+	KamSeries	column[lengthof(type)];
 	KamValues	values;
 
 	if (count == 0)
 		return;
-	for (int i = 0; i < lengthof(type); i++)
-		column[i] = column_of(type[i], count);
+	kam_series_init(column, type, lengthof(type), count);
 	for (int i = 0; i < count; i++)
 	{
 		const KamCallRow *row = call[i].row;
 
-		put(&column[0], UUIDPGetDatum(call[i].session_id), false);
-		put(&column[1], Int32GetDatum(row->call_no), false);
-		put(&column[2], row->output != NULL ? JsonbPGetDatum(row->output) : (Datum) 0, row->output == NULL);
-		put_text(&column[3], row->error);
-		put_text(&column[4], row->error_class);
-		put(&column[5], Int32GetDatum(row->http_status), row->http_status < 100 || row->http_status > 599);
-		put_text(&column[6], row->request_id);
-		put_text(&column[7], row->response);
-		put_text(&column[8], row->stop_reason);
+		kam_series_put(&column[0], UUIDPGetDatum(call[i].session_id), false);
+		kam_series_put(&column[1], Int32GetDatum(row->call_no), false);
+		kam_series_put_jsonb(&column[2], row->output);
+		kam_series_put_text(&column[3], row->error);
+		kam_series_put_text(&column[4], row->error_class);
+		kam_series_put(&column[5], Int32GetDatum(row->http_status), row->http_status < 100 || row->http_status > 599);
+		kam_series_put_text(&column[6], row->request_id);
+		kam_series_put_text(&column[7], row->response);
+		kam_series_put_text(&column[8], row->stop_reason);
 		for (int t = 0; t < KAM_TOKEN_CLASSES; t++)
-			put(&column[9 + t], Int64GetDatum(row->tokens[t]), false);
-		put(&column[13], Int64GetDatum(row->cost), false);
-		put(&column[14], Int32GetDatum(row->first_byte_ms), row->first_byte_ms < 0);
-		put(&column[15], TimestampTzGetDatum(row->started_at), false);
-		put(&column[16], TimestampTzGetDatum(row->finished_at), false);
-		put(&column[17], Int64GetDatum(row->kept), false);
+			kam_series_put(&column[9 + t], Int64GetDatum(row->tokens[t]), false);
+		kam_series_put(&column[13], Int64GetDatum(row->cost), false);
+		kam_series_put(&column[14], Int32GetDatum(row->first_byte_ms), row->first_byte_ms < 0);
+		kam_series_put(&column[15], TimestampTzGetDatum(row->started_at), false);
+		kam_series_put(&column[16], TimestampTzGetDatum(row->finished_at), false);
+		kam_series_put(&column[17], Int64GetDatum(row->kept), false);
 	}
-	add_columns(&values, column, lengthof(type));
+	kam_values_init(&values);
+	kam_values_add_series(&values, column, lengthof(type));
 	kam_statement_run(&end_calls, &values);
 }
 

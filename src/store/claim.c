@@ -28,7 +28,7 @@
 
 static KamStatement find_candidates = {
 	"candidates",
-	"SELECT session_id, attempts FROM kam.request"
+	"SELECT session_id, attempts, (started_at IS NULL)::int4 FROM kam.request"
 	" WHERE home = kam._home() AND finished_at IS NULL"
 	" AND (next_attempt_at IS NULL OR next_attempt_at <= pg_catalog.clock_timestamp())"
 	" AND (lease_until IS NULL OR lease_until <= pg_catalog.clock_timestamp())"
@@ -46,15 +46,15 @@ static KamStatement claim = {
 	"  SELECT c.session_id FROM kam.request c WHERE c.session_id = $1 AND " UNFINISHED("c.")
 	"  AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= pg_catalog.clock_timestamp())"
 	"  AND (c.lease_until IS NULL OR c.lease_until <= pg_catalog.clock_timestamp())"
-	"  FOR NO KEY UPDATE SKIP LOCKED)"
+	"  AND (c.started_at IS NULL) = $6 FOR NO KEY UPDATE SKIP LOCKED)"
 	" RETURNING contact, options, lead_id, status, iteration, attempts, error, as_of, prompts, settings, history IS NOT NULL, replay_of",
-	5, {UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID, JSONBOID}
+	6, {UUIDOID, INT4OID, INT4OID, TIMESTAMPTZOID, JSONBOID, BOOLOID}
 };
 
 static KamStatement compliance = {
 	"compliance",
-	"SELECT status, source, about, since FROM kam._run_compliance($1) WHERE status IS NOT NULL",
-	1, {UUIDOID}
+	"SELECT session_id, status, source, about, since FROM kam._run_compliance($1)",
+	1, {UUIDARRAYOID}, .generic = true
 };
 
 static KamStatement hold = {
@@ -73,12 +73,13 @@ static KamStatement advance = {
 	6, {UUIDARRAYOID, INT4OID, INT4OID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID}, .generic = true
 };
 
-static KamStatement end_run = {
+static KamStatement end_runs = {
 	"end",
-	"UPDATE kam.request SET status = $3, error = $4, sqlstate = $5, finished_at = $6,"
+	"UPDATE kam.request r SET status = u.status, error = u.error, sqlstate = u.sqlstate, finished_at = $6,"
 	" lease_owner = NULL, lease_until = NULL, next_attempt_at = NULL"
-	" WHERE session_id = $1 AND lease_owner = $2 AND " UNFINISHED(""),
-	6, {UUIDOID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}
+	" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5)) u(session_id, status, error, sqlstate)"
+	" WHERE r.session_id = u.session_id AND r.session_id = ANY ($1) AND r.lease_owner = $2 AND " UNFINISHED("r.") " RETURNING r.session_id",
+	6, {UUIDARRAYOID, INT4OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID}, .generic = true
 };
 
 static KamStatement postpone = {
@@ -135,12 +136,13 @@ kam_store_candidates(int limit, KamCandidate *out)
 
 		out[i].session_id = *DatumGetUUIDP(kam_column(i, 1, &isnull));
 		out[i].attempts = (int) kam_column_int(i, 2, 0);
+		out[i].is_new = kam_column_int(i, 3, 0) != 0;
 	}
 	return (int) found;
 }
 
 bool
-kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now, Jsonb *prompts,
+kam_store_claim(const KamCandidate *candidate, int owner, int lease_seconds, TimestampTz now, Jsonb *prompts,
 				MemoryContext context, KamClaim *out)
 {
 	KamValues	values;
@@ -148,15 +150,17 @@ kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, Times
 	bool		isnull;
 
 	kam_values_init(&values);
-	kam_values_add_uuid(&values, session_id);
+	kam_values_add_uuid(&values, &candidate->session_id);
 	kam_values_add(&values, Int32GetDatum(owner));
 	kam_values_add(&values, Int32GetDatum(lease_seconds));
 	kam_values_add(&values, TimestampTzGetDatum(now));
 	kam_values_add_jsonb(&values, prompts);
+	kam_values_add(&values, BoolGetDatum(candidate->is_new));
 	if (kam_statement_run(&claim, &values) == 0)
 		return false;
 
-	out->session_id = *session_id;
+	out->session_id = candidate->session_id;
+	out->is_new = candidate->is_new;
 	out->contact = kam_column_jsonb(context, 0, 1);
 	out->options = kam_column_jsonb(context, 0, 2);
 	out->lead_id = kam_column_text(context, 0, 3);
@@ -175,45 +179,30 @@ kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, Times
 	return true;
 }
 
-void
-kam_store_compliance(const pg_uuid_t *session_id, MemoryContext context, KamComplianceRow *out)
+static void
+add_ids(KamValues *values, const pg_uuid_t *session_id, int count)
 {
-	KamValues	values;
-	Datum		since;
-	bool		isnull;
+	static const Oid type[] = {UUIDOID};
+	KamSeries	ids;
 
-	memset(out, 0, sizeof(*out));
-	kam_values_init(&values);
-	kam_values_add_uuid(&values, session_id);
-	if (kam_statement_run(&compliance, &values) == 0)
-		return;
-	out->status = kam_column_text(context, 0, 1);
-	out->source = kam_column_text(context, 0, 2);
-	out->about = kam_column_text(context, 0, 3);
-	since = kam_column(0, 4, &isnull);
-	out->dated = !isnull;
-	out->since = isnull ? 0 : DatumGetTimestampTz(since);
-}
-
-static Datum
-array_of_ids(const pg_uuid_t *session_id, int count)
-{
-	Datum	   *ids = palloc_array(Datum, Max(count, 1));
-
+	kam_series_init(&ids, type, 1, count);
 	for (int i = 0; i < count; i++)
-		ids[i] = UUIDPGetDatum(&session_id[i]);
-	return PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+		kam_series_put(&ids, UUIDPGetDatum(&session_id[i]), false);
+	kam_values_add_series(values, &ids, 1);
 }
 
 /* As the text of an array, which can stand in an array of arrays of any length. */
 static char *
 literal_of_ids(const pg_uuid_t *session_id, int count)
 {
+	KamValues	values;
 	Oid			out;
 	bool		varlena;
 
+	kam_values_init(&values);
+	add_ids(&values, session_id, count);
 	getTypeOutputInfo(UUIDARRAYOID, &out, &varlena);
-	return OidOutputFunctionCall(out, array_of_ids(session_id, count));
+	return OidOutputFunctionCall(out, values.value[0]);
 }
 
 static int
@@ -222,13 +211,12 @@ compare_ids(const void *a, const void *b)
 	return memcmp(*(const pg_uuid_t *const *) a, *(const pg_uuid_t *const *) b, UUID_LEN);
 }
 
-/* Which of the runs the statement returned. */
+/* Which of the runs each row that the statement returned is of, by its first column. */
 static void
-mark_found(const pg_uuid_t *session_id, int count, uint64 found, bool *mark)
+places_of(const pg_uuid_t *session_id, int count, uint64 found, int *place)
 {
 	const pg_uuid_t **sorted = palloc_array(const pg_uuid_t *, count);
 
-	memset(mark, 0, sizeof(bool) * count);
 	for (int i = 0; i < count; i++)
 		sorted[i] = &session_id[i];
 	qsort(sorted, count, sizeof(*sorted), compare_ids);
@@ -236,11 +224,52 @@ mark_found(const pg_uuid_t *session_id, int count, uint64 found, bool *mark)
 	{
 		bool		isnull;
 		const pg_uuid_t *id = DatumGetUUIDP(kam_column(i, 1, &isnull));
-		const pg_uuid_t **place = bsearch(&id, sorted, count, sizeof(*sorted), compare_ids);
+		const pg_uuid_t **at = bsearch(&id, sorted, count, sizeof(*sorted), compare_ids);
 
-		mark[*place - session_id] = true;
+		place[i] = (int) (*at - session_id);
 	}
 	pfree(sorted);
+}
+
+static void
+mark_found(const pg_uuid_t *session_id, int count, uint64 found, bool *mark)
+{
+	int		   *place = palloc_array(int, count);
+
+	memset(mark, 0, sizeof(bool) * count);
+	places_of(session_id, count, found, place);
+	for (uint64 i = 0; i < found; i++)
+		mark[place[i]] = true;
+	pfree(place);
+}
+
+void
+kam_store_compliance(const pg_uuid_t *session_id, int count, KamComplianceRow *out)
+{
+	KamValues	values;
+	uint64		found;
+	int		   *place = palloc_array(int, Max(count, 1));
+
+	memset(out, 0, sizeof(*out) * count);
+	if (count == 0)
+		return;
+	kam_values_init(&values);
+	add_ids(&values, session_id, count);
+	found = kam_statement_run(&compliance, &values);
+	places_of(session_id, count, found, place);
+	for (uint64 i = 0; i < found; i++)
+	{
+		KamComplianceRow *row = &out[place[i]];
+		Datum		since;
+		bool		isnull;
+
+		row->status = kam_column_text(CurrentMemoryContext, i, 2);
+		row->source = kam_column_text(CurrentMemoryContext, i, 3);
+		row->about = kam_column_text(CurrentMemoryContext, i, 4);
+		since = kam_column(i, 5, &isnull);
+		row->dated = !isnull;
+		row->since = isnull ? 0 : DatumGetTimestampTz(since);
+	}
 }
 
 void
@@ -251,7 +280,7 @@ kam_store_hold(const pg_uuid_t *session_id, int count, int owner, bool *held)
 	if (count == 0)
 		return;
 	kam_values_init(&values);
-	kam_values_add(&values, array_of_ids(session_id, count));
+	add_ids(&values, session_id, count);
 	kam_values_add(&values, Int32GetDatum(owner));
 	mark_found(session_id, count, kam_statement_run(&hold, &values), held);
 }
@@ -259,48 +288,53 @@ kam_store_hold(const pg_uuid_t *session_id, int count, int owner, bool *held)
 void
 kam_store_advance(const KamAdvance *to, int count, int owner, int lease_seconds, bool *held)
 {
+	static const Oid type[] = {TEXTOID, INT4OID, TEXTOID};
 	pg_uuid_t  *id = palloc_array(pg_uuid_t, count);
-	Datum	   *status = palloc_array(Datum, count);
-	Datum	   *iteration = palloc_array(Datum, count);
-	Datum	   *history = palloc_array(Datum, count);
-	bool	   *none = palloc_array(bool, count);
-	int			bottom = 1;
+	KamSeries	place[lengthof(type)];
 	KamValues	values;
 
 	if (count == 0)
 		return;
+	kam_series_init(place, type, lengthof(type), count);
 	for (int i = 0; i < count; i++)
 	{
 		id[i] = *to[i].session_id;
-		status[i] = CStringGetTextDatum(to[i].status);
-		iteration[i] = Int32GetDatum(to[i].iteration);
-		none[i] = to[i].history == NULL;
-		history[i] = none[i] ? (Datum) 0 : CStringGetTextDatum(literal_of_ids(to[i].history, to[i].nhistory));
+		kam_series_put_text(&place[0], to[i].status);
+		kam_series_put(&place[1], Int32GetDatum(to[i].iteration), false);
+		kam_series_put_text(&place[2], to[i].history != NULL ? literal_of_ids(to[i].history, to[i].nhistory) : NULL);
 	}
 	kam_values_init(&values);
-	kam_values_add(&values, array_of_ids(id, count));
+	add_ids(&values, id, count);
 	kam_values_add(&values, Int32GetDatum(owner));
 	kam_values_add(&values, Int32GetDatum(lease_seconds));
-	kam_values_add(&values, PointerGetDatum(construct_array(status, count, TEXTOID, -1, false, TYPALIGN_INT)));
-	kam_values_add(&values, PointerGetDatum(construct_array(iteration, count, INT4OID, sizeof(int32), true, TYPALIGN_INT)));
-	kam_values_add(&values, PointerGetDatum(construct_md_array(history, none, 1, &count, &bottom, TEXTOID, -1, false, TYPALIGN_INT)));
+	kam_values_add_series(&values, place, lengthof(type));
 	mark_found(id, count, kam_statement_run(&advance, &values), held);
 }
 
-bool
-kam_store_end(const pg_uuid_t *session_id, int owner, const char *status, const char *error,
-			  const char *sqlstate, TimestampTz now)
+void
+kam_store_end(const KamEnding *ending, int count, int owner, TimestampTz now, bool *held)
 {
+	static const Oid type[] = {TEXTOID, TEXTOID, TEXTOID};
+	pg_uuid_t  *id = palloc_array(pg_uuid_t, count);
+	KamSeries	how[lengthof(type)];
 	KamValues	values;
 
+	if (count == 0)
+		return;
+	kam_series_init(how, type, lengthof(type), count);
+	for (int i = 0; i < count; i++)
+	{
+		id[i] = *ending[i].session_id;
+		kam_series_put_text(&how[0], ending[i].status);
+		kam_series_put_text(&how[1], ending[i].error);
+		kam_series_put_text(&how[2], ending[i].sqlstate);
+	}
 	kam_values_init(&values);
-	kam_values_add_uuid(&values, session_id);
+	add_ids(&values, id, count);
 	kam_values_add(&values, Int32GetDatum(owner));
-	kam_values_add_text(&values, status);
-	kam_values_add_text(&values, error);
-	kam_values_add_text(&values, sqlstate);
+	kam_values_add_series(&values, how, lengthof(type));
 	kam_values_add(&values, TimestampTzGetDatum(now));
-	return kam_statement_run(&end_run, &values) == 1;
+	mark_found(id, count, kam_statement_run(&end_runs, &values), held);
 }
 
 bool
@@ -323,7 +357,7 @@ kam_store_renew(const pg_uuid_t *session_id, int count, int owner, int lease_sec
 	KamValues	values;
 
 	kam_values_init(&values);
-	kam_values_add(&values, array_of_ids(session_id, count));
+	add_ids(&values, session_id, count);
 	kam_values_add(&values, Int32GetDatum(owner));
 	kam_values_add(&values, Int32GetDatum(lease_seconds));
 	mark_found(session_id, count, kam_statement_run(&renew, &values), kept);

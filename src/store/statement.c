@@ -7,7 +7,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/resowner.h"
@@ -74,6 +76,49 @@ kam_values_add_jsonb(KamValues *values, const Jsonb *jsonb)
 		kam_values_add_null(values);
 	else
 		kam_values_add(values, JsonbPGetDatum(jsonb));
+}
+
+void
+kam_series_init(KamSeries *series, const Oid *type, int count, int rows)
+{
+	for (int i = 0; i < count; i++)
+		series[i] = (KamSeries) {type[i], palloc_array(Datum, Max(rows, 1)), palloc_array(bool, Max(rows, 1)), 0};
+}
+
+void
+kam_series_put(KamSeries *series, Datum value, bool null)
+{
+	series->value[series->count] = value;
+	series->null[series->count++] = null;
+}
+
+void
+kam_series_put_text(KamSeries *series, const char *string)
+{
+	kam_series_put(series, string != NULL ? CStringGetTextDatum(string) : (Datum) 0, string == NULL);
+}
+
+void
+kam_series_put_jsonb(KamSeries *series, const Jsonb *jsonb)
+{
+	kam_series_put(series, jsonb != NULL ? JsonbPGetDatum(jsonb) : (Datum) 0, jsonb == NULL);
+}
+
+void
+kam_values_add_series(KamValues *values, const KamSeries *series, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		int			size = series[i].count;
+		int			bottom = 1;
+		int16		length;
+		bool		by_value;
+		char		align;
+
+		get_typlenbyvalalign(series[i].type, &length, &by_value, &align);
+		kam_values_add(values, PointerGetDatum(construct_md_array(series[i].value, series[i].null, 1, &size, &bottom,
+																  series[i].type, length, by_value, align)));
+	}
 }
 
 /*

@@ -44,6 +44,26 @@ extern void kam_values_add_time(KamValues *values, TimestampTz at);	/* KAM_NO_ST
 extern void kam_values_add_uuid(KamValues *values, const pg_uuid_t *uuid);
 extern void kam_values_add_jsonb(KamValues *values, const Jsonb *jsonb);	/* NULL gives NULL */
 
+/*
+ * A column of many rows in the making, handed over as an array: a table's
+ * constraints are prepared once for each statement, which costs more than a row.
+ */
+typedef struct KamSeries
+{
+	Oid			type;
+	Datum	   *value;
+	bool	   *null;
+	int			count;
+} KamSeries;
+
+/* One per type, each with room for so many rows. */
+extern void kam_series_init(KamSeries *series, const Oid *type, int count, int rows);
+extern void kam_series_put(KamSeries *series, Datum value, bool null);
+extern void kam_series_put_text(KamSeries *series, const char *string); /* NULL gives NULL */
+extern void kam_series_put_jsonb(KamSeries *series, const Jsonb *jsonb);	/* NULL gives NULL */
+/* Each series becomes the next value. */
+extern void kam_values_add_series(KamValues *values, const KamSeries *series, int count);
+
 /* Runs it and returns the number of rows; they stand in SPI_tuptable. */
 extern uint64 kam_statement_run(KamStatement *statement, const KamValues *values);
 /* The same under the latest snapshot, whatever the transaction's: sees everything committed by now. */

@@ -22,11 +22,13 @@ typedef struct KamCandidate
 {
 	pg_uuid_t	session_id;
 	int			attempts;		/* times taken since its last recorded progress */
+	bool		is_new;			/* never taken before: nothing is recorded of it */
 } KamCandidate;
 
 typedef struct KamClaim
 {
 	pg_uuid_t	session_id;
+	bool		is_new;
 	Jsonb	   *contact;
 	Jsonb	   *options;
 	char	   *lead_id;
@@ -44,8 +46,8 @@ typedef struct KamClaim
 
 /* Runs that wait for a worker, in the order they are to be taken; found without a lock. */
 extern int	kam_store_candidates(int limit, KamCandidate *out);
-/* Takes one; false when it is another worker's by now.  prompts: the versions in use, for one that is taken for the first time. */
-extern bool kam_store_claim(const pg_uuid_t *session_id, int owner, int lease_seconds, TimestampTz now, Jsonb *prompts,
+/* Takes one; false when it is another worker's by now, or was.  prompts: the versions in use, for one that is taken for the first time. */
+extern bool kam_store_claim(const KamCandidate *candidate, int owner, int lease_seconds, TimestampTz now, Jsonb *prompts,
 							MemoryContext context, KamClaim *out);
 /* Locks runs' rows; held[i] is false when that lease is lost or that run was cancelled. */
 extern void kam_store_hold(const pg_uuid_t *session_id, int count, int owner, bool *held);
@@ -60,9 +62,16 @@ typedef struct KamAdvance
 
 /* The same, and writes where the runs stand, renews their leases and forgets failed attempts. */
 extern void kam_store_advance(const KamAdvance *to, int count, int owner, int lease_seconds, bool *held);
-/* Ends a run: judged or failed.  error and sqlstate are NULL unless it failed. */
-extern bool kam_store_end(const pg_uuid_t *session_id, int owner, const char *status, const char *error,
-						  const char *sqlstate, TimestampTz now);
+typedef struct KamEnding
+{
+	const pg_uuid_t *session_id;
+	const char *status;			/* judged or failed */
+	const char *error,			/* NULL unless it failed */
+			   *sqlstate;
+} KamEnding;
+
+/* Ends runs; held[i] is false when that lease is lost or that run was cancelled. */
+extern void kam_store_end(const KamEnding *ending, int count, int owner, TimestampTz now, bool *held);
 /* Gives a run back to be taken again after delay_ms.  counted: the attempt counts against the run. */
 extern bool kam_store_postpone(const pg_uuid_t *session_id, int owner, int delay_ms, bool counted,
 							   const char *error);
@@ -72,7 +81,7 @@ extern void kam_store_renew(const pg_uuid_t *session_id, int count, int owner, i
 extern bool kam_store_put_aside(const pg_uuid_t *session_id, int owner, const char *why);
 /* Gives back all runs of a slot: what a process before this one held.  Returns how many. */
 extern uint64 kam_store_take_back(int owner);
-/* What says that this run's contact must not be written to; all NULL when nothing does. */
+/* What says that a run's contact must not be written to; all NULL when nothing does. */
 typedef struct KamComplianceRow
 {
 	char	   *status;			/* unsubscribed, opted_out, suppressed; NULL: clear */
@@ -82,8 +91,8 @@ typedef struct KamComplianceRow
 	TimestampTz since;			/* when "dated" */
 } KamComplianceRow;
 
-/* Looks its addresses and its lead up, as they are now. */
-extern void kam_store_compliance(const pg_uuid_t *session_id, MemoryContext context, KamComplianceRow *out);
+/* Looks their addresses and their leads up, as they are now: a row per run, in the caller's memory. */
+extern void kam_store_compliance(const pg_uuid_t *session_id, int count, KamComplianceRow *out);
 /* Real time at which the next postponed or leased run is due, of others too; 0 for none. */
 extern TimestampTz kam_store_next_attempt(int owner);
 
@@ -271,6 +280,7 @@ extern bool kam_store_wait_for_budget(const pg_uuid_t *session_id, int owner, Ti
 
 typedef struct KamDecisionRow
 {
+	const pg_uuid_t *session_id;
 	Jsonb	   *decision;
 	Jsonb	   *guard;
 	Jsonb	   *notice;			/* payload of the notifications */
@@ -291,14 +301,23 @@ typedef struct KamDecisionRow
 extern Jsonb *kam_store_saved_decision(const pg_uuid_t *session_id, MemoryContext context, bool *overruled);
 extern Jsonb *kam_store_replay_saved(const pg_uuid_t *session_id, MemoryContext context);
 /* final_decision, n8n_orchestrator_synthesis, the notifications, and what the decision entails. */
-extern void kam_store_decision(const pg_uuid_t *session_id, const KamDecisionRow *row);
+extern void kam_store_decisions(const KamDecisionRow *const *row, int count);
 /* Of a replay: replay_decision and nothing else. */
-extern void kam_store_replay_decision(const pg_uuid_t *session_id, const KamDecisionRow *row);
-extern void kam_store_replay_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *criteria, const char *verdict);
-extern void kam_store_evaluation(const pg_uuid_t *session_id, double overall_score, Jsonb *criteria,
-								 const char *verdict);
-/* The workflow_run row, added up from the run's calls. */
-extern void kam_store_workflow_run(const pg_uuid_t *session_id, const char *status, TimestampTz now);
+extern void kam_store_replay_decision(const KamDecisionRow *row);
+
+typedef struct KamJudgementRow
+{
+	const pg_uuid_t *session_id;
+	double		overall_score;
+	Jsonb	   *criteria;
+	const char *verdict;
+} KamJudgementRow;
+
+extern void kam_store_evaluations(const KamJudgementRow *row, int count);
+extern void kam_store_replay_evaluation(const KamJudgementRow *row);
+
+/* The workflow_run rows of runs that ended, added up from their calls. */
+extern void kam_store_workflow_runs(const KamEnding *ending, int count, TimestampTz now);
 /* Tells the endpoints that asked for failures. */
 extern void kam_store_failure_notice(const pg_uuid_t *session_id, const char *lead_id, const char *error,
 									 const char *sqlstate);

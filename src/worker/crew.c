@@ -191,7 +191,7 @@ claim_work(void *arg)
 			break;
 		}
 		job = claiming->taken[claiming->count++] = kam_job_new(crew_context);
-		if (!kam_store_claim(&candidate[i].session_id, crew_owner, kam_lease, now, claiming->config->prompts, job->context, &job->claim))
+		if (!kam_store_claim(&candidate[i], crew_owner, kam_lease, now, claiming->config->prompts, job->context, &job->claim))
 		{
 			claiming->count--;
 			kam_job_free(job);
@@ -206,6 +206,7 @@ claim_work(void *arg)
 			break;
 		}
 	}
+	kam_jobs_load_compliance(claiming->taken, claiming->count);
 }
 
 KamUnitResult

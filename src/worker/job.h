@@ -147,6 +147,8 @@ typedef struct KamJob
 
 /* Inside a unit: reads what a claimed run has recorded. */
 extern void kam_job_load(KamJob *job);
+/* The same unit, once all are loaded: whether anybody may write to their contacts. */
+extern void kam_jobs_load_compliance(KamJob *const *job, int count);
 
 extern bool kam_job_needs_history(const KamJob *job);
 /* Takes a reference of its own. */

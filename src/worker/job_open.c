@@ -65,18 +65,31 @@ began_wave2(const KamJob *job)
 	return false;
 }
 
-/* Inside a unit: looks up, as of now, whether anybody may write to this contact. */
-void
-kam_job_look_up_compliance(KamJob *job)
+static const char *
+kept_text(const KamJob *job, const char *text)
 {
-	KamComplianceRow found;
+	return text != NULL ? MemoryContextStrdup(job->context, text) : NULL;
+}
 
-	kam_store_compliance(&job->claim.session_id, job->context, &found);
-	job->is_forbidden = found.status != NULL;
-	job->forbidden = (KamForbidden)
+void
+kam_jobs_look_up_compliance(KamJob *const *job, int count)
+{
+	pg_uuid_t  *id = palloc_array(pg_uuid_t, Max(count, 1));
+	KamComplianceRow *found = palloc_array(KamComplianceRow, Max(count, 1));
+
+	for (int i = 0; i < count; i++)
+		id[i] = job[i]->claim.session_id;
+	kam_store_compliance(id, count, found);
+	for (int i = 0; i < count; i++)
 	{
-		found.status, found.source, found.about, found.dated ? kam_time_from_timestamptz(found.since) : KAM_NO_TIME
-	};
+		job[i]->is_forbidden = found[i].status != NULL;
+		if (job[i]->is_forbidden)
+			job[i]->forbidden = (KamForbidden)
+			{
+				kept_text(job[i], found[i].status), kept_text(job[i], found[i].source), kept_text(job[i], found[i].about),
+				found[i].dated ? kam_time_from_timestamptz(found[i].since) : KAM_NO_TIME
+			};
+	}
 }
 
 static bool
@@ -148,9 +161,27 @@ load_saved(KamJob *job)
 		return;
 	}
 	job->saved = may_be_saved ? kam_store_saved_decision(id, job->context, &overruled) : NULL;
-	/* A decision that people have seen stands. */
-	if (job->saved == NULL)
-		kam_job_look_up_compliance(job);
+}
+
+/* A decision that people have seen stands; a replay writes to nobody. */
+static bool
+needs_compliance(const KamJob *job)
+{
+	return !job->claim.is_replay && job->saved == NULL;
+}
+
+void
+kam_jobs_load_compliance(KamJob *const *job, int count)
+{
+	KamJob	  **asking = palloc_array(KamJob *, Max(count, 1));
+	int			nasking = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		if (needs_compliance(job[i]))
+			asking[nasking++] = job[i];
+	}
+	kam_jobs_look_up_compliance(asking, nasking);
 }
 
 void
@@ -162,8 +193,11 @@ kam_job_load(KamJob *job)
 	job->told_session = job->claim.is_replay
 		? DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&job->claim.replay_of))) : job->session;
 	MemoryContextSwitchTo(old);
-	kam_store_calls_in_doubt(&job->claim.session_id);
-	job->nrecorded = kam_store_calls(&job->claim.session_id, job->context, &job->recorded);
+	if (!job->claim.is_new)
+	{
+		kam_store_calls_in_doubt(&job->claim.session_id);
+		job->nrecorded = kam_store_calls(&job->claim.session_id, job->context, &job->recorded);
+	}
 	for (int i = 0; i < job->nrecorded; i++)
 	{
 		const KamRecordedCall *call = &job->recorded[i];

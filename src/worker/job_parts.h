@@ -13,8 +13,8 @@ extern void kam_job_set_refusal(KamJob *job, const KamError *error);
 
 /* job_open.c */
 extern void kam_job_open(KamJob *job);
-/* Inside a unit: looks up, as of now, whether anybody may write to this contact. */
-extern void kam_job_look_up_compliance(KamJob *job);
+/* Inside a unit: looks up, as of now, whether anybody may write to these contacts. */
+extern void kam_jobs_look_up_compliance(KamJob *const *job, int count);
 /* Hands the run an answer, whose reference it takes. */
 extern void kam_job_accept(KamJob *job, KamAgent agent, json_t *output, bool by_model);
 /* Takes note of who answered, for the decision to state. */

@@ -34,7 +34,7 @@ row_may_stay(const KamJob *job)
 	return job->clean && fresh && job->learnt == NULL && job->step.iteration == job->iteration && strcmp(job->step.status, job->status) == 0;
 }
 
-/* Asks for the leases of the jobs that write calls, all with two statements; a write only where the row must change. */
+/* Asks for the leases of the jobs that write calls or decisions, all with two statements; a write only where the row must change. */
 static void
 keep_leases(KamJob *const *job, int count, int owner)
 {
@@ -49,14 +49,12 @@ keep_leases(KamJob *const *job, int count, int owner)
 	for (int i = 0; i < count; i++)
 	{
 		job[i]->lost = false;
-		if (job[i]->step.kind != KAM_STEP_CALL)
-			continue;
-		if (row_may_stay(job[i]))
+		if (job[i]->step.kind == KAM_STEP_CALL && row_may_stay(job[i]))
 		{
 			id[nstaying] = job[i]->claim.session_id;
 			staying[nstaying++] = job[i];
 		}
-		else
+		else if (job[i]->step.kind == KAM_STEP_CALL || job[i]->step.kind == KAM_STEP_SAVE)
 		{
 			to[nmoving] = place_of(job[i]);
 			moving[nmoving++] = job[i];
@@ -149,86 +147,134 @@ write_rows(KamJob *const *job, int count)
 	kam_store_calls_begun(call, nbegun);
 }
 
-static void
-write_fail(KamJob *job, int owner)
-{
-	KamStep    *step = &job->step;
-	const pg_uuid_t *id = &job->claim.session_id;
-	TimestampTz now = kam_now();
-
-	job->lost = !kam_store_end(id, owner, "failed", step->error, step->sqlstate, now);
-	if (job->lost)
-		return;
-	write_rows(&job, 1);
-	/* What is still under way is broken off. */
-	kam_store_calls_in_doubt(id);
-	kam_store_workflow_run(id, "failed", now);
-	if (!job->claim.is_replay)
-		kam_store_failure_notice(id, job->claim.lead_id, step->error, step->sqlstate);
-}
-
-static void
-write_finish(KamJob *job, int owner)
-{
-	KamStep    *step = &job->step;
-	const pg_uuid_t *id = &job->claim.session_id;
-	TimestampTz now = kam_now();
-
-	job->lost = !kam_store_end(id, owner, step->status, NULL, NULL, now);
-	if (job->lost)
-		return;
-	if (step->verdict != NULL)
-		(job->claim.is_replay ? kam_store_replay_evaluation : kam_store_evaluation) (id, step->overall_score, step->criteria, step->verdict);
-	kam_store_workflow_run(id, step->status, now);
-}
-
 /*
  * The last look before somebody is written to: what was recorded while the
  * agents worked wins.  Nothing is written then; the step is made anew.
  */
 static void
-write_save(KamJob *job, int owner)
+look_before_saving(KamJob *const *job, int count)
 {
-	KamStep    *step = &job->step;
-	const pg_uuid_t *id = &job->claim.session_id;
-	KamAdvance	to = place_of(job);
-	bool		held;
+	KamJob	  **saving = palloc_array(KamJob *, count);
+	int			nsaving = 0;
 
-	if (step->contacts && !job->claim.is_replay)
+	for (int i = 0; i < count; i++)
 	{
-		kam_job_look_up_compliance(job);
-		if (job->is_forbidden)
-		{
-			step->kind = KAM_STEP_NONE;
-			return;
-		}
+		if (job[i]->step.kind == KAM_STEP_SAVE && job[i]->step.contacts && !job[i]->claim.is_replay)
+			saving[nsaving++] = job[i];
 	}
-	kam_store_advance(&to, 1, owner, kam_lease, &held);
-	job->lost = !held;
-	if (!job->lost)
-		(job->claim.is_replay ? kam_store_replay_decision : kam_store_decision) (id, &step->decision);
+	kam_jobs_look_up_compliance(saving, nsaving);
+	for (int i = 0; i < nsaving; i++)
+	{
+		if (saving[i]->is_forbidden)
+			saving[i]->step.kind = KAM_STEP_NONE;
+	}
 }
 
 static void
-write_other(KamJob *job, int owner)
+write_decisions(KamJob *const *job, int count)
+{
+	const KamDecisionRow **row = palloc_array(const KamDecisionRow *, count);
+	int			nrows = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		KamStep    *step = &job[i]->step;
+
+		if (step->kind != KAM_STEP_SAVE || job[i]->lost)
+			continue;
+		step->decision.session_id = &job[i]->claim.session_id;
+		if (job[i]->claim.is_replay)
+			kam_store_replay_decision(&step->decision);
+		else
+			row[nrows++] = &step->decision;
+	}
+	kam_store_decisions(row, nrows);
+}
+
+static bool
+has_ended(const KamJob *job)
+{
+	return (job->step.kind == KAM_STEP_FINISH || job->step.kind == KAM_STEP_FAIL) && !job->lost;
+}
+
+/* The run's row says already that it failed. */
+static void
+write_failure(KamJob *job)
+{
+	KamStep    *step = &job->step;
+	const pg_uuid_t *id = &job->claim.session_id;
+
+	write_rows(&job, 1);
+	/* What is still under way is broken off. */
+	kam_store_calls_in_doubt(id);
+	if (!job->claim.is_replay)
+		kam_store_failure_notice(id, job->claim.lead_id, step->error, step->sqlstate);
+}
+
+static void
+write_judgements(KamJob *const *job, int count)
+{
+	KamJudgementRow *row = palloc_array(KamJudgementRow, count);
+	int			nrows = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		const KamStep *step = &job[i]->step;
+
+		if (step->kind != KAM_STEP_FINISH || job[i]->lost || step->verdict == NULL)
+			continue;
+		row[nrows] = (KamJudgementRow) {&job[i]->claim.session_id, step->overall_score, step->criteria, step->verdict};
+		if (job[i]->claim.is_replay)
+			kam_store_replay_evaluation(&row[nrows]);
+		else
+			nrows++;
+	}
+	kam_store_evaluations(row, nrows);
+}
+
+/* Runs that are over: their rows, what was judged or what failed, their accounts. */
+static void
+write_ends(KamJob *const *job, int count, int owner)
+{
+	KamEnding  *ending = palloc_array(KamEnding, count);
+	bool	   *held = palloc_array(bool, count);
+	TimestampTz now = kam_now();
+	int			nending = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		const KamStep *step = &job[i]->step;
+
+		if (has_ended(job[i]))
+			ending[nending++] = step->kind == KAM_STEP_FAIL
+				? (KamEnding) {&job[i]->claim.session_id, "failed", step->error, step->sqlstate}
+				: (KamEnding) {&job[i]->claim.session_id, step->status, NULL, NULL};
+	}
+	kam_store_end(ending, nending, owner, now, held);
+	nending = 0;
+	for (int i = 0, n = 0; i < count; i++)
+	{
+		if (!has_ended(job[i]))
+			continue;
+		if (held[n])
+			ending[nending++] = ending[n];
+		job[i]->lost = !held[n++];
+		if (job[i]->step.kind == KAM_STEP_FAIL && !job[i]->lost)
+			write_failure(job[i]);
+	}
+	write_judgements(job, count);
+	kam_store_workflow_runs(ending, nending, now);
+}
+
+/* Steps by which a run leaves our hands for a while. */
+static void
+write_leave(KamJob *job, int owner)
 {
 	KamStep    *step = &job->step;
 	const pg_uuid_t *id = &job->claim.session_id;
 
 	switch (step->kind)
 	{
-		case KAM_STEP_NONE:
-		case KAM_STEP_CALL:
-			break;
-		case KAM_STEP_SAVE:
-			write_save(job, owner);
-			break;
-		case KAM_STEP_FINISH:
-			write_finish(job, owner);
-			break;
-		case KAM_STEP_FAIL:
-			write_fail(job, owner);
-			break;
 		case KAM_STEP_POSTPONE:
 			job->lost = !kam_store_postpone(id, owner, POSTPONE_MS, step->counted, step->error);
 			break;
@@ -242,6 +288,8 @@ write_other(KamJob *job, int owner)
 			else
 				step->kind = KAM_STEP_NONE;
 			break;
+		default:
+			break;
 	}
 }
 
@@ -252,13 +300,16 @@ kam_jobs_write(KamJob *const *job, int count, int owner)
 	int			ncalling = 0;
 
 	kam_budgets_begin();
+	look_before_saving(job, count);
 	keep_leases(job, count, owner);
+	write_decisions(job, count);
+	write_ends(job, count, owner);
 	for (int i = 0; i < count; i++)
 	{
 		if (job[i]->step.kind == KAM_STEP_CALL)
 			calling[ncalling++] = job[i];
 		else
-			write_other(job[i], owner);
+			write_leave(job[i], owner);
 	}
 	write_rows(calling, ncalling);
 }
