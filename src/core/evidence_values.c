@@ -8,7 +8,9 @@
 #include "core/evidence_internal.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/quantity.h"
 #include "core/text.h"
@@ -26,29 +28,111 @@ typedef struct Search
 	const KamZone *zone;
 	KamQuantity *claimed;
 	bool	   *known;
+	bool	   *dated;			/* a number that may be the day of a date: "du 3 au 5 mars", "the 3rd" */
 	int			count,
 				missing;
 	bool		timely;			/* one of them could be said by an instant */
+	bool		thorough;		/* texts are read for numbers in words and digits of other alphabets too */
+	KamTime		said;			/* when what is looked at was said; KAM_NO_TIME: not known */
+	int			currency;		/* of its numbers, 0 when none is said */
 } Search;
 
-static void
-open_search(Search *search, KamArena *arena, const KamZone *zone, KamQuantity *claimed, int count)
+#define FAR_OFF 366				/* days from a date without a year to the day it was said on */
+#define BESIDE 8				/* bytes between the days of one date */
+
+/* Words before a number that is the day of a date. */
+static bool
+is_led_as_day(const char *text, size_t at)
 {
-	search->arena = arena;
-	search->zone = zone;
-	search->claimed = claimed;
-	search->known = KAM_NEW_ARRAY(arena, bool, count);
-	search->count = search->missing = count;
-	search->timely = false;
-	for (int i = 0; i < count; i++)
-		search->timely |= claimed[i].kind != KAM_QUANTITY_MONEY && claimed[i].kind != KAM_QUANTITY_PERCENT;
+	static const char *const leads[] = {"le ", "du ", "au "};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(leads); i++)
+	{
+		size_t		n = strlen(leads[i]);
+
+		if (at >= n && strncasecmp(text + at - n, leads[i], n) == 0 && (at == n || text[at - n - 1] == ' '))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_ordinal(const char *text, const KamQuantity *q)
+{
+	static const char *const ends[] = {"1st", "2nd", "3rd", "th", "er", "e"};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(ends); i++)
+	{
+		size_t		n = strlen(ends[i]);
+
+		if (q->end - q->start > n - (i < 3) && text[q->start] <= '9' && strncasecmp(text + q->end - n, ends[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+open_search(Search *search, KamArena *arena, const KamZone *zone, const char *text, KamQuantity *claimed, int count)
+{
+	*search = (Search)
+	{
+		.arena = arena, .zone = zone, .claimed = claimed, .known = KAM_NEW_ARRAY(arena, bool, count), .dated = KAM_NEW_ARRAY(arena, bool, count),
+			.count = count, .missing = count, .said = KAM_NO_TIME
+	};
+	for (int i = count - 1; i >= 0; i--)
+	{
+		const KamQuantity *q = &claimed[i];
+
+		search->timely |= q->kind != KAM_QUANTITY_MONEY && q->kind != KAM_QUANTITY_PERCENT;
+		if (q->kind == KAM_QUANTITY_NUMBER && q->number <= 31)
+			search->dated[i] = is_led_as_day(text, q->start) || is_ordinal(text, q) ||
+				(i + 1 < count && claimed[i + 1].start - q->end <= BESIDE && (claimed[i + 1].kind == KAM_QUANTITY_DATE || search->dated[i + 1]));
+	}
+}
+
+/* The day since 1970; of a month its middle. */
+static int64_t
+day_of(const KamQuantity *date)
+{
+	return kam_days_from_date(date->year, date->month, date->kind == KAM_QUANTITY_MONTH ? 15 : date->day);
+}
+
+/*
+ * Does a known value bear out what is claimed?  Less than it says may be
+ * claimed, more may not: a month is no day, a number no date, and a date
+ * without a year lies about a year from when it was said at most.
+ */
+static bool
+bears_out(const Search *search, int i, const KamQuantity *value)
+{
+	const KamQuantity *claimed = &search->claimed[i];
+	bool		is_day = value->kind == KAM_QUANTITY_DATE || value->kind == KAM_QUANTITY_MONTH;
+	KamQuantity known;
+
+	if (claimed->kind == KAM_QUANTITY_DATE && value->kind != KAM_QUANTITY_DATE)
+		return false;
+	if (claimed->kind == KAM_QUANTITY_MONTH && !is_day)
+		return false;
+	if (claimed->kind == KAM_QUANTITY_NUMBER && is_day && !search->dated[i] && claimed->number <= 31)
+		return false;
+	/* "three weeks" are no three e-mails */
+	if (claimed->kind == KAM_QUANTITY_NUMBER && claimed->span == 0 && value->span != 0)
+		return false;
+	/* "about 6 k" may be said of 5 900, but 5 900 not of "about 6 k" */
+	known = *value;
+	known.tolerance = 0;
+	if (!kam_quantity_same(claimed, &known))
+		return false;
+	if (claimed->year > 0 && is_day && value->year == 0 && search->said != KAM_NO_TIME)
+		return llabs(day_of(claimed) - kam_local_day(search->zone, search->said)) <= FAR_OFF;
+	return true;
 }
 
 static void
 tick_off(Search *search, const KamQuantity *value)
 {
 	for (int i = 0; i < search->count; i++)
-		if (!search->known[i] && kam_quantity_same(&search->claimed[i], value))
+		if (!search->known[i] && bears_out(search, i, value))
 		{
 			search->known[i] = true;
 			search->missing--;
@@ -83,9 +167,20 @@ know_text(Search *search, const char *text)
 
 	if (text == NULL || search->missing == 0)
 		return;
+	if (search->thorough)
+	{
+		text = kam_as_seen(search->arena, text);
+		n = kam_quantities_in_words(search->arena, text, strlen(text), false, &value);
+		for (int i = 0; i < n; i++)
+			tick_off(search, &value[i]);
+	}
 	n = kam_quantities_find(search->arena, text, strlen(text), &value);
 	for (int i = 0; i < n; i++)
+	{
+		if (value[i].kind == KAM_QUANTITY_NUMBER && value[i].span == 0)
+			value[i].currency = search->currency;
 		tick_off(search, &value[i]);
+	}
 	if (n > 0 && value[0].kind == KAM_QUANTITY_DATE && value[0].start == 0 && kam_time_parse(text, search->zone, &at))
 		know_time(search, at);
 }
@@ -93,7 +188,7 @@ know_text(Search *search, const char *text)
 static void
 know_number(Search *search, double number)
 {
-	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = number, .other = number};
+	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = number, .other = number, .currency = search->currency};
 
 	tick_off(search, &value);
 }
@@ -232,9 +327,9 @@ know_count(Search *search, size_t count)
 
 /* A computed amount: of no unit of time. */
 static void
-know_total(Search *search, double total)
+know_total(Search *search, double total, int currency)
 {
-	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = total, .other = total};
+	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = total, .other = total, .currency = currency};
 
 	for (int i = 0; i < search->count; i++)
 		if (!search->known[i] && search->claimed[i].span == 0 &&
@@ -246,20 +341,39 @@ know_total(Search *search, double total)
 		}
 }
 
+/* What a cited place adds to a total. */
+typedef struct Cited
+{
+	const json_t *value;		/* that says the amount */
+	double		amount;
+	int			currency;
+} Cited;
+
+/* Does a text say that amount by itself, and not as the end of a longer one? */
+static bool
+says_amount(Search *search, const char *text, const KamQuantity *amount)
+{
+	KamQuantity *said;
+	int			n = kam_quantities_find(search->arena, text, strlen(text), &said);
+
+	for (int i = 0; i < n; i++)
+		if (said[i].kind == amount->kind && said[i].number == amount->number && said[i].currency == amount->currency)
+			return true;
+	return false;
+}
+
 /* The one amount or number that a cited place says: of a deal its amount, of a text the one in the quote. */
 static bool
-cited_amount(Search *search, const json_t *value, const char *quote, double *amount)
+cited_amount(Search *search, const json_t *value, const char *quote, Cited *cited)
 {
 	const char *text;
 	KamQuantity *said;
 
 	if (json_is_object(value))
 		value = json_object_get(value, "amount");
+	*cited = (Cited) {value, json_number_value(value), 0};
 	if (json_is_number(value))
-	{
-		*amount = json_number_value(value);
 		return true;
-	}
 	text = json_string_value(value);
 	if (text == NULL)
 		return false;
@@ -269,48 +383,101 @@ cited_amount(Search *search, const json_t *value, const char *quote, double *amo
 	if (text == NULL || kam_quantities_find(search->arena, text, strlen(text), &said) != 1 ||
 		(said->kind != KAM_QUANTITY_MONEY && said->kind != KAM_QUANTITY_NUMBER) || said->span != 0)
 		return false;
-	*amount = said->number;
-	return true;
+	cited->amount = said->number;
+	cited->currency = said->currency;
+	return text != quote || says_amount(search, json_string_value(value), said);
 }
 
-/* What the evidence cites, each place once: how many, how much in all, how much more one is than the other. */
+/* How much in all, how much more one is than the other; what one value says counts once. */
 static void
-know_totals(Search *search, const KamContact *contact, const json_t *evidence)
+know_sums(Search *search, const KamContact *contact, const json_t *evidence)
 {
 	size_t		entries = json_array_size(evidence);
-	double		amount,
-				sum = 0,
-				first = 0,
-				second = 0;
-	int			amounts = 0;
+	Cited	   *cited = KAM_NEW_ARRAY(search->arena, Cited, entries + 1);
+	int			n = 0,
+				currency = 0;
+	bool		mixed = false;
+	double		sum = 0;
 
 	for (size_t i = 0; i < entries; i++)
 	{
 		const json_t *entry = json_array_get(evidence, i);
-		const char *path = kam_get_string(entry, "path");
-		const json_t *value = path != NULL ? kam_pointer(contact->json, path) : NULL;
+		const json_t *value = kam_pointer(contact->json, kam_get_string(entry, "path"));
 		bool		again = false;
 
-		know_count(search, i + 1);
+		if (value == NULL || !cited_amount(search, value, kam_get_string(entry, "quote"), &cited[n]))
+			continue;
+		for (int k = 0; k < n && !again; k++)
+			again = cited[k].value == cited[n].value && cited[k].amount == cited[n].amount;
+		if (again)
+			continue;
+		mixed |= currency != 0 && cited[n].currency != 0 && currency != cited[n].currency;
+		currency = cited[n].currency != 0 ? cited[n].currency : currency;
+		sum += cited[n++].amount;
+	}
+	if (n > 1 && !mixed)
+		know_total(search, sum, currency);
+	if (n == 2 && !mixed)
+		know_total(search, fabs(cited[0].amount - cited[1].amount), currency);
+}
+
+/* What is counted of the things that are cited: all, those of a type, of a direction, of both. */
+#define KINDS (KAM_OTHER_ACTIVITY + 1)
+#define DIRECTIONS (KAM_OUTBOUND + 1)
+
+/* How many things the evidence cites: of an activity or a deal, however many of its places, one. */
+static void
+know_counts(Search *search, const KamContact *contact, const json_t *evidence)
+{
+	size_t		entries = json_array_size(evidence),
+				things = 0,
+				deals = 0,
+				activities = 0,
+				of[KINDS + 1][DIRECTIONS + 1] = {0};
+	const void **thing = KAM_NEW_ARRAY(search->arena, const void *, entries + 1);
+
+	know_count(search, 1);
+	for (size_t i = 0; i < entries; i++)
+	{
+		const char *path = kam_get_string(json_array_get(evidence, i), "path");
+		const json_t *value = kam_pointer(contact->json, path);
+		const KamActivity *activity = NULL;
+		const void *cited = value;
+		bool		again = false;
+		long		index;
+
+		if (value == NULL)
+			continue;
 		if (json_is_array(value))
 			know_count(search, json_array_size(value));
-		for (size_t k = 0; k < i && !again; k++)
+		if (kam_path_element(path, "/activities/", &index))
 		{
-			const char *other = kam_get_string(json_array_get(evidence, k), "path");
-
-			again = path != NULL && other != NULL && strcmp(path, other) == 0;
+			for (int k = 0; k < contact->nactivities && activity == NULL; k++)
+				activity = contact->activities[k].index == index ? &contact->activities[k] : NULL;
+			cited = activity != NULL ? (const void *) activity : value;
 		}
-		if (again || !cited_amount(search, value, kam_get_string(entry, "quote"), &amount))
+		else if (kam_path_element(path, "/deals/", &index))
+			cited = json_array_get(json_object_get(contact->json, "deals"), (size_t) index);
+		for (size_t k = 0; k < things && !again; k++)
+			again = thing[k] == cited;
+		if (again)
 			continue;
-		sum += amount;
-		first = amounts == 0 ? amount : first;
-		second = amounts == 1 ? amount : second;
-		amounts++;
+		thing[things++] = cited;
+		deals += kam_path_element(path, "/deals/", &index);
+		if (activity == NULL)
+			continue;
+		activities++;
+		of[activity->type][DIRECTIONS]++;
+		of[KINDS][activity->direction]++;
+		of[activity->type][activity->direction]++;
 	}
-	if (amounts > 1)
-		know_total(search, sum);
-	if (amounts == 2)
-		know_total(search, fabs(first - second));
+	know_count(search, things);
+	know_count(search, deals);
+	know_count(search, activities);
+	for (int kind = 0; kind <= KINDS && search->missing > 0; kind++)
+		for (int direction = 0; direction <= DIRECTIONS; direction++)
+			if (of[kind][direction] > 0)
+				know_count(search, of[kind][direction]);
 }
 
 /* The instants of the activities and deals that are cited; returns how many. */
@@ -348,25 +515,85 @@ know_distances(Search *search, const KamContact *contact, const json_t *evidence
 			know_distance(search, instant[i], instant[k]);
 }
 
+/* What the cited places themselves say, each as of when it was said. */
+static void
+know_cited(Search *search, const KamEnv *env, const KamContact *contact, const json_t *evidence)
+{
+	size_t		entries = json_array_size(evidence);
+
+	for (size_t i = 0; i < entries && search->missing > 0; i++)
+	{
+		const char *path = kam_get_string(json_array_get(evidence, i), "path");
+		const json_t *value = kam_pointer(contact->json, path);
+		long		index;
+
+		if (value == NULL)
+			continue;
+		search->said = env->as_of;
+		search->currency = 0;
+		if (kam_path_element(path, "/activities/", &index))
+		{
+			for (int k = 0; k < contact->nactivities; k++)
+				if (contact->activities[k].index == index)
+					search->said = contact->activities[k].at;
+		}
+		else if (kam_path_element(path, "/deals/", &index))
+		{
+			for (int k = 0; k < contact->ndeals; k++)
+				if (contact->deals[k].index == index && contact->deals[k].currency != NULL)
+					search->currency = kam_quantity_currency(contact->deals[k].currency);
+		}
+		know_value(search, value, 0);
+	}
+	search->said = env->as_of;
+	search->currency = 0;
+}
+
+/* What a text states, in digits and in words, in no order. */
+static int
+stated(KamArena *arena, const char *text, KamQuantity **out)
+{
+	KamQuantity *digits,
+			   *words,
+			   *both;
+	int			n = kam_quantities_find(arena, text, strlen(text), &digits),
+				more = kam_quantities_in_words(arena, text, strlen(text), true, &words);
+
+	*out = more > 0 ? words : digits;
+	if (n > 0 && more > 0)
+	{
+		*out = both = KAM_NEW_ARRAY(arena, KamQuantity, n + more);
+		memcpy(both, digits, sizeof(KamQuantity) * (size_t) n);
+		memcpy(both + n, words, sizeof(KamQuantity) * (size_t) more);
+	}
+	return n + more;
+}
+
 const char *
 kam_values_fault(const KamEnv *env, const KamContact *contact, const char *text, const json_t *evidence)
 {
 	Search		search;
 	KamQuantity *claimed;
-	int			n = kam_quantities_find(env->arena, text, strlen(text), &claimed);
+	int			n;
 	size_t		entries = json_array_size(evidence);
 
+	n = stated(env->arena, text, &claimed);
 	if (n == 0)
 		return NULL;
-	open_search(&search, env->arena, &contact->zone, claimed, n);
-	for (size_t i = 0; i < entries && search.missing > 0; i++)
-		know_value(&search, kam_pointer(contact->json, kam_get_string(json_array_get(evidence, i), "path")), 0);
+	open_search(&search, env->arena, &contact->zone, text, claimed, n);
+	know_cited(&search, env, contact, evidence);
 	for (size_t i = 0; i < entries && search.missing > 0; i++)
 		know_surroundings(&search, env, contact, kam_get_string(json_array_get(evidence, i), "path"));
 	if (search.missing > 0)
 	{
-		know_totals(&search, contact, evidence);
+		know_counts(&search, contact, evidence);
+		know_sums(&search, contact, evidence);
 		know_distances(&search, contact, evidence);
+	}
+	if (search.missing > 0)
+	{
+		search.thorough = true;
+		know_cited(&search, env, contact, evidence);
 	}
 	for (int i = 0; i < n; i++)
 		if (!search.known[i])
@@ -438,7 +665,7 @@ kam_invented_values(const KamEnv *env, const KamContact *contact, const char *te
 		return out;
 
 	/* The cheap places first, the newest before older ones: most values stand there. */
-	open_search(&search, env->arena, &contact->zone, claimed, strict);
+	open_search(&search, env->arena, &contact->zone, text, claimed, strict);
 	know_time(&search, env->as_of);
 	for (int i = contact->nactivities - 1; i >= 0 && search.missing > 0; i--)
 	{

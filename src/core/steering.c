@@ -10,7 +10,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#define LONGEST ((size_t) 64 * 1024)	/* bytes of a text that are read */
+#define WINDOW ((size_t) 64 * 1024)	/* bytes of a text that are read at once */
+#define OVERLAP ((size_t) 1024)	/* of two windows: an order is no longer */
 #define JOINED 400				/* bytes of each message that are joined with its neighbour's */
 #define DEPTH 64
 
@@ -55,10 +56,9 @@ order_in(KamArena *arena, const char *text)
 }
 
 static void
-look_at_text(Search *s, const char *text, const char *path)
+look_at_window(Search *s, const char *text, size_t len, const char *path)
 {
 	KamArena   *arena = s->env->arena;
-	size_t		len = strnlen(text, LONGEST);
 	const char *plain,
 			   *found,
 			   *other;
@@ -66,8 +66,6 @@ look_at_text(Search *s, const char *text, const char *path)
 	bool		mixed = false;
 	KamTokens	tokens;
 
-	if (len < 4)
-		return;
 	text = kam_strndup(arena, text, len);
 	if (kam_hidden_find(text, len) < len)
 		tell(s, "hidden", path, text + kam_hidden_find(text, len));
@@ -87,6 +85,21 @@ look_at_text(Search *s, const char *text, const char *path)
 	else if ((found = order_in(arena, kam_read_rot13(arena, plain))) != NULL ||
 			 (found = order_in(arena, kam_read_backwards(arena, plain))) != NULL)
 		tell(s, "encoded", path, found);
+}
+
+/* All of it, however long: a model is shown all of it too. */
+static void
+look_at_text(Search *s, const char *text, const char *path)
+{
+	size_t		len = strlen(text);
+	int			before = s->count;
+
+	for (size_t from = 0; len - from >= 4 && s->count == before; from += WINDOW - OVERLAP)
+	{
+		look_at_window(s, text + from, len - from < WINDOW ? len - from : WINDOW, path);
+		if (len - from <= WINDOW)
+			return;
+	}
 }
 
 static void
