@@ -7,8 +7,9 @@
  */
 #include "core/steering_internal.h"
 
-#include <ctype.h>
 #include <string.h>
+
+#include "core/mail.h"
 
 #define WINDOW ((size_t) 64 * 1024)	/* bytes of a text that are read at once */
 #define OVERLAP ((size_t) 1024)	/* of two windows: an order is no longer */
@@ -133,6 +134,22 @@ look_at_value(Search *s, const json_t *value, const char *path, int depth)
 	}
 }
 
+/* What a mail of ours quotes is not ours: their message may stand nowhere else. */
+static void
+look_at_quoted(Search *s, size_t index)
+{
+	const KamContact *c = s->contact;
+
+	for (int i = 0; i < c->nactivities && s->count < s->most; i++)
+		if (c->activities[i].index == (int) index && c->activities[i].body != NULL)
+		{
+			const char *quoted = kam_mail_quoted(s->env->arena, &c->activities[i]);
+
+			if (quoted != NULL)
+				look_at_text(s, quoted, kam_printf(s->env->arena, "/activities/%zu/metadata/body", index));
+		}
+}
+
 /* Blanks for all that ends a sentence. */
 static void
 join(char *out, size_t *used, const char *text, size_t len)
@@ -196,6 +213,8 @@ kam_steering_find(const KamEnv *env, const KamContact *contact, int most, KamSte
 
 			if (direction == NULL || strcmp(direction, "outbound") != 0)
 				look_at_value(&s, activity, kam_printf(env->arena, "/activities/%zu", i), 0);
+			else
+				look_at_quoted(&s, i);
 		}
 	}
 	look_across(&s);

@@ -3,10 +3,9 @@
  * they are checked: each stands beside the true one that it imitates, which
  * must hold.
  */
-#include "core/evidence.h"
+#include "contacts.h"
 
-#include "unit.h"
-#include "zones.h"
+#include "core/evidence.h"
 
 static const char contact_text[] =
 	"{\"contact_info\": {\"full_name\": \"Inès Martinez\", \"email\": \"ines@valmontgroup.example\", \"company\": \"Atelier du Rhône\","
@@ -288,6 +287,124 @@ TEST(names_are_whole_words)
 
 	HOLD(holds);
 	FAIL(fails);
+}
+
+TEST(a_number_quotes_an_amount_in_a_text)
+{
+	KamEnv		env = test_env("2026-03-11T10:00:00+01:00");
+	json_t	   *json = json_loads(contact_text, 0, NULL),
+			   *evidence = json_loads("[{\"path\": \"/deals/1/amount\", \"quote\": 5600}]", 0, NULL);
+	KamContact	contact;
+	KamError	error;
+
+	CHECK(kam_contact_parse(&env, json, &contact, &error));
+	CHECK(kam_evidence_fault(&env, &contact, evidence) == NULL);
+	json_object_set_new(json_array_get(evidence, 0), "quote", json_integer(5601));
+	CHECK(kam_evidence_fault(&env, &contact, evidence) != NULL);
+	json_decref(evidence);
+	json_decref(json);
+	kam_arena_free(env.arena);
+}
+
+/* A contact's text is looked at for each entry: what that takes is given back. */
+TEST(citing_a_long_text_often_keeps_no_memory)
+{
+	KamEnv		env = test_env("2026-03-11T10:00:00+01:00");
+	json_t	   *json = json_loads(contact_text, 0, NULL),
+			   *evidence = json_array();
+	size_t		size = 300000;
+	char	   *text = malloc(size + 40);
+	KamContact	contact;
+	KamError	error;
+	KamMark		before,
+				after;
+
+	for (size_t i = 0; i < size; i++)
+		text[i] = i % 6 == 5 ? ' ' : 'm';
+	strcpy(text + size, "Nous sommes d\xe2\x80\x99""accord.");
+	json_object_set_new(json_object_get(json_array_get(json_object_get(json, "activities"), 0), "metadata"), "body", json_string(text));
+	for (int i = 0; i < 20; i++)
+		json_array_append_new(evidence, json_pack("{s:s, s:s}", "path", i % 2 == 0 ? BODY0 : "", "quote", "NOUS SOMMES D'ACCORD"));
+	CHECK(kam_contact_parse(&env, json, &contact, &error));
+	before = kam_arena_mark(env.arena);
+	CHECK(kam_evidence_fault(&env, &contact, evidence) == NULL);
+	after = kam_arena_mark(env.arena);
+	CHECK(before.chunk == after.chunk, "more than a chunk was kept");
+	json_decref(evidence);
+	json_decref(json);
+	free(text);
+	kam_arena_free(env.arena);
+}
+
+#define INBOUND "{'contact_info': {'full_name': 'Inès Martin', 'email': 'ines@acier.example', 'owner': 'Julie Moreau'}, 'activities': [" \
+	"{'activity_type': 'email', 'direction': 'inbound', 'recorded_on': '2026-03-10T10:00:00+01:00', 'metadata': {'subject': 'Module 4'," \
+	" 'body': 'Bonjour Julie, pouvez-vous m`envoyer la fiche technique du module 4 ? Merci.'}}]}"
+
+/* Does the rule fire on the built-in decision with a value (stolen) more? */
+static bool
+fires(const char *rule, const char *parent, const char *key, json_t *value)
+{
+	TestRun    *t = open_run(INBOUND, "2026-03-11T10:00:00+01:00");
+	json_t	   *decision;
+	KamFindings found;
+	bool		fired = false;
+
+	kam_run_builtin(&t->run, false);
+	decision = json_deep_copy(t->run.decision);
+	json_object_set_new((json_t *) kam_pointer(decision, parent), key, value);
+	kam_check(&t->run.env, &t->run.contact, &t->run.facts, &t->run.plan, NULL, decision, NULL, &found);
+	for (int i = 0; i < found.count; i++)
+		fired |= strcmp(found.finding[i].rule, rule) == 0;
+	json_decref(decision);
+	close_run(t);
+	return fired;
+}
+
+/* [[[...value...]]] */
+static json_t *
+nested(json_t *value, int depth)
+{
+	while (depth-- > 0)
+		value = json_pack("[o]", value);
+	return value;
+}
+
+TEST(nothing_foreign_hides_behind_much_or_deep)
+{
+	char		message[4000] = "Voici : ";
+
+	for (int i = 0; i < 39; i++)
+		strcat(message, "acier.example, ");
+	CHECK(!fires("foreign_link", "/final_decision/selected_content", "message", json_string(message)));
+	strcat(message, "acier.example, evil.example/pay.");
+	CHECK(fires("foreign_link", "/final_decision/selected_content", "message", json_string(message)));
+	CHECK(fires("foreign_link", "/final_decision/selected_content", "attachments", nested(json_string("https://evil.example/pay"), 5)));
+	CHECK(fires("foreign_link", "/final_decision/selected_content", "attachments", nested(json_string("https://evil.example/pay"), 30)));
+	CHECK(!fires("foreign_link", "/final_decision/selected_content", "attachments", nested(json_integer(7), 5)));
+	CHECK(fires("unproven_evidence", "/final_decision/rationale", "more",
+				nested(json_pack("{s:[{s:s, s:s}]}", "evidence", "path", BODY0, "quote", "nowhere"), 5)));
+	CHECK(fires("unproven_evidence", "/final_decision/rationale", "more",
+				nested(json_pack("{s:[{s:s, s:s}]}", "evidence", "path", BODY0, "quote", "nowhere"), 60)));
+	CHECK(!fires("unproven_evidence", "/final_decision/rationale", "more",
+				 nested(json_pack("{s:[{s:s, s:s}]}", "evidence", "path", BODY0, "quote", "la fiche technique"), 5)));
+}
+
+TEST(an_impact_beyond_all_numbers_is_none)
+{
+	static const char *const impacts[] = {"1e300", "-inf", "nan", "99999999999999999999", "+0.77"};
+	TestRun    *t = open_run(INBOUND, "2026-03-11T10:00:00+01:00");
+
+	CHECK(t->run.score.nfactors > 0);
+	for (size_t i = 0; i < KAM_LENGTHOF(impacts); i++)
+	{
+		json_t	   *decision = json_pack("{s:s, s:s, s:s}", "factor", t->run.score.factor[0].name, "impact", impacts[i], "evidence", "in other words"),
+				   *rows = kam_decision_evidence(&t->run.env, &t->run.contact, &t->run.score, decision);
+
+		CHECK_STR(kam_get_string(json_array_get(rows, 0), "verdict"), "unverified");
+		json_decref(rows);
+		json_decref(decision);
+	}
+	close_run(t);
 }
 
 RUN_TESTS()
