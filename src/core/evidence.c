@@ -27,9 +27,32 @@ kam_verdict_name(KamVerdict verdict)
 	return names[verdict];
 }
 
+/* Nothing but what stands on a keyboard, as most claims: eight bytes at a time. */
+static bool
+is_plain_ascii(const char *text)
+{
+	size_t		len = strlen(text),
+				i = 0;
+	uint64_t	eight;
+
+	for (; i + sizeof eight <= len; i += sizeof eight)
+	{
+		memcpy(&eight, text + i, sizeof eight);
+		/* a high bit, or a byte below 0x20 */
+		if (((eight | (eight - UINT64_C(0x2020202020202020))) & UINT64_C(0x8080808080808080)) != 0)
+			return false;
+	}
+	for (; i < len; i++)
+		if ((unsigned char) text[i] < 0x20 || (unsigned char) text[i] >= 0x80)
+			return false;
+	return true;
+}
+
 const char *
 kam_as_seen(KamArena *arena, const char *text)
 {
+	if (is_plain_ascii(text))
+		return text;
 	return kam_plain_forms(arena, kam_without_hidden(arena, text));
 }
 

@@ -17,6 +17,7 @@
 
 #include "core/text_chars.h"
 
+#define LONGEST_TITLE 8			/* longer than any of titles[] */
 #define LONGEST_NAME 64			/* bytes of a word that are compared */
 #define SHORTEST_BEGINNING 5	/* of a name that may begin a longer word of an address: valmont in valmontgroup.example */
 #define SHORTEST_PLURAL 4		/* of a name that may stand there with an s */
@@ -313,6 +314,25 @@ looks_like_name(const Word *word)
 	return !word->opens || listed(first_names, word->folded);
 }
 
+/* A word of small plain letters, as most are, which is no name: of it only its end and what titles[] asks matters. */
+static bool
+read_small_word(const char *text, size_t len, size_t at, Word *word)
+{
+	size_t		end = at,
+				n;
+
+	while (end < len && text[end] >= 'a' && text[end] <= 'z')
+		end++;
+	if (end == at || (end < len && ((unsigned char) text[end] >= 0x80 || kam_ascii_word[(unsigned char) text[end]])))
+		return false;
+	n = end - at < LONGEST_TITLE ? end - at : LONGEST_TITLE;
+	memcpy(word->folded, text + at, n);
+	word->folded[n] = '\0';
+	word->letters = (int) (end - at);
+	word->end = end;
+	return true;
+}
+
 const char *
 kam_names_fault(const KamEnv *env, const KamContact *contact, const char *text, const json_t *evidence)
 {
@@ -321,9 +341,15 @@ kam_names_fault(const KamEnv *env, const KamContact *contact, const char *text, 
 
 	for (size_t at = 0; at < len;)
 	{
-		Char		ch = read_char((const unsigned char *) text + at, len - at);
+		Char		ch;
 		Word		word;
 
+		if (read_small_word(text, len, at, &before))
+		{
+			at = before.end;
+			continue;
+		}
+		ch = read_char((const unsigned char *) text + at, len - at);
 		if (ch.kind != CHAR_LETTER && ch.kind != CHAR_DIGIT)
 		{
 			at += ch.bytes;

@@ -56,15 +56,25 @@ static const Part parts[] = {
 /* Words behind which a small number points at what is known already: "les deux", "the two". */
 static const char *const pointers[] = {"les", "des", "ces", "ses", "nos", "vos", "leurs", "the", "these", "those", "his", "her", "their", "our", "your"};
 
-/* Of each first letter: the lengths of its words, one bit each. */
+/* Of each first letter: the lengths of its words, one bit each, and its first word; of each word the next one of its letter. */
 static uint16_t lengths[26];
+static uint8_t first_of[26],
+			next_of[KAM_LENGTHOF(parts) + 1];	/* numbers of parts and one; 0: none */
 static bool indexed = false;
+
+_Static_assert(KAM_LENGTHOF(parts) < UINT8_MAX, "a part's number and one must fit a byte");
 
 static void
 index_parts(void)
 {
 	for (size_t i = 0; i < KAM_LENGTHOF(parts); i++)
-		lengths[parts[i].word[0] - 'a'] |= (uint16_t) (1u << strlen(parts[i].word));
+	{
+		int			letter = parts[i].word[0] - 'a';
+
+		lengths[letter] |= (uint16_t) (1u << strlen(parts[i].word));
+		next_of[i + 1] = first_of[letter];
+		first_of[letter] = (uint8_t) (i + 1);
+	}
 	indexed = true;
 }
 
@@ -73,7 +83,7 @@ index_parts(void)
 static bool
 is_plain(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	return (unsigned char) ((c | 0x20) - 'a') < 26;
 }
 
 /* Does the byte belong to a word?  Those of unbreakable blanks and typographic marks do not. */
@@ -99,16 +109,17 @@ is_spelled(const char *text, size_t n, const char *word)
 }
 
 /* The number word [at, end), or NULL. */
-static const Part *
+static inline const Part *
 find_part(const char *text, size_t at, size_t end)
 {
 	size_t		n = end - at;
+	int			letter = (text[at] | 0x20) - 'a';
 
-	if (n > LONGEST_PART || (lengths[(text[at] | 0x20) - 'a'] >> n & 1) == 0)
+	if (n > LONGEST_PART || (lengths[letter] >> n & 1) == 0)
 		return NULL;
-	for (size_t i = 0; i < KAM_LENGTHOF(parts); i++)
-		if (parts[i].word[0] == (text[at] | 0x20) && is_spelled(text + at, n, parts[i].word))
-			return &parts[i];
+	for (int i = first_of[letter]; i > 0; i = next_of[i])
+		if (is_spelled(text + at, n, parts[i - 1].word))
+			return &parts[i - 1];
 	return NULL;
 }
 
@@ -261,25 +272,15 @@ kam_quantities_in_words(KamArena *arena, const char *text, size_t len, bool sure
 		const Part *part;
 		size_t		end;
 
-		if (!is_plain(text[at]))
+		for (end = at; end < len && is_plain(text[end]);)
+			end++;
+		if (end == at)
 		{
 			at++;
 			continue;
 		}
-		end = word_end(text, len, at);
-		if (end == at)
-		{
-			while (at < len && is_of_word(text, len, at))
-				at++;
-			continue;
-		}
 		part = find_part(text, at, end);
-		if (part == NULL)
-		{
-			at = end;
-			continue;
-		}
-		if (read_words(text, len, at, end, part, &q) == at)
+		if (part == NULL || word_end(text, len, at) != end || read_words(text, len, at, end, part, &q) == at)
 		{
 			at = end;
 			continue;
