@@ -5,37 +5,16 @@
  * Owns the search for values: of a claim among what it cites, and of free text
  * among everything.  It only judges and knows nothing of decisions.
  */
-#include "core/evidence_internal.h"
+#include "core/evidence_search.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "core/quantity.h"
 #include "core/text.h"
 #include "core/when.h"
 
-#define MOST_INSTANTS 32		/* of a claim's evidence, between which days are counted */
-
-/*
- * What is claimed, ticked off as known values come by.  Most claims are found
- * among the first values looked at, so the costly places are looked at last.
- */
-typedef struct Search
-{
-	KamArena   *arena;
-	const KamZone *zone;
-	KamQuantity *claimed;
-	bool	   *known;
-	bool	   *dated;			/* a number that may be the day of a date: "du 3 au 5 mars", "the 3rd" */
-	int			count,
-				missing;
-	bool		timely;			/* one of them could be said by an instant */
-	bool		thorough;		/* texts are read for numbers in words and digits of other alphabets too */
-	KamTime		said;			/* when what is looked at was said; KAM_NO_TIME: not known */
-	int			currency;		/* of its numbers, 0 when none is said */
-} Search;
 
 #define FAR_OFF 366				/* days from a date without a year to the day it was said on */
 #define BESIDE 8				/* bytes between the days of one date */
@@ -72,9 +51,9 @@ is_ordinal(const char *text, const KamQuantity *q)
 }
 
 static void
-open_search(Search *search, KamArena *arena, const KamZone *zone, const char *text, KamQuantity *claimed, int count)
+open_search(KamSearch *search, KamArena *arena, const KamZone *zone, const char *text, KamQuantity *claimed, int count)
 {
-	*search = (Search)
+	*search = (KamSearch)
 	{
 		.arena = arena, .zone = zone, .claimed = claimed, .known = KAM_NEW_ARRAY(arena, bool, count), .dated = KAM_NEW_ARRAY(arena, bool, count),
 			.count = count, .missing = count, .said = KAM_NO_TIME
@@ -103,7 +82,7 @@ day_of(const KamQuantity *date)
  * without a year lies about a year from when it was said at most.
  */
 static bool
-bears_out(const Search *search, int i, const KamQuantity *value)
+bears_out(const KamSearch *search, int i, const KamQuantity *value)
 {
 	const KamQuantity *claimed = &search->claimed[i];
 	bool		is_day = value->kind == KAM_QUANTITY_DATE || value->kind == KAM_QUANTITY_MONTH;
@@ -129,7 +108,7 @@ bears_out(const Search *search, int i, const KamQuantity *value)
 }
 
 static void
-tick_off(Search *search, const KamQuantity *value)
+tick_off(KamSearch *search, const KamQuantity *value)
 {
 	for (int i = 0; i < search->count; i++)
 		if (!search->known[i] && bears_out(search, i, value))
@@ -141,7 +120,7 @@ tick_off(Search *search, const KamQuantity *value)
 
 /* An instant is known as its local day and its local time of day. */
 static void
-know_time(Search *search, KamTime at)
+know_time(KamSearch *search, KamTime at)
 {
 	KamQuantity value = {.kind = KAM_QUANTITY_DATE};
 	KamCivil	civil;
@@ -159,7 +138,7 @@ know_time(Search *search, KamTime at)
 
 /* A text is known by what it states; when it is an instant, also by its local reading. */
 static void
-know_text(Search *search, const char *text)
+know_text(KamSearch *search, const char *text)
 {
 	KamQuantity *value;
 	KamTime		at;
@@ -186,7 +165,7 @@ know_text(Search *search, const char *text)
 }
 
 static void
-know_number(Search *search, double number)
+know_number(KamSearch *search, double number)
 {
 	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = number, .other = number, .currency = search->currency};
 
@@ -195,7 +174,7 @@ know_number(Search *search, double number)
 
 /* Everything that stands in a JSON value. */
 static void
-know_value(Search *search, const json_t *value, int depth)
+know_value(KamSearch *search, const json_t *value, int depth)
 {
 	const char *key;
 	const json_t *member;
@@ -221,7 +200,7 @@ know_value(Search *search, const json_t *value, int depth)
 
 /* The days that relative references of a text mean, said at a moment: "mardi prochain" in an e-mail. */
 static void
-know_references(Search *search, const char *text, KamTime said)
+know_references(KamSearch *search, const char *text, KamTime said)
 {
 	KamTokens	tokens;
 	KamWhen    *when;
@@ -235,9 +214,8 @@ know_references(Search *search, const char *text, KamTime said)
 		know_time(search, when[i].at);
 }
 
-/* "21 days ago" is known when 21 days lie between a known instant and another. */
-static void
-know_distance(Search *search, KamTime from, KamTime to)
+void
+kam_know_distance(KamSearch *search, KamTime from, KamTime to)
 {
 	double		days;
 
@@ -261,7 +239,7 @@ know_distance(Search *search, KamTime from, KamTime to)
 
 /* Times as they are written in the cited activity or deal: their day may be another than the contact's. */
 static void
-know_written(Search *search, const KamContact *contact, const char *list, long index)
+know_written(KamSearch *search, const KamContact *contact, const char *list, long index)
 {
 	static const char *const fields[] = {
 		"recorded_on", "metadata/start_time", "metadata/end_time", "created_on", "closed_on"
@@ -273,7 +251,7 @@ know_written(Search *search, const KamContact *contact, const char *list, long i
 
 /* What citing a place of an activity or deal makes known with it: when it was, and what its words mean. */
 static void
-know_surroundings(Search *search, const KamEnv *env, const KamContact *contact, const char *path)
+know_surroundings(KamSearch *search, const KamEnv *env, const KamContact *contact, const char *path)
 {
 	static const char activities[] = "/activities/",
 				deals[] = "/deals/";
@@ -292,7 +270,7 @@ know_surroundings(Search *search, const KamEnv *env, const KamContact *contact, 
 			for (size_t k = 0; k < KAM_LENGTHOF(times); k++)
 			{
 				know_time(search, times[k]);
-				know_distance(search, times[k], env->as_of);
+				kam_know_distance(search, times[k], env->as_of);
 			}
 			know_references(search, activity->subject, activity->at);
 			know_references(search, activity->body, activity->at);
@@ -304,220 +282,15 @@ know_surroundings(Search *search, const KamEnv *env, const KamContact *contact, 
 		for (int i = 0; i < contact->ndeals; i++)
 			if (contact->deals[i].index == index)
 			{
-				know_distance(search, contact->deals[i].created, env->as_of);
-				know_distance(search, contact->deals[i].closed, env->as_of);
+				kam_know_distance(search, contact->deals[i].created, env->as_of);
+				kam_know_distance(search, contact->deals[i].closed, env->as_of);
 			}
 	}
 }
 
-/* ---- totals that a claim makes of what it cites ---------------------------------- */
-
-/* So many things: of no amount and of no unit of time. */
-static void
-know_count(Search *search, size_t count)
-{
-	for (int i = 0; i < search->count; i++)
-		if (!search->known[i] && search->claimed[i].kind == KAM_QUANTITY_NUMBER && search->claimed[i].span == 0 &&
-			search->claimed[i].number == (double) count)
-		{
-			search->known[i] = true;
-			search->missing--;
-		}
-}
-
-/* A computed amount: of no unit of time. */
-static void
-know_total(Search *search, double total, int currency)
-{
-	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = total, .other = total, .currency = currency};
-
-	for (int i = 0; i < search->count; i++)
-		if (!search->known[i] && search->claimed[i].span == 0 &&
-			(search->claimed[i].kind == KAM_QUANTITY_NUMBER || search->claimed[i].kind == KAM_QUANTITY_MONEY) &&
-			kam_quantity_same(&search->claimed[i], &value))
-		{
-			search->known[i] = true;
-			search->missing--;
-		}
-}
-
-/* What a cited place adds to a total. */
-typedef struct Cited
-{
-	const json_t *value;		/* that says the amount */
-	double		amount;
-	int			currency;
-} Cited;
-
-/* Does a text say that amount by itself, and not as the end of a longer one? */
-static bool
-says_amount(Search *search, const char *text, const KamQuantity *amount)
-{
-	KamQuantity *said;
-	int			n = kam_quantities_find(search->arena, text, strlen(text), &said);
-
-	for (int i = 0; i < n; i++)
-		if (said[i].kind == amount->kind && said[i].number == amount->number && said[i].currency == amount->currency)
-			return true;
-	return false;
-}
-
-/* The one amount or number that a cited place says: of a deal its amount, of a text the one in the quote. */
-static bool
-cited_amount(Search *search, const json_t *value, const char *quote, Cited *cited)
-{
-	const char *text;
-	KamQuantity *said;
-
-	if (json_is_object(value))
-		value = json_object_get(value, "amount");
-	*cited = (Cited) {value, json_number_value(value), 0};
-	if (json_is_number(value))
-		return true;
-	text = json_string_value(value);
-	if (text == NULL)
-		return false;
-	/* an amount that is written as a text: "5600" */
-	if (strlen(text) > 30)
-		text = quote;
-	if (text == NULL || kam_quantities_find(search->arena, text, strlen(text), &said) != 1 ||
-		(said->kind != KAM_QUANTITY_MONEY && said->kind != KAM_QUANTITY_NUMBER) || said->span != 0)
-		return false;
-	cited->amount = said->number;
-	cited->currency = said->currency;
-	return text != quote || says_amount(search, json_string_value(value), said);
-}
-
-/* How much in all, how much more one is than the other; what one value says counts once. */
-static void
-know_sums(Search *search, const KamContact *contact, const json_t *evidence)
-{
-	size_t		entries = json_array_size(evidence);
-	Cited	   *cited = KAM_NEW_ARRAY(search->arena, Cited, entries + 1);
-	int			n = 0,
-				currency = 0;
-	bool		mixed = false;
-	double		sum = 0;
-
-	for (size_t i = 0; i < entries; i++)
-	{
-		const json_t *entry = json_array_get(evidence, i);
-		const json_t *value = kam_pointer(contact->json, kam_get_string(entry, "path"));
-		bool		again = false;
-
-		if (value == NULL || !cited_amount(search, value, kam_get_string(entry, "quote"), &cited[n]))
-			continue;
-		for (int k = 0; k < n && !again; k++)
-			again = cited[k].value == cited[n].value && cited[k].amount == cited[n].amount;
-		if (again)
-			continue;
-		mixed |= currency != 0 && cited[n].currency != 0 && currency != cited[n].currency;
-		currency = cited[n].currency != 0 ? cited[n].currency : currency;
-		sum += cited[n++].amount;
-	}
-	if (n > 1 && !mixed)
-		know_total(search, sum, currency);
-	if (n == 2 && !mixed)
-		know_total(search, fabs(cited[0].amount - cited[1].amount), currency);
-}
-
-/* What is counted of the things that are cited: all, those of a type, of a direction, of both. */
-#define KINDS (KAM_OTHER_ACTIVITY + 1)
-#define DIRECTIONS (KAM_OUTBOUND + 1)
-
-/* How many things the evidence cites: of an activity or a deal, however many of its places, one. */
-static void
-know_counts(Search *search, const KamContact *contact, const json_t *evidence)
-{
-	size_t		entries = json_array_size(evidence),
-				things = 0,
-				deals = 0,
-				activities = 0,
-				of[KINDS + 1][DIRECTIONS + 1] = {0};
-	const void **thing = KAM_NEW_ARRAY(search->arena, const void *, entries + 1);
-
-	know_count(search, 1);
-	for (size_t i = 0; i < entries; i++)
-	{
-		const char *path = kam_get_string(json_array_get(evidence, i), "path");
-		const json_t *value = kam_pointer(contact->json, path);
-		const KamActivity *activity = NULL;
-		const void *cited = value;
-		bool		again = false;
-		long		index;
-
-		if (value == NULL)
-			continue;
-		if (json_is_array(value))
-			know_count(search, json_array_size(value));
-		if (kam_path_element(path, "/activities/", &index))
-		{
-			for (int k = 0; k < contact->nactivities && activity == NULL; k++)
-				activity = contact->activities[k].index == index ? &contact->activities[k] : NULL;
-			cited = activity != NULL ? (const void *) activity : value;
-		}
-		else if (kam_path_element(path, "/deals/", &index))
-			cited = json_array_get(json_object_get(contact->json, "deals"), (size_t) index);
-		for (size_t k = 0; k < things && !again; k++)
-			again = thing[k] == cited;
-		if (again)
-			continue;
-		thing[things++] = cited;
-		deals += kam_path_element(path, "/deals/", &index);
-		if (activity == NULL)
-			continue;
-		activities++;
-		of[activity->type][DIRECTIONS]++;
-		of[KINDS][activity->direction]++;
-		of[activity->type][activity->direction]++;
-	}
-	know_count(search, things);
-	know_count(search, deals);
-	know_count(search, activities);
-	for (int kind = 0; kind <= KINDS && search->missing > 0; kind++)
-		for (int direction = 0; direction <= DIRECTIONS; direction++)
-			if (of[kind][direction] > 0)
-				know_count(search, of[kind][direction]);
-}
-
-/* The instants of the activities and deals that are cited; returns how many. */
-static int
-cited_instants(const KamContact *contact, const json_t *evidence, KamTime *instant)
-{
-	int			n = 0;
-
-	for (size_t i = 0; i < json_array_size(evidence); i++)
-	{
-		const char *path = kam_get_string(json_array_get(evidence, i), "path");
-		long		index;
-
-		if (path != NULL && kam_path_element(path, "/activities/", &index))
-			for (int k = 0; k < contact->nactivities && n < MOST_INSTANTS; k++)
-				if (contact->activities[k].index == index)
-					instant[n++] = contact->activities[k].start != KAM_NO_TIME ? contact->activities[k].start : contact->activities[k].at;
-		if (path != NULL && kam_path_element(path, "/deals/", &index))
-			for (int k = 0; k < contact->ndeals && n < MOST_INSTANTS; k++)
-				if (contact->deals[k].index == index)
-					instant[n++] = contact->deals[k].created;
-	}
-	return n;
-}
-
-/* "Answered within 2 days": the days between what is cited. */
-static void
-know_distances(Search *search, const KamContact *contact, const json_t *evidence)
-{
-	KamTime		instant[MOST_INSTANTS];
-	int			n = cited_instants(contact, evidence, instant);
-
-	for (int i = 0; i < n && search->missing > 0; i++)
-		for (int k = i + 1; k < n; k++)
-			know_distance(search, instant[i], instant[k]);
-}
-
 /* What the cited places themselves say, each as of when it was said. */
 static void
-know_cited(Search *search, const KamEnv *env, const KamContact *contact, const json_t *evidence)
+know_cited(KamSearch *search, const KamEnv *env, const KamContact *contact, const json_t *evidence)
 {
 	size_t		entries = json_array_size(evidence);
 
@@ -572,7 +345,7 @@ stated(KamArena *arena, const char *text, KamQuantity **out)
 const char *
 kam_values_fault(const KamEnv *env, const KamContact *contact, const char *text, const json_t *evidence)
 {
-	Search		search;
+	KamSearch	search;
 	KamQuantity *claimed;
 	int			n;
 	size_t		entries = json_array_size(evidence);
@@ -586,9 +359,7 @@ kam_values_fault(const KamEnv *env, const KamContact *contact, const char *text,
 		know_surroundings(&search, env, contact, kam_get_string(json_array_get(evidence, i), "path"));
 	if (search.missing > 0)
 	{
-		know_counts(&search, contact, evidence);
-		know_sums(&search, contact, evidence);
-		know_distances(&search, contact, evidence);
+		kam_know_totals(&search, contact, evidence);
 	}
 	if (search.missing > 0)
 	{
@@ -626,7 +397,7 @@ deal_amount(const KamDeal *deal)
 
 /* Amounts of deals, singly and as the sums that an analysis makes of them. */
 static void
-know_deals(Search *search, const KamContact *contact)
+know_deals(KamSearch *search, const KamContact *contact)
 {
 	double		all = 0,
 				open = 0;
@@ -650,7 +421,7 @@ json_t *
 kam_invented_values(const KamEnv *env, const KamContact *contact, const char *text)
 {
 	json_t	   *out = kam_array();
-	Search		search;
+	KamSearch	search;
 	KamQuantity *claimed;
 	int			n,
 				strict = 0;

@@ -3,7 +3,8 @@
  * text.
  *
  * One pass over the bytes; invalid UTF-8 is passed over.  Digits that are part
- * of a name ("Q3", "B2B"), an address or a URL are no quantity.
+ * of a name ("Q3", "B2B"), an address or a URL are no quantity.  Numbers in words
+ * are quantity_words.c's.
  */
 #include "core/quantity.h"
 

@@ -155,6 +155,7 @@ TEST(totals_count_each_place_once)
 		{"Deals worth 20 000.", {"/deals/0", "Pilote", "/deals/1/amount", "5600"}},
 		{"Amounts of 14 400 € and 2 500 €, 16 900 € in all.", {BODY0, "14 400 €", BODY1, "2500 €"}},
 		{"4 activities.", {"/activities", "held"}},
+		{"2 deals, 1 open.", {"/deals/0/name", "Pilote", "/deals/1/name", "Ancien"}},
 	};
 	static const Forged fails[] = {
 		/* one place cited three times */
@@ -185,6 +186,7 @@ TEST(numbers_in_words_are_numbers)
 		{"A quote of fourteen thousand four hundred euros.", {BODY0, "devis"}},
 		{"Une remise de douze pour cent.", {BODY0, "Remise"}},
 		{"Rappel dans deux semaines.", {BODY1, "two weeks"}},
+		{"Dix-huit mois d'engagement.", {BODY0, "18 mois"}},
 		{"Two e-mails from them.", {BODY0, "Bonjour", BODY1, "cannot sign"}},
 		{"One of them wrote; un devis neuf, a second time.", {BODY0, "devis"}},
 	};
@@ -192,6 +194,8 @@ TEST(numbers_in_words_are_numbers)
 		{"Call asked for in four weeks.", {BODY0, "trois semaines"}},
 		{"Call asked for in five months.", {BODY0, "trois semaines"}},
 		{"A team of twenty-six.", {BODY0, "vingt-cinq personnes"}},
+		{"Dix-huit jours d'engagement.", {BODY0, "18 mois"}},
+		{"Soixante-dix-huit mois d'engagement.", {BODY0, "18 mois"}},
 		{"A team of sixty.", {BODY0, "vingt-cinq personnes"}},
 		{"Un devis de vingt mille euros.", {BODY0, "devis"}},
 		{"Un devis de quatorze mille euros.", {BODY0, "devis"}},
