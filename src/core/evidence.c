@@ -339,6 +339,9 @@ kam_quote_places(const KamEnv *env, const KamContact *contact, const char *quote
 	if (strlen(h.words) < KAM_QUOTE_TO_FIND || h.probe[0] == '\0')
 		return 0;
 	hunt(&h, contact->json, NULL, 0);
+	/* below a key that no pointer of ours can name it is nowhere */
+	if (h.found > 0 && kam_pointer(contact->json, h.path) == NULL)
+		return 0;
 	*path = h.path;
 	return h.found;
 }
@@ -404,7 +407,7 @@ find_words(const char *folded, const char *words)
 	size_t		n = strlen(words);
 
 	for (const char *at = strstr(folded, words); at != NULL; at = strstr(at + 1, words))
-		if ((at == folded || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+		if ((at == folded || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0') && strncmp(at + n, " not", 4) != 0)
 			return at;
 	return NULL;
 }

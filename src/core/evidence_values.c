@@ -152,6 +152,9 @@ know_text(KamSearch *search, const char *text)
 		n = kam_quantities_in_words(search->arena, text, strlen(text), false, &value);
 		for (int i = 0; i < n; i++)
 			tick_off(search, &value[i]);
+		n = kam_months_in_words(search->arena, text, strlen(text), &value);
+		for (int i = 0; i < n; i++)
+			tick_off(search, &value[i]);
 	}
 	n = kam_quantities_find(search->arena, text, strlen(text), &value);
 	for (int i = 0; i < n; i++)
@@ -322,24 +325,44 @@ know_cited(KamSearch *search, const KamEnv *env, const KamContact *contact, cons
 	search->currency = 0;
 }
 
-/* What a text states, in digits and in words, in no order. */
+/* Adds those that are no part of what is said in digits: "mille" of "14 mille", "mars" of "3 mars". */
+static void
+add_others(const KamQuantity *digits, int n, KamQuantity *all, int *count, const KamQuantity *more, int nmore)
+{
+	int			at = 0;
+
+	/* both in the order of the text */
+	for (int i = 0; i < nmore; i++)
+	{
+		while (at < n && digits[at].end <= more[i].start)
+			at++;
+		if (at == n || digits[at].start >= more[i].end)
+			all[(*count)++] = more[i];
+	}
+}
+
+/* What a text states, in digits and in words. */
 static int
 stated(KamArena *arena, const char *text, KamQuantity **out)
 {
+	size_t		len = strlen(text);
 	KamQuantity *digits,
 			   *words,
-			   *both;
-	int			n = kam_quantities_find(arena, text, strlen(text), &digits),
-				more = kam_quantities_in_words(arena, text, strlen(text), true, &words);
+			   *months;
+	int			n = kam_quantities_find(arena, text, len, &digits),
+				nwords = kam_quantities_in_words(arena, text, len, true, &words),
+				nmonths = kam_months_in_words(arena, text, len, &months),
+				count = n;
 
-	*out = more > 0 ? words : digits;
-	if (n > 0 && more > 0)
-	{
-		*out = both = KAM_NEW_ARRAY(arena, KamQuantity, n + more);
-		memcpy(both, digits, sizeof(KamQuantity) * (size_t) n);
-		memcpy(both + n, words, sizeof(KamQuantity) * (size_t) more);
-	}
-	return n + more;
+	*out = digits;
+	if (nwords + nmonths == 0)
+		return n;
+	*out = KAM_NEW_ARRAY(arena, KamQuantity, n + nwords + nmonths);
+	if (n > 0)
+		memcpy(*out, digits, sizeof(KamQuantity) * (size_t) n);
+	add_others(digits, n, *out, &count, words, nwords);
+	add_others(digits, n, *out, &count, months, nmonths);
+	return count;
 }
 
 const char *

@@ -46,6 +46,9 @@ extern int	kam_quantities_find(KamArena *arena, const char *text, size_t len, Ka
  */
 extern int	kam_quantities_in_words(KamArena *arena, const char *text, size_t len, bool sure, KamQuantity **out);
 
+/* Months named without a day or a year: "en mars", "by September".  Not "may" and "march" without a capital. */
+extern int	kam_months_in_words(KamArena *arena, const char *text, size_t len, KamQuantity **out);
+
 /* The currency of that name, code or sign; 0 when it is none of ours. */
 extern int	kam_quantity_currency(const char *name);
 

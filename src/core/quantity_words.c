@@ -1,12 +1,14 @@
 /*
- * core/quantity_words.c: numbers that are written in French and English words.
+ * core/quantity_words.c: numbers that are written in French and English words,
+ * and months that are named alone.
  *
- * None of these words has an accent, so plain letters are all that is read.
- * Most words are none: length and first letter say so at once.
+ * No number has an accent, so plain letters are all that is read.  Most words
+ * are none: length and first letter say so at once.
  */
 #include "core/quantity.h"
 
 #include <string.h>
+#include <strings.h>
 
 typedef enum PartKind
 {
@@ -257,12 +259,33 @@ read_words(const char *text, size_t len, size_t at, size_t end, const Part *part
 	return q->end;
 }
 
+typedef struct Found
+{
+	KamQuantity *item;
+	int			count,
+				room;
+} Found;
+
+static KamQuantity *
+add(KamArena *arena, Found *found)
+{
+	if (found->count == found->room)
+	{
+		int			room = found->room > 0 ? found->room * 2 : 4;
+		KamQuantity *grown = KAM_NEW_ARRAY(arena, KamQuantity, room);
+
+		if (found->count > 0)
+			memcpy(grown, found->item, sizeof(KamQuantity) * (size_t) found->count);
+		found->item = grown;
+		found->room = room;
+	}
+	return &found->item[found->count++];
+}
+
 int
 kam_quantities_in_words(KamArena *arena, const char *text, size_t len, bool sure, KamQuantity **out)
 {
-	KamQuantity *found = NULL;
-	int			count = 0,
-				room = 0;
+	Found		found = {NULL, 0, 0};
 
 	if (!indexed)
 		index_parts();
@@ -287,19 +310,74 @@ kam_quantities_in_words(KamArena *arena, const char *text, size_t len, bool sure
 		}
 		/* one word alone, without a unit */
 		if (!(sure && q.end == end && (part->doubtful || (q.number < 10 && points_back(text, at)))))
-		{
-			if (count == room)
-			{
-				KamQuantity *grown = KAM_NEW_ARRAY(arena, KamQuantity, room = room > 0 ? room * 2 : 4);
-
-				if (count > 0)
-					memcpy(grown, found, sizeof(KamQuantity) * (size_t) count);
-				found = grown;
-			}
-			found[count++] = q;
-		}
+			*add(arena, &found) = q;
 		at = q.end;
 	}
-	*out = found;
-	return count;
+	*out = found.item;
+	return found.count;
+}
+
+/* ---- months ---------------------------------------------------------------------- */
+
+static const struct
+{
+	const char *word;
+	int			month;
+	bool		capital;		/* a word like any other without one */
+}			months[] = {
+	{"janvier", 1, false}, {"january", 1, false}, {"f\xc3\xa9vrier", 2, false}, {"fevrier", 2, false}, {"february", 2, false},
+	{"mars", 3, false}, {"march", 3, true}, {"avril", 4, false}, {"april", 4, false}, {"mai", 5, false}, {"may", 5, true},
+	{"juin", 6, false}, {"june", 6, false}, {"juillet", 7, false}, {"july", 7, false}, {"ao\xc3\xbbt", 8, false}, {"aout", 8, false},
+	{"august", 8, true}, {"septembre", 9, false}, {"september", 9, false}, {"octobre", 10, false}, {"october", 10, false},
+	{"novembre", 11, false}, {"november", 11, false}, {"d\xc3\xa9" "cembre", 12, false}, {"decembre", 12, false}, {"december", 12, false},
+};
+
+/* First letters of months. */
+#define BEGINS(c) (1u << ((c) - 'a'))
+#define BEGIN_MONTHS (BEGINS('j') | BEGINS('f') | BEGINS('m') | BEGINS('a') | BEGINS('s') | BEGINS('o') | BEGINS('n') | BEGINS('d'))
+
+/* The month whose name begins at "at", where a word does; *n is its length.  0 when it is none. */
+static int
+find_month(const char *text, size_t len, size_t at, size_t *n)
+{
+	bool		capital = text[at] < 'a',
+				follows = at > 1 && text[at - 1] == ' ' && text[at - 2] != '.' && text[at - 2] != '!' && text[at - 2] != '?';
+
+	for (size_t i = 0; i < KAM_LENGTHOF(months); i++)
+	{
+		*n = strlen(months[i].word);
+		/* "May we", "March on": with a capital that only begins a sentence */
+		if (*n <= len - at && (text[at] | 0x20) == months[i].word[0] && strncasecmp(text + at, months[i].word, *n) == 0 &&
+			(at + *n == len || !is_of_word(text, len, at + *n)) && (!months[i].capital || (capital && follows)))
+			return months[i].month;
+	}
+	return 0;
+}
+
+int
+kam_months_in_words(KamArena *arena, const char *text, size_t len, KamQuantity **out)
+{
+	Found		found = {NULL, 0, 0};
+
+	for (size_t at = 0; at < len;)
+	{
+		size_t		n = 0;
+		int			month;
+
+		if (!is_plain(text[at]))
+		{
+			at++;
+			continue;
+		}
+		if ((BEGIN_MONTHS >> ((text[at] | 0x20) - 'a') & 1) != 0 && (at == 0 || !is_of_word(text, len, at - 1)) && len - at > 2 &&
+			(month = find_month(text, len, at, &n)) != 0)
+		{
+			*add(arena, &found) = (KamQuantity) {.kind = KAM_QUANTITY_MONTH, .start = at, .end = at + n, .month = month};
+			at += n;
+		}
+		while (at < len && is_plain(text[at]))
+			at++;
+	}
+	*out = found.item;
+	return found.count;
 }

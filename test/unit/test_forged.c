@@ -108,6 +108,10 @@ TEST(dates_are_not_made_of_numbers)
 		{"To be called on 3 January 2026.", {BODY0, "Rappelez-moi"}},
 		{"Rappel demandé le 3 janvier.", {BODY0, "Rappelez-moi"}},
 		{"Décision en mars 2026.", {BODY0, "décision"}},
+		{"A decision is due in March, they wrote in December.", {BODY0, "décision"}},
+		{"Appel voulu en janvier.", {BODY0, "Rappelez-moi"}},
+		{"Written in February, a call asked for in late February.", {BODY1, "two weeks"}},
+		{"Met in February; may we march on?", {"/activities/3/metadata/status", "held"}},
 		{"Met in 2026.", {"/activities/3/metadata/status", "held"}},
 		{"They are 3.", {"/contact_info/employees", "3"}},
 	};
@@ -117,6 +121,9 @@ TEST(dates_are_not_made_of_numbers)
 		{"Signé le 12 mai.", {BODY0, "Remise"}},
 		/* nor is a month */
 		{"Décision le 12 mars 2026.", {BODY0, "décision"}},
+		{"A decision is due in April.", {BODY0, "décision"}},
+		{"Décision en août.", {BODY0, "décision"}},
+		{"Written in May.", {BODY1, "two weeks"}},
 		/* a year that nobody said and that cannot be meant */
 		{"To be called on 3 January 2031.", {BODY0, "Rappelez-moi"}},
 		{"To be called on 3 January 2019.", {BODY0, "Rappelez-moi"}},
@@ -187,6 +194,7 @@ TEST(numbers_in_words_are_numbers)
 		{"Une remise de douze pour cent.", {BODY0, "Remise"}},
 		{"Rappel dans deux semaines.", {BODY1, "two weeks"}},
 		{"Dix-huit mois d'engagement.", {BODY0, "18 mois"}},
+		{"Un devis de 14,4 mille euros, soit 14 400 €.", {BODY0, "devis"}},
 		{"Two e-mails from them.", {BODY0, "Bonjour", BODY1, "cannot sign"}},
 		{"One of them wrote; un devis neuf, a second time.", {BODY0, "devis"}},
 	};
