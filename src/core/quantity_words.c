@@ -332,9 +332,21 @@ static const struct
 	{"novembre", 11, false}, {"november", 11, false}, {"d\xc3\xa9" "cembre", 12, false}, {"decembre", 12, false}, {"december", 12, false},
 };
 
-/* First letters of months. */
-#define BEGINS(c) (1u << ((c) - 'a'))
-#define BEGIN_MONTHS (BEGINS('j') | BEGINS('f') | BEGINS('m') | BEGINS('a') | BEGINS('s') | BEGINS('o') | BEGINS('n') | BEGINS('d'))
+/* Third bytes of the months of a first letter: most words have another one. */
+static const char *const thirds[26] = {
+	['j' - 'a'] = "nil", ['f' - 'a'] = "vb\xa9", ['m' - 'a'] = "riy", ['a' - 'a'] = "rug\xc3", ['s' - 'a'] = "p", ['o' - 'a'] = "t",
+	['n' - 'a'] = "v", ['d' - 'a'] = "c\xa9"
+};
+
+/* Could the word of two letters and more that begins here be a month? */
+static bool
+may_be_month(const char *text, size_t at)
+{
+	const char *third = thirds[(text[at] | 0x20) - 'a'];
+	char		c = text[at + 2];
+
+	return third != NULL && c != '\0' && strchr(third, is_plain(c) ? c | 0x20 : c) != NULL;
+}
 
 /* The month whose name begins at "at", where a word does; *n is its length.  0 when it is none. */
 static int
@@ -369,7 +381,7 @@ kam_months_in_words(KamArena *arena, const char *text, size_t len, KamQuantity *
 			at++;
 			continue;
 		}
-		if ((BEGIN_MONTHS >> ((text[at] | 0x20) - 'a') & 1) != 0 && (at == 0 || !is_of_word(text, len, at - 1)) && len - at > 2 &&
+		if (len - at > 2 && may_be_month(text, at) && (at == 0 || !is_of_word(text, len, at - 1)) &&
 			(month = find_month(text, len, at, &n)) != 0)
 		{
 			*add(arena, &found) = (KamQuantity) {.kind = KAM_QUANTITY_MONTH, .start = at, .end = at + n, .month = month};
