@@ -514,6 +514,8 @@ text_fault(const KamEnv *env, const KamContact *contact, const char *text, const
 {
 	const char *fault;
 
+	if (strlen(text) > KAM_LONGEST_CLAIM)
+		return kam_printf(env->arena, "the claim is longer than %d bytes", KAM_LONGEST_CLAIM);
 	text = kam_as_seen(env->arena, text);
 	fault = kam_values_fault(env, contact, text, evidence);
 	return fault != NULL ? fault : kam_names_fault(env, contact, text, evidence);

@@ -37,6 +37,7 @@
 #include "core/decide.h"
 
 #define KAM_MOST_CLAIMS 60		/* of one output that are judged; further ones are refused */
+#define KAM_LONGEST_CLAIM 4000	/* bytes of a text; what is longer is no statement that anybody verifies */
 #define KAM_QUOTE_TO_FIND 12
 #define KAM_PIECE_OF_QUOTE 8
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/mail.h"
 #include "core/text.h"
 #include "core/when.h"
 
@@ -140,12 +141,15 @@ know_time(KamSearch *search, KamTime at)
 static void
 know_text(KamSearch *search, const char *text)
 {
+	KamMark		mark;
 	KamQuantity *value;
 	KamTime		at;
 	int			n;
 
 	if (text == NULL || search->missing == 0)
 		return;
+	/* nothing of it is kept: a contact's texts may be long, and cited often */
+	mark = kam_arena_mark(search->arena);
 	if (search->thorough)
 	{
 		text = kam_as_seen(search->arena, text);
@@ -165,6 +169,7 @@ know_text(KamSearch *search, const char *text)
 	}
 	if (n > 0 && value[0].kind == KAM_QUANTITY_DATE && value[0].start == 0 && kam_time_parse(text, search->zone, &at))
 		know_time(search, at);
+	kam_arena_rewind(search->arena, mark);
 }
 
 static void
@@ -205,16 +210,19 @@ know_value(KamSearch *search, const json_t *value, int depth)
 static void
 know_references(KamSearch *search, const char *text, KamTime said)
 {
+	KamMark		mark;
 	KamTokens	tokens;
 	KamWhen    *when;
 	int			n;
 
 	if (text == NULL || search->missing == 0)
 		return;
-	tokens = kam_tokenize(search->arena, text, strlen(text));
+	mark = kam_arena_mark(search->arena);
+	tokens = kam_tokenize(search->arena, text, strnlen(text, KAM_LONGEST_MESSAGE));
 	n = kam_when_find(search->arena, &tokens, said, search->zone, &when);
 	for (int i = 0; i < n; i++)
 		know_time(search, when[i].at);
+	kam_arena_rewind(search->arena, mark);
 }
 
 void
@@ -291,6 +299,30 @@ know_surroundings(KamSearch *search, const KamEnv *env, const KamContact *contac
 	}
 }
 
+/* Does an entry before this one cite the same place, or with "element" the same activity or deal? */
+static bool
+is_cited_before(const json_t *evidence, size_t i, bool element)
+{
+	static const char *const lists[] = {"/activities/", "/deals/"};
+	const char *path = kam_get_string(json_array_get(evidence, i), "path");
+
+	for (size_t k = 0; k < i && path != NULL; k++)
+	{
+		const char *other = kam_get_string(json_array_get(evidence, k), "path");
+		long		one,
+					two;
+
+		if (other == NULL)
+			continue;
+		if (strcmp(path, other) == 0)
+			return true;
+		for (size_t list = 0; element && list < KAM_LENGTHOF(lists); list++)
+			if (kam_path_element(path, lists[list], &one) && kam_path_element(other, lists[list], &two) && one == two)
+				return true;
+	}
+	return false;
+}
+
 /* What the cited places themselves say, each as of when it was said. */
 static void
 know_cited(KamSearch *search, const KamEnv *env, const KamContact *contact, const json_t *evidence)
@@ -303,7 +335,7 @@ know_cited(KamSearch *search, const KamEnv *env, const KamContact *contact, cons
 		const json_t *value = kam_pointer(contact->json, path);
 		long		index;
 
-		if (value == NULL)
+		if (value == NULL || is_cited_before(evidence, i, false))
 			continue;
 		search->said = env->as_of;
 		search->currency = 0;
@@ -379,7 +411,8 @@ kam_values_fault(const KamEnv *env, const KamContact *contact, const char *text,
 	open_search(&search, env->arena, &contact->zone, text, claimed, n);
 	know_cited(&search, env, contact, evidence);
 	for (size_t i = 0; i < entries && search.missing > 0; i++)
-		know_surroundings(&search, env, contact, kam_get_string(json_array_get(evidence, i), "path"));
+		if (!is_cited_before(evidence, i, true))
+			know_surroundings(&search, env, contact, kam_get_string(json_array_get(evidence, i), "path"));
 	if (search.missing > 0)
 	{
 		kam_know_totals(&search, contact, evidence);

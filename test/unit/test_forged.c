@@ -323,7 +323,8 @@ TEST(citing_a_long_text_often_keeps_no_memory)
 {
 	KamEnv		env = test_env("2026-03-11T10:00:00+01:00");
 	json_t	   *json = json_loads(contact_text, 0, NULL),
-			   *evidence = json_array();
+			   *evidence = json_array(),
+			   *claim;
 	size_t		size = 300000;
 	char	   *text = malloc(size + 40);
 	KamContact	contact;
@@ -342,10 +343,28 @@ TEST(citing_a_long_text_often_keeps_no_memory)
 	CHECK(kam_evidence_fault(&env, &contact, evidence) == NULL);
 	after = kam_arena_mark(env.arena);
 	CHECK(before.chunk == after.chunk, "more than a chunk was kept");
+	claim = json_pack("{s:s, s:O}", "text", "They agreed on 7 May 2031 to ninety-one things.", "evidence", evidence);
+	CHECK(strstr(kam_claim_fault(&env, &contact, claim), "7 May 2031") != NULL);
+	after = kam_arena_mark(env.arena);
+	CHECK(before.chunk == after.chunk, "more than a chunk was kept by the values");
+	json_decref(claim);
 	json_decref(evidence);
 	json_decref(json);
 	free(text);
 	kam_arena_free(env.arena);
+}
+
+TEST(a_claim_is_no_essay)
+{
+	char		text[KAM_LONGEST_CLAIM + 2];
+	Forged		row = {text, {BODY0, "devis"}};
+
+	memset(text, 'm', sizeof text);
+	text[KAM_LONGEST_CLAIM] = '\0';
+	judge(&row, 1, true);
+	text[KAM_LONGEST_CLAIM] = 'm';
+	text[KAM_LONGEST_CLAIM + 1] = '\0';
+	judge(&row, 1, false);
 }
 
 #define INBOUND "{'contact_info': {'full_name': 'Inès Martin', 'email': 'ines@acier.example', 'owner': 'Julie Moreau'}, 'activities': [" \
