@@ -77,7 +77,7 @@ static const Word money_scales[] = {
 
 /* Days, or minutes below nought. */
 static const Word spans[] = {
-	{"minute", -1}, {"minutes", -1}, {"min", -1}, {"mn", -1}, {"hour", -60}, {"hours", -60}, {"heure", -60}, {"heures", -60},
+	{"minute", -1}, {"minutes", -1}, {"min", -1}, {"mn", -1}, {"h", -60}, {"hour", -60}, {"hours", -60}, {"heure", -60}, {"heures", -60},
 	{"day", 1}, {"days", 1}, {"jour", 1}, {"jours", 1}, {"j", 1},
 	{"week", 7}, {"weeks", 7}, {"semaine", 7}, {"semaines", 7},
 	{"month", 30}, {"months", 30}, {"mois", 30},
@@ -519,6 +519,9 @@ read_clock(Lexer *lx, size_t at)
 	after = skip_blanks(lx, i);
 	if ((char_at(lx, after) | 0x20) == 'h' && !is_letter(char_at(lx, after + 1)))
 	{
+		/* "sous 24h" is how long */
+		if (hour > 23)
+			return at;
 		end = after + 1;
 		n = read_digits(lx, skip_blanks(lx, end), 2, &minute);
 		if (n == 2 && minute <= 59 && (skip_blanks(lx, end) == end || after > i))
@@ -931,8 +934,16 @@ kam_quantity_same(const KamQuantity *a, const KamQuantity *b)
 	if (is_day(a) && is_day(b))
 		return (a->year == 0 || b->year == 0 || a->year == b->year) &&
 			(a->kind == KAM_QUANTITY_MONTH || b->kind == KAM_QUANTITY_MONTH ? a->month == b->month : same_day(a, b));
+	if (a->kind == KAM_QUANTITY_CLOCK && b->kind == KAM_QUANTITY_CLOCK)
+		return a->minute == b->minute;
 	if (a->kind == KAM_QUANTITY_CLOCK || b->kind == KAM_QUANTITY_CLOCK)
-		return a->kind == b->kind && a->minute == b->minute;
+	{
+		/* "2h" may be two hours */
+		const KamQuantity *clock = a->kind == KAM_QUANTITY_CLOCK ? a : b;
+		const KamQuantity *plain = clock == a ? b : a;
+
+		return plain->kind == KAM_QUANTITY_NUMBER && plain->span == -60 && plain->number * 60 == clock->minute;
+	}
 	if (is_day(a) != is_day(b))
 	{
 		/* a bare year or day number, as part of a date */

@@ -15,7 +15,7 @@ static const char contact_text[] =
 	"   \"metadata\": {\"subject\": \"Devis\", \"body\": \"Bonjour, votre devis de 14 400 € est impossible à tenir. Remise de 12 % demandée. Rappelez-moi le 3 janvier"
 	" ou dans trois semaines. Nous sommes vingt-cinq personnes, 18 mois d'engagement, décision en mars 2026. L’été sera chargé.\"}},"
 	"  {\"activity_type\": \"email\", \"direction\": \"inbound\", \"recorded_on\": \"2026-02-10T09:00:00+01:00\","
-	"   \"metadata\": {\"body\": \"We cannot sign; the budget is about 6 k€ and we are not interested in the 2500 € option. Call me in two weeks, takes 30min.\"}},"
+	"   \"metadata\": {\"body\": \"We cannot sign; the budget is about 6 k€ and we are not interested in the 2500 € option. Call me in two weeks, takes 30min, answer within 48h.\"}},"
 	"  {\"activity_type\": \"email\", \"direction\": \"outbound\", \"recorded_on\": \"2026-02-12T10:00:00+01:00\", \"metadata\": {\"body\": \"Merci, voici la fiche.\"}},"
 	"  {\"activity_type\": \"meeting\", \"recorded_on\": \"2026-02-18T14:00:00+01:00\","
 	"   \"metadata\": {\"subject\": \"Point\", \"start_time\": \"2026-02-18T14:00:00+01:00\", \"status\": \"held\"}}],"
@@ -232,6 +232,41 @@ TEST(digits_of_any_alphabet_are_digits)
 		/* letters that stick to it make it no name */
 		{"Takes 45min.", {BODY1, "30min"}},
 		{"Ten times more: 10x.", {BODY1, "30min"}},
+	};
+
+	HOLD(holds);
+	FAIL(fails);
+}
+
+TEST(no_figure_passes_unread)
+{
+	static const Forged holds[] = {
+		{"Wants an answer within 48 hours.", {BODY1, "two weeks"}},
+		{"Un échange le 18 février à 14h.", {"/activities/3/metadata/status", "held"}},
+		{"Between 10 and 20.", {"/contact_info/x~1y/m~0n", "10"}},
+		{"A group of the 3.", {"/contact_info", "Atelier"}},
+		{"Written on 20/12/2025 at 9:00.", {BODY0, "devis"}},
+		{"Written on Dec. 20th.", {BODY0, "devis"}},
+		{"The B2B offer of Q3 in 3D.", {BODY0, "devis"}},
+	};
+	static const Forged fails[] = {
+		{"Wants an answer within 72h.", {BODY1, "two weeks"}},
+		{"Wants an answer within 24h.", {BODY1, "two weeks"}},
+		{"Un échange le 18 février à 15h.", {"/activities/3/metadata/status", "held"}},
+		{"Written on 20/12/2024.", {BODY0, "devis"}},
+		{"Written on 21 December 2025.", {BODY0, "devis"}},
+		{"Written on 29 February 2026.", {BODY1, "two weeks"}},
+		{"Written on 99/99/2026.", {BODY1, "two weeks"}},
+		{"They are 1e400.", {BODY0, "devis"}},
+		{"They are 99999999999999999999999999999999999999999999999999999999999999999999.", {BODY0, "devis"}},
+		{"They are 25000000 people.", {BODY0, "vingt-cinq"}},
+		{"A site of 14 400 m2 and 12 halls.", {"/deals/0/amount", "14400"}},
+		{"Their 20 sites.", {BODY0, "devis"}},
+		{"A budget of $6k.", {BODY1, "budget"}},
+		{"A budget of 6 M€.", {BODY1, "budget"}},
+		{"Closing in Q3 2031.", {BODY0, "devis"}},
+		{"Remise de -21 %.", {BODY0, "Remise"}},
+		{"Remise de 1,2 %.", {BODY0, "Remise"}},
 	};
 
 	HOLD(holds);
