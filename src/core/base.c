@@ -2,7 +2,7 @@
  * core/base.c: the arena.
  *
  * Chunks double up to a limit; a request larger than a chunk gets one of its
- * own.  Nothing is freed singly.  A few chunks of freed arenas are kept for the
+ * own.  Nothing is freed singly, only all since a mark.  A few chunks of freed arenas are kept for the
  * next one: fresh memory costs a page fault per 4 kB, at every contact.  One
  * thread only.
  */
@@ -178,6 +178,26 @@ kam_alloc_raw(KamArena *arena, size_t size)
 	p = (char *) chunk + CHUNK_HEAD + chunk->used;
 	chunk->used += size;
 	return p;
+}
+
+KamMark
+kam_arena_mark(KamArena *arena)
+{
+	return (KamMark) {arena->chunk, arena->chunk != NULL ? arena->chunk->used : 0};
+}
+
+void
+kam_arena_rewind(KamArena *arena, KamMark mark)
+{
+	while (arena->chunk != mark.chunk)
+	{
+		Chunk	   *chunk = arena->chunk;
+
+		arena->chunk = chunk->next;
+		release_chunk(chunk);
+	}
+	if (arena->chunk != NULL)
+		arena->chunk->used = mark.used;
 }
 
 void *

@@ -35,6 +35,19 @@ extern char *kam_strndup(KamArena *arena, const char *s, size_t len);
 extern char *kam_strdup(KamArena *arena, const char *s);
 extern char *kam_printf(KamArena *arena, const char *fmt,...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * What was allocated since a mark may be given back, by who made it all and
+ * keeps nothing of it: for work that is repeated over large texts.
+ */
+typedef struct KamMark
+{
+	void	   *chunk;
+	size_t		used;
+} KamMark;
+
+extern KamMark kam_arena_mark(KamArena *arena);
+extern void kam_arena_rewind(KamArena *arena, KamMark mark);
+
 #define KAM_NEW(arena, type) ((type *) kam_alloc(arena, sizeof(type)))
 #define KAM_NEW_ARRAY(arena, type, n) ((type *) kam_alloc(arena, sizeof(type) * (size_t) (n)))
 #define KAM_NEW_RAW_ARRAY(arena, type, n) ((type *) kam_alloc_raw(arena, sizeof(type) * (size_t) (n)))

@@ -19,7 +19,7 @@
 #include "core/text.h"
 
 #define MAX_DEPTH 16			/* of the decision that is looked at */
-#define MOST_REACHES 40			/* of one text; more need no telling */
+#define MOST_REACHES 40			/* of one text; nobody sends more */
 #define MOST_KNOWN 2000
 #define LONGEST_TAG 2000
 #define LONGEST_RECIPIENT 120
@@ -224,6 +224,7 @@ typedef struct KamSent
 	Text	   *item;
 	int			count,
 				room;
+	const char *too_deep;		/* where a value was not looked into, or NULL */
 } KamSent;
 
 /* Times and enumerations lead nowhere, and times look like numbers. */
@@ -274,7 +275,10 @@ take_texts(KamGuard *guard, const json_t *value, const char *path, const char *k
 	size_t		i;
 
 	if (depth > MAX_DEPTH)
+	{
+		guard->sent->too_deep = path;
 		return;
+	}
 	if (json_is_string(value))
 		take_text(guard, path, key, json_string_value(value));
 	json_array_foreach((json_t *) value, i, member)
@@ -363,10 +367,14 @@ kam_rule_foreign_link(KamGuard *guard)
 {
 	const KamSent *sent = sent_texts(guard);
 
+	if (sent->too_deep != NULL)
+		kam_guard_report(guard, kam_shorten(guard->env->arena, sent->too_deep, 200), "What stands here is nested too deep to be read for what it links to.");
 	for (int i = 0; i < sent->count; i++)
 	{
 		if (strlen(sent->item[i].text) > KAM_REACH_LONGEST)
 			kam_guard_report(guard, sent->item[i].path, "The text is too long to be read for what it links to.");
+		if (sent->item[i].nfound == MOST_REACHES)
+			kam_guard_report(guard, sent->item[i].path, "The text holds %d links, addresses and numbers or more: too many to be a message.", MOST_REACHES);
 		tell_of(guard, &sent->item[i], LINKS, "leads where no resource, no field of the contact and no earlier message of ours does.");
 	}
 }

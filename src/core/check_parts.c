@@ -167,7 +167,10 @@ check_evidence(KamGuard *guard, const json_t *value, const Step *at, int depth)
 	size_t		i;
 
 	if (depth > MAX_DEPTH)
+	{
+		kam_guard_report(guard, kam_shorten(guard->env->arena, path_of(guard->env->arena, at), 200), "What stands here is nested too deep to be looked at for evidence.");
 		return;
+	}
 	if (json_is_array(value))
 	{
 		json_array_foreach((json_t *) value, i, member)

@@ -26,7 +26,8 @@ static const char *const machine_talk[] = {
 	"sequence_strategist|synthesis_orchestrator|decision_evaluator|final_decision|no_action|send_message|selected_channel",
 };
 
-#define LATEST (14 * KAM_DAY)	/* behind the computed time of sending */
+#define SOON (8 * KAM_DAY)		/* within which what is sent may be of any urgency */
+#define LATEST (4 * KAM_DAY)	/* behind the computed time of sending: a weekend and a day */
 
 /* The first text that tries to steer, or NULL. */
 static const KamSteering *
@@ -71,17 +72,23 @@ void
 kam_rule_steered_timing(KamGuard *guard)
 {
 	KamStamp	stamp = kam_guard_stamp(guard, "/execution_timing/execute_at");
+	const KamSignal *absence = guard->facts->out_of_office;
 	KamWindow	window;
 	KamTime		computed;
+	bool		away = absence != NULL && absence->at != KAM_NO_TIME && absence->at > guard->env->as_of;
 
-	if (!guard->sends || stamp.state != KAM_STAMP_GOOD || stamp.at <= guard->env->as_of + LATEST || guard->action != (int) guard->plan->action)
+	if (!guard->sends || stamp.state != KAM_STAMP_GOOD || guard->action != (int) guard->plan->action ||
+		(!away && stamp.at <= guard->env->as_of + SOON))
 		return;
 	kam_send_window(guard->env, guard->contact, guard->facts, &window);
 	computed = kam_execute_at(guard->env, guard->contact, guard->facts, guard->plan,
 							  kam_urgency(guard->env, guard->contact, guard->facts, guard->plan), &window);
 	if (computed != KAM_NO_TIME && stamp.at > computed + LATEST)
 		report(guard, "/execution_timing/execute_at",
-			   kam_printf(guard->env->arena, "The message is to wait until %s, weeks behind the computed time", stamp.text));
+			   kam_printf(guard->env->arena, "The message is to wait until %s, days behind the computed time", stamp.text));
+	else if (away && computed != KAM_NO_TIME && stamp.at < computed - KAM_DAY)
+		report(guard, "/execution_timing/execute_at",
+			   kam_printf(guard->env->arena, "The message is to go on %s, while they are away", stamp.text));
 }
 
 void

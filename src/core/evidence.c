@@ -27,7 +27,42 @@ kam_verdict_name(KamVerdict verdict)
 	return names[verdict];
 }
 
+/* Nothing but what stands on a keyboard, as most claims: eight bytes at a time. */
+static bool
+is_plain_ascii(const char *text)
+{
+	size_t		len = strlen(text),
+				i = 0;
+	uint64_t	eight;
+
+	for (; i + sizeof eight <= len; i += sizeof eight)
+	{
+		memcpy(&eight, text + i, sizeof eight);
+		/* a high bit, or a byte below 0x20 */
+		if (((eight | (eight - UINT64_C(0x2020202020202020))) & UINT64_C(0x8080808080808080)) != 0)
+			return false;
+	}
+	for (; i < len; i++)
+		if ((unsigned char) text[i] < 0x20 || (unsigned char) text[i] >= 0x80)
+			return false;
+	return true;
+}
+
+const char *
+kam_as_seen(KamArena *arena, const char *text)
+{
+	if (is_plain_ascii(text))
+		return text;
+	return kam_plain_forms(arena, kam_without_hidden(arena, text));
+}
+
 /* ---- quotes ------------------------------------------------------------- */
+
+static bool
+is_word_byte(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
 
 const char *
 kam_shown(KamArena *arena, const char *text)
@@ -41,41 +76,62 @@ kam_shown(KamArena *arena, const char *text)
 	return kam_printf(arena, "%.*s...", (int) n, text);
 }
 
-/* The quote without the blanks, quotation marks and ellipses that only frame it. */
+/*
+ * The quote without the blanks, quotation marks and ellipses that only frame
+ * it; "" when nothing but marks is left.  *cut: which of its ends an ellipsis
+ * says to be cut, so that they may lie within a word.
+ */
 static const char *
-unframe(KamArena *arena, const char *quote)
+unframe(KamArena *arena, const char *quote, unsigned *cut)
 {
 	const char *squashed = kam_squash(arena, quote);
-	size_t		n;
+	size_t		head = strspn(squashed, " .\""),
+				n = strlen(squashed);
+	unsigned	ends = strstr(kam_strndup(arena, squashed, head), "...") != NULL ? KAM_CUT_BEFORE : 0;
+	bool		words = false;
 
-	squashed += strspn(squashed, " .\"");
-	n = strlen(squashed);
+	squashed += head;
+	n -= head;
 	while (n > 0 && strchr(" .\"", squashed[n - 1]) != NULL)
 		n--;
-	return kam_strndup(arena, squashed, n);
+	if (strstr(squashed + n, "...") != NULL)
+		ends |= KAM_CUT_BEHIND;
+	if (cut != NULL)
+		*cut = ends;
+	for (size_t i = 0; i < n && !words; i++)
+		words = (unsigned char) squashed[i] >= 0x80 || is_word_byte(squashed[i]);
+	return words ? kam_strndup(arena, squashed, n) : "";
 }
 
+/* What is made of the texts on the way is given back: a contact may be large, and cited often. */
 static bool
-quote_in_text(KamArena *arena, const char *text, const char *quote)
+quote_in_text(KamArena *arena, const char *text, const char *quote, unsigned cut)
 {
-	if (strstr(text, quote) != NULL || strstr(kam_squash(arena, text), quote) != NULL)
+	KamMark		mark;
+	bool		stands;
+
+	if (kam_text_quotes_verbatim(text, quote, cut))
 		return true;
-	return kam_text_contains(arena, text, quote);
+	mark = kam_arena_mark(arena);
+	stands = kam_text_quotes_verbatim(kam_squash(arena, text), quote, cut) || kam_text_quotes(arena, text, quote, cut);
+	kam_arena_rewind(arena, mark);
+	return stands;
 }
 
 /* A number stands where a quote of it says the same, whatever the spelling: 14400, "14 400". */
 static bool
-quote_is_number(KamArena *arena, const json_t *value, const char *quote)
+quote_is_number(KamArena *arena, double value, const char *quote)
 {
 	KamQuantity *said;
-	KamQuantity number = {.kind = KAM_QUANTITY_NUMBER, .number = json_number_value(value), .other = json_number_value(value)};
+	KamQuantity number = {.kind = KAM_QUANTITY_NUMBER, .number = value, .other = value};
 
-	return kam_quantities_find(arena, quote, strlen(quote), &said) == 1 && kam_quantity_same(said, &number);
+	return kam_quantities_find(arena, quote, strlen(quote), &said) == 1 && said->kind != KAM_QUANTITY_DATE &&
+		said->kind != KAM_QUANTITY_MONTH && kam_quantity_same(said, &number);
 }
 
 /* The scalar in which the quote stands: the value, or the first one inside it; NULL when there is none. */
 static const json_t *
-quoted_scalar(KamArena *arena, const json_t *value, const char *quote, int depth)
+quoted_scalar(KamArena *arena, const json_t *value, const char *quote, unsigned cut, int depth)
 {
 	const char *key;
 	const json_t *member,
@@ -87,10 +143,10 @@ quoted_scalar(KamArena *arena, const json_t *value, const char *quote, int depth
 	switch (json_typeof(value))
 	{
 		case JSON_STRING:
-			return quote_in_text(arena, json_string_value(value), quote) ? value : NULL;
+			return quote_in_text(arena, json_string_value(value), quote, cut) ? value : NULL;
 		case JSON_INTEGER:
 		case JSON_REAL:
-			return quote_is_number(arena, value, quote) ? value : NULL;
+			return quote_is_number(arena, json_number_value(value), quote) ? value : NULL;
 		case JSON_TRUE:
 			return strcmp(quote, "true") == 0 ? value : NULL;
 		case JSON_FALSE:
@@ -99,12 +155,12 @@ quoted_scalar(KamArena *arena, const json_t *value, const char *quote, int depth
 			return strcmp(quote, "null") == 0 ? value : NULL;
 		case JSON_ARRAY:
 			json_array_foreach((json_t *) value, i, member)
-				if ((found = quoted_scalar(arena, member, quote, depth + 1)) != NULL)
+				if ((found = quoted_scalar(arena, member, quote, cut, depth + 1)) != NULL)
 					return found;
 			return NULL;
 		case JSON_OBJECT:
 			json_object_foreach((json_t *) value, key, member)
-				if ((found = quoted_scalar(arena, member, quote, depth + 1)) != NULL)
+				if ((found = quoted_scalar(arena, member, quote, cut, depth + 1)) != NULL)
 					return found;
 			return NULL;
 	}
@@ -118,8 +174,8 @@ stands_verbatim(const json_t *value, const char *quote)
 	bool		words = false;
 
 	for (const char *p = quote; *p != '\0' && !words; p++)
-		words = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
-	return words && json_is_string(value) && strstr(json_string_value(value), quote) != NULL;
+		words = is_word_byte(*p);
+	return words && json_is_string(value) && kam_text_quotes_verbatim(json_string_value(value), quote, 0);
 }
 
 /* ---- one entry ------------------------------------------------------------ */
@@ -132,6 +188,7 @@ entry_fault(const KamEnv *env, const KamContact *contact, const json_t *entry)
 	const json_t *quote = json_object_get(entry, "quote");
 	const json_t *value;
 	const char *words;
+	unsigned	cut;
 
 	if (path == NULL)
 		return "an entry of its evidence has no path";
@@ -143,16 +200,19 @@ entry_fault(const KamEnv *env, const KamContact *contact, const json_t *entry)
 		if (json_equal(quote, value) || (json_is_number(quote) && json_is_number(value) &&
 										 json_number_value(quote) == json_number_value(value)))
 			return NULL;
+		/* an amount that is written as a text: "5600" */
+		if (json_is_number(quote) && json_is_string(value) && quote_is_number(env->arena, json_number_value(quote), json_string_value(value)))
+			return NULL;
 		return kam_printf(env->arena, "its quote is not the value at %s", kam_shown(env->arena, path));
 	}
 	if (!json_is_string(quote))
 		return kam_printf(env->arena, "its evidence at %s has no quote", kam_shown(env->arena, path));
 	if (stands_verbatim(value, json_string_value(quote)))
 		return NULL;
-	words = unframe(env->arena, json_string_value(quote));
+	words = unframe(env->arena, json_string_value(quote), &cut);
 	if (words[0] == '\0')
 		return kam_printf(env->arena, "its evidence at %s quotes nothing", kam_shown(env->arena, path));
-	if (quoted_scalar(env->arena, value, words, 0) == NULL)
+	if (quoted_scalar(env->arena, value, words, cut, 0) == NULL)
 		return kam_printf(env->arena, "its quote \"%s\" does not stand at %s", kam_shown(env->arena, words), kam_shown(env->arena, path));
 	return NULL;
 }
@@ -191,6 +251,7 @@ typedef struct Hunt
 {
 	KamArena   *arena;
 	const char *words;			/* the quote, squashed and without its frame */
+	unsigned	cut;
 	const char *probe;			/* its longest run of plain letters and digits: without it nothing need be squashed */
 	int			found;
 	const char *path;			/* of the first one */
@@ -219,6 +280,21 @@ longest_run(KamArena *arena, const char *words)
 	return kam_strndup(arena, words + best, most);
 }
 
+/* Does the quote stand there but for blanks and typographic marks? */
+static bool
+quoted_as_spelled(KamArena *arena, const char *text, const char *words, unsigned cut)
+{
+	KamMark		mark;
+	bool		stands;
+
+	if (kam_text_quotes_verbatim(text, words, cut))
+		return true;
+	mark = kam_arena_mark(arena);
+	stands = kam_text_quotes_verbatim(kam_squash(arena, text), words, cut);
+	kam_arena_rewind(arena, mark);
+	return stands;
+}
+
 /* Every text of the contact in which the quote stands, until a second one is found. */
 static void
 hunt(Hunt *h, const json_t *value, const KamStep *at, int depth)
@@ -234,7 +310,7 @@ hunt(Hunt *h, const json_t *value, const KamStep *at, int depth)
 		const char *text = json_string_value(value);
 
 		if (json_string_length(value) < strlen(h->probe) || strstr(text, h->probe) == NULL ||
-			(strstr(text, h->words) == NULL && strstr(kam_squash(h->arena, text), h->words) == NULL))
+			!quoted_as_spelled(h->arena, text, h->words, h->cut))
 			return;
 		if (h->found++ == 0)
 			h->path = kam_step_pointer(h->arena, at);
@@ -254,13 +330,18 @@ hunt(Hunt *h, const json_t *value, const KamStep *at, int depth)
 int
 kam_quote_places(const KamEnv *env, const KamContact *contact, const char *quote, const char **path)
 {
-	Hunt		h = {.arena = env->arena, .words = unframe(env->arena, quote)};
+	Hunt		h = {.arena = env->arena};
+
+	h.words = unframe(env->arena, quote, &h.cut);
 
 	h.probe = longest_run(env->arena, h.words);
 	*path = NULL;
 	if (strlen(h.words) < KAM_QUOTE_TO_FIND || h.probe[0] == '\0')
 		return 0;
 	hunt(&h, contact->json, NULL, 0);
+	/* below a key that no pointer of ours can name it is nowhere */
+	if (h.found > 0 && kam_pointer(contact->json, h.path) == NULL)
+		return 0;
 	*path = h.path;
 	return h.found;
 }
@@ -311,12 +392,24 @@ split_quote(KamArena *arena, const char *words, const char *piece[MOST_PIECES])
 			return 0;
 		if (mark != NULL)
 			*mark = '\0';
-		piece[n] = unframe(arena, rest);
+		piece[n] = unframe(arena, rest, NULL);
 		if (strlen(piece[n++]) < KAM_PIECE_OF_QUOTE)
 			return 0;
 		rest = mark != NULL ? mark + len : NULL;
 	}
 	return n > 1 ? n : 0;
+}
+
+/* Where folded words stand among others. */
+static const char *
+find_words(const char *folded, const char *words)
+{
+	size_t		n = strlen(words);
+
+	for (const char *at = strstr(folded, words); at != NULL; at = strstr(at + 1, words))
+		if ((at == folded || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0') && strncmp(at + n, " not", 4) != 0)
+			return at;
+	return NULL;
 }
 
 /* Do the pieces stand in the text one behind the other? */
@@ -328,7 +421,7 @@ stand_in_order(KamArena *arena, const char *text, const char *const *piece, int 
 	for (int i = 0; i < n; i++)
 	{
 		const char *words = kam_fold(arena, piece[i]);
-		const char *found = words[0] != '\0' ? strstr(folded, words) : NULL;
+		const char *found = words[0] != '\0' ? find_words(folded, words) : NULL;
 
 		if (found == NULL)
 			return false;
@@ -351,7 +444,7 @@ repair_entry(const KamEnv *env, const KamContact *contact, const json_t *entry, 
 
 	if (quote == NULL)
 		return NULL;
-	words = unframe(env->arena, quote);
+	words = unframe(env->arena, quote, NULL);
 	if (json_is_string(value) && (n = split_quote(env->arena, words, piece)) > 0 &&
 		stand_in_order(env->arena, json_string_value(value), piece, n))
 	{
@@ -419,8 +512,12 @@ kam_evidence_judge(const KamEnv *env, const KamContact *contact, const json_t *e
 static const char *
 text_fault(const KamEnv *env, const KamContact *contact, const char *text, const json_t *evidence)
 {
-	const char *fault = kam_values_fault(env, contact, text, evidence);
+	const char *fault;
 
+	if (strlen(text) > KAM_LONGEST_CLAIM)
+		return kam_printf(env->arena, "the claim is longer than %d bytes", KAM_LONGEST_CLAIM);
+	text = kam_as_seen(env->arena, text);
+	fault = kam_values_fault(env, contact, text, evidence);
 	return fault != NULL ? fault : kam_names_fault(env, contact, text, evidence);
 }
 

@@ -5,13 +5,18 @@
  * verdict comes from the contact alone:
  *
  * verified		Every path resolves, every quote stands there after white-space
- *				and Unicode folding (case, accents, typographic marks), and every
- *				date, time, amount, number and name of the text comes from the
- *				values cited.  A number may also be a total that is computed from
- *				them anew: how many are cited, the length of a cited list, the
- *				sum or difference of cited amounts, the days between cited dates
- *				or to the moment of the evaluation.  A name may stand anywhere in
- *				the contact: people are named who are not cited.
+ *				and Unicode folding (case, accents, typographic marks), as whole
+ *				words unless an ellipsis says where it is cut, and every date,
+ *				time, amount, number and name of the text, in digits or in words,
+ *				comes from the values cited.  What a value does not say is no
+ *				difference (a currency, a unit), but a number is no date, a month
+ *				no day, a round number no exact one, and a date without a year is
+ *				meant within a year of when it was said.  A number may also be a
+ *				total that is computed from them anew: how many activities or
+ *				deals are cited, in all or of a kind, the length of a cited list,
+ *				the sum or difference of cited amounts, the days between cited
+ *				dates or to the moment of the evaluation.  A name may stand
+ *				anywhere in the contact: people are named who are not cited.
  *
  * repaired		As verified, but for evidence with exactly one right form:
  *				- the path leads nowhere or elsewhere, and the quote, of at least
@@ -32,6 +37,7 @@
 #include "core/decide.h"
 
 #define KAM_MOST_CLAIMS 60		/* of one output that are judged; further ones are refused */
+#define KAM_LONGEST_CLAIM 4000	/* bytes of a text; what is longer is no statement that anybody verifies */
 #define KAM_QUOTE_TO_FIND 12
 #define KAM_PIECE_OF_QUOTE 8
 

@@ -3,10 +3,12 @@
  */
 #include "core/evidence_internal.h"
 
+#include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH 24				/* of a decision that is looked through */
+#define DEPTH 32				/* of a decision that is looked through: as deep as the guard goes */
 
 typedef struct Walk
 {
@@ -73,6 +75,9 @@ hundredths(const json_t *impact)
 {
 	double		value = json_is_string(impact) ? strtod(json_string_value(impact), NULL) : json_number_value(impact);
 
+	/* no impact is larger, and no text that says "nan" is one */
+	if (!(fabs(value) <= 1000))
+		return INT_MIN;
 	return (int) (value * 100 + (value < 0 ? -0.5 : 0.5));
 }
 

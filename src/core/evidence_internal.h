@@ -11,6 +11,9 @@
 /* evidence.c: a text as a message repeats it. */
 extern const char *kam_shown(KamArena *arena, const char *text);
 
+/* A text as its reader sees it: nothing hidden, letters and digits of other forms plain; itself when it is so. */
+extern const char *kam_as_seen(KamArena *arena, const char *text);
+
 /* Is the path below "/activities/" or "/deals/"?  Then the element's number. */
 extern bool kam_path_element(const char *path, const char *list, long *index);
 

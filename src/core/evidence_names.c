@@ -3,8 +3,8 @@
  *
  * A name is a word that begins with a capital where no sentence begins and is
  * no ordinary one (months, languages, functions, abbreviations of the trade),
- * a word with a capital inside (PayFit), or, at the beginning of a sentence, a
- * common first name.  It must stand somewhere in the contact: in its own data,
+ * a word with a capital inside (PayFit), one with letters of another alphabet,
+ * or, at the beginning of a sentence, a common first name.  It must stand somewhere in the contact: in its own data,
  * as a deal's, or in any text.  One that stands nowhere is invented.
  *
  * It runs for every claim of the built-in agents as well: what mostly holds is
@@ -17,8 +17,11 @@
 
 #include "core/text_chars.h"
 
+#define LONGEST_TITLE 8			/* longer than any of titles[] */
 #define LONGEST_NAME 64			/* bytes of a word that are compared */
-#define SHORTEST_BEGINNING 5	/* of a name that may stand inside a longer word: valmont in valmontgroup.example */
+#define SHORTEST_BEGINNING 5	/* of a name that may begin a longer word of an address: valmont in valmontgroup.example */
+#define SHORTEST_PLURAL 4		/* of a name that may stand there with an s */
+#define NEAR_ENOUGH 100			/* bytes around a word that are looked at for its address */
 
 /* ---- words --------------------------------------------------------------------- */
 
@@ -30,6 +33,7 @@ typedef struct Word
 	int			letters;
 	bool		capital,		/* begins with one */
 				inner,			/* has one behind a small letter */
+				foreign,		/* has a letter of another alphabet */
 				digit,
 				opens;			/* a sentence, a quotation, an item */
 } Word;
@@ -106,7 +110,7 @@ read_word(const char *text, size_t len, size_t at, Word *word)
 	bool		small = false;
 
 	word->letters = 0;
-	word->capital = word->inner = word->digit = word->opens = false;
+	word->capital = word->inner = word->foreign = word->digit = word->opens = false;
 	word->start = at;
 	while (at < len)
 	{
@@ -119,6 +123,7 @@ read_word(const char *text, size_t len, size_t at, Word *word)
 			word->capital |= ch.capital && word->letters == 0 && !word->digit;
 			word->inner |= ch.capital && small;
 			small = !ch.capital;
+			word->foreign |= ch.nfold == 0;
 			word->letters++;
 		}
 		word->digit |= ch.kind == CHAR_DIGIT;
@@ -166,7 +171,39 @@ opens_sentence(const char *text, size_t from, size_t to, const Word *before)
 
 /* ---- what the contact knows ------------------------------------------------------- */
 
-/* Does the folded word stand in the text, as a word or, when it is long, as the beginning of one? */
+/* Does the word around "at" belong to an address: has it an "@", or a point between letters? */
+static bool
+in_address(const char *text, size_t len, size_t at)
+{
+	size_t		from = at,
+				to = at;
+
+	while (from > 0 && at - from < NEAR_ENOUGH && (unsigned char) text[from - 1] > ' ')
+		from--;
+	while (to < len && to - at < NEAR_ENOUGH && (unsigned char) text[to] > ' ')
+		to++;
+	for (size_t i = from; i + 1 < to; i++)
+		if (text[i] == '@' || (text[i] == '.' && i > from && kam_ascii_word[(unsigned char) text[i - 1]] && kam_ascii_word[(unsigned char) text[i + 1]]))
+			return true;
+	return false;
+}
+
+/* May a longer word of the text be meant, of which "at" is the first byte beyond the name: its plural, or one of an address? */
+static bool
+may_go_on(const char *text, size_t len, size_t at, size_t length)
+{
+	Char		after;
+
+	if (text[at] == 's' && length >= SHORTEST_PLURAL)
+	{
+		after = at + 1 < len ? read_char((const unsigned char *) text + at + 1, len - at - 1) : (Char) {CHAR_SPACE, 1, 0, false, {0, 0}};
+		if (after.kind != CHAR_LETTER && after.kind != CHAR_DIGIT)
+			return true;
+	}
+	return length >= SHORTEST_BEGINNING && in_address(text, len, at);
+}
+
+/* Does the folded word stand in the text, as a word or, when it is long, as the beginning of one in an address? */
 static bool
 stands_in(const char *text, size_t len, const char *folded)
 {
@@ -203,7 +240,7 @@ stands_in(const char *text, size_t len, const char *folded)
 			{
 				Char		after = at < len ? read_char(s + at, len - at) : (Char) {CHAR_SPACE, 1, 0, false, {0, 0}};
 
-				if (want >= SHORTEST_BEGINNING || (after.kind != CHAR_LETTER && after.kind != CHAR_DIGIT))
+				if ((after.kind != CHAR_LETTER && after.kind != CHAR_DIGIT) || may_go_on(text, len, at, want))
 					return true;
 			}
 		}
@@ -268,11 +305,32 @@ is_known(const KamContact *contact, const json_t *evidence, const char *folded)
 static bool
 looks_like_name(const Word *word)
 {
+	if (word->foreign)
+		return true;
 	if (!word->capital || word->digit || word->letters < 2)
 		return false;
 	if (word->inner)
 		return true;
 	return !word->opens || listed(first_names, word->folded);
+}
+
+/* A word of small plain letters, as most are, which is no name: of it only its end and what titles[] asks matters. */
+static bool
+read_small_word(const char *text, size_t len, size_t at, Word *word)
+{
+	size_t		end = at,
+				n;
+
+	while (end < len && text[end] >= 'a' && text[end] <= 'z')
+		end++;
+	if (end == at || (end < len && ((unsigned char) text[end] >= 0x80 || kam_ascii_word[(unsigned char) text[end]])))
+		return false;
+	n = end - at < LONGEST_TITLE ? end - at : LONGEST_TITLE;
+	memcpy(word->folded, text + at, n);
+	word->folded[n] = '\0';
+	word->letters = (int) (end - at);
+	word->end = end;
+	return true;
 }
 
 const char *
@@ -283,9 +341,15 @@ kam_names_fault(const KamEnv *env, const KamContact *contact, const char *text, 
 
 	for (size_t at = 0; at < len;)
 	{
-		Char		ch = read_char((const unsigned char *) text + at, len - at);
+		Char		ch;
 		Word		word;
 
+		if (read_small_word(text, len, at, &before))
+		{
+			at = before.end;
+			continue;
+		}
+		ch = read_char((const unsigned char *) text + at, len - at);
 		if (ch.kind != CHAR_LETTER && ch.kind != CHAR_DIGIT)
 		{
 			at += ch.bytes;

@@ -9,6 +9,7 @@
 
 #include "core/text.h"
 
+#define MOST_COMPARED 1e7		/* words of a text with words of a quote */
 #define PASSAGE 300				/* bytes of a text shown where a quote cannot be pointed out in it */
 
 bool
@@ -35,6 +36,8 @@ passage(KamArena *arena, const char *text, const char *quote)
 		return kam_string(quote);
 	there = kam_tokenize(arena, text, strlen(text));
 	said = kam_tokenize(arena, quote, strlen(quote));
+	if ((double) there.count * said.count > MOST_COMPARED)
+		return NULL;
 	for (int i = 0; said.count > 0 && i + said.count <= there.count; i++)
 	{
 		int			n = 0;

@@ -5,50 +5,114 @@
  * Owns the search for values: of a claim among what it cites, and of free text
  * among everything.  It only judges and knows nothing of decisions.
  */
-#include "core/evidence_internal.h"
+#include "core/evidence_search.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "core/quantity.h"
+#include "core/mail.h"
 #include "core/text.h"
 #include "core/when.h"
 
-#define MOST_INSTANTS 32		/* of a claim's evidence, between which days are counted */
 
-/*
- * What is claimed, ticked off as known values come by.  Most claims are found
- * among the first values looked at, so the costly places are looked at last.
- */
-typedef struct Search
-{
-	KamArena   *arena;
-	const KamZone *zone;
-	KamQuantity *claimed;
-	bool	   *known;
-	int			count,
-				missing;
-	bool		timely;			/* one of them could be said by an instant */
-} Search;
+#define FAR_OFF 366				/* days from a date without a year to the day it was said on */
+#define BESIDE 8				/* bytes between the days of one date */
 
-static void
-open_search(Search *search, KamArena *arena, const KamZone *zone, KamQuantity *claimed, int count)
+/* Words before a number that is the day of a date. */
+static bool
+is_led_as_day(const char *text, size_t at)
 {
-	search->arena = arena;
-	search->zone = zone;
-	search->claimed = claimed;
-	search->known = KAM_NEW_ARRAY(arena, bool, count);
-	search->count = search->missing = count;
-	search->timely = false;
-	for (int i = 0; i < count; i++)
-		search->timely |= claimed[i].kind != KAM_QUANTITY_MONEY && claimed[i].kind != KAM_QUANTITY_PERCENT;
+	static const char *const leads[] = {"le ", "du ", "au "};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(leads); i++)
+	{
+		size_t		n = strlen(leads[i]);
+
+		if (at >= n && strncasecmp(text + at - n, leads[i], n) == 0 && (at == n || text[at - n - 1] == ' '))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_ordinal(const char *text, const KamQuantity *q)
+{
+	static const char *const ends[] = {"1st", "2nd", "3rd", "th", "er", "e"};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(ends); i++)
+	{
+		size_t		n = strlen(ends[i]);
+
+		if (q->end - q->start > n - (i < 3) && text[q->start] <= '9' && strncasecmp(text + q->end - n, ends[i], n) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void
-tick_off(Search *search, const KamQuantity *value)
+open_search(KamSearch *search, KamArena *arena, const KamZone *zone, const char *text, KamQuantity *claimed, int count)
+{
+	*search = (KamSearch)
+	{
+		.arena = arena, .zone = zone, .claimed = claimed, .known = KAM_NEW_ARRAY(arena, bool, count), .dated = KAM_NEW_ARRAY(arena, bool, count),
+			.count = count, .missing = count, .said = KAM_NO_TIME
+	};
+	for (int i = count - 1; i >= 0; i--)
+	{
+		const KamQuantity *q = &claimed[i];
+
+		search->timely |= q->kind != KAM_QUANTITY_MONEY && q->kind != KAM_QUANTITY_PERCENT;
+		if (q->kind == KAM_QUANTITY_NUMBER && q->number <= 31)
+			search->dated[i] = is_led_as_day(text, q->start) || is_ordinal(text, q) ||
+				(i + 1 < count && claimed[i + 1].start - q->end <= BESIDE && (claimed[i + 1].kind == KAM_QUANTITY_DATE || search->dated[i + 1]));
+	}
+}
+
+/* The day since 1970; of a month its middle. */
+static int64_t
+day_of(const KamQuantity *date)
+{
+	return kam_days_from_date(date->year, date->month, date->kind == KAM_QUANTITY_MONTH ? 15 : date->day);
+}
+
+/*
+ * Does a known value bear out what is claimed?  Less than it says may be
+ * claimed, more may not: a month is no day, a number no date, and a date
+ * without a year lies about a year from when it was said at most.
+ */
+static bool
+bears_out(const KamSearch *search, int i, const KamQuantity *value)
+{
+	const KamQuantity *claimed = &search->claimed[i];
+	bool		is_day = value->kind == KAM_QUANTITY_DATE || value->kind == KAM_QUANTITY_MONTH;
+	KamQuantity known;
+
+	if (claimed->kind == KAM_QUANTITY_DATE && value->kind != KAM_QUANTITY_DATE)
+		return false;
+	if (claimed->kind == KAM_QUANTITY_MONTH && !is_day)
+		return false;
+	if (claimed->kind == KAM_QUANTITY_NUMBER && is_day && !search->dated[i] && claimed->number <= 31)
+		return false;
+	/* "three weeks" are no three e-mails */
+	if (claimed->kind == KAM_QUANTITY_NUMBER && claimed->span == 0 && value->span != 0)
+		return false;
+	/* "about 6 k" may be said of 5 900, but 5 900 not of "about 6 k" */
+	known = *value;
+	known.tolerance = 0;
+	if (!kam_quantity_same(claimed, &known))
+		return false;
+	if (claimed->year > 0 && is_day && value->year == 0 && search->said != KAM_NO_TIME)
+		return llabs(day_of(claimed) - kam_local_day(search->zone, search->said)) <= FAR_OFF;
+	return true;
+}
+
+static void
+tick_off(KamSearch *search, const KamQuantity *value)
 {
 	for (int i = 0; i < search->count; i++)
-		if (!search->known[i] && kam_quantity_same(&search->claimed[i], value))
+		if (!search->known[i] && bears_out(search, i, value))
 		{
 			search->known[i] = true;
 			search->missing--;
@@ -57,7 +121,7 @@ tick_off(Search *search, const KamQuantity *value)
 
 /* An instant is known as its local day and its local time of day. */
 static void
-know_time(Search *search, KamTime at)
+know_time(KamSearch *search, KamTime at)
 {
 	KamQuantity value = {.kind = KAM_QUANTITY_DATE};
 	KamCivil	civil;
@@ -75,32 +139,50 @@ know_time(Search *search, KamTime at)
 
 /* A text is known by what it states; when it is an instant, also by its local reading. */
 static void
-know_text(Search *search, const char *text)
+know_text(KamSearch *search, const char *text)
 {
+	KamMark		mark;
 	KamQuantity *value;
 	KamTime		at;
 	int			n;
 
 	if (text == NULL || search->missing == 0)
 		return;
+	/* nothing of it is kept: a contact's texts may be long, and cited often */
+	mark = kam_arena_mark(search->arena);
+	if (search->thorough)
+	{
+		text = kam_as_seen(search->arena, text);
+		n = kam_quantities_in_words(search->arena, text, strlen(text), false, &value);
+		for (int i = 0; i < n; i++)
+			tick_off(search, &value[i]);
+		n = kam_months_in_words(search->arena, text, strlen(text), &value);
+		for (int i = 0; i < n; i++)
+			tick_off(search, &value[i]);
+	}
 	n = kam_quantities_find(search->arena, text, strlen(text), &value);
 	for (int i = 0; i < n; i++)
+	{
+		if (value[i].kind == KAM_QUANTITY_NUMBER && value[i].span == 0)
+			value[i].currency = search->currency;
 		tick_off(search, &value[i]);
+	}
 	if (n > 0 && value[0].kind == KAM_QUANTITY_DATE && value[0].start == 0 && kam_time_parse(text, search->zone, &at))
 		know_time(search, at);
+	kam_arena_rewind(search->arena, mark);
 }
 
 static void
-know_number(Search *search, double number)
+know_number(KamSearch *search, double number)
 {
-	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = number, .other = number};
+	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = number, .other = number, .currency = search->currency};
 
 	tick_off(search, &value);
 }
 
 /* Everything that stands in a JSON value. */
 static void
-know_value(Search *search, const json_t *value, int depth)
+know_value(KamSearch *search, const json_t *value, int depth)
 {
 	const char *key;
 	const json_t *member;
@@ -126,23 +208,25 @@ know_value(Search *search, const json_t *value, int depth)
 
 /* The days that relative references of a text mean, said at a moment: "mardi prochain" in an e-mail. */
 static void
-know_references(Search *search, const char *text, KamTime said)
+know_references(KamSearch *search, const char *text, KamTime said)
 {
+	KamMark		mark;
 	KamTokens	tokens;
 	KamWhen    *when;
 	int			n;
 
 	if (text == NULL || search->missing == 0)
 		return;
-	tokens = kam_tokenize(search->arena, text, strlen(text));
+	mark = kam_arena_mark(search->arena);
+	tokens = kam_tokenize(search->arena, text, strnlen(text, KAM_LONGEST_MESSAGE));
 	n = kam_when_find(search->arena, &tokens, said, search->zone, &when);
 	for (int i = 0; i < n; i++)
 		know_time(search, when[i].at);
+	kam_arena_rewind(search->arena, mark);
 }
 
-/* "21 days ago" is known when 21 days lie between a known instant and another. */
-static void
-know_distance(Search *search, KamTime from, KamTime to)
+void
+kam_know_distance(KamSearch *search, KamTime from, KamTime to)
 {
 	double		days;
 
@@ -166,7 +250,7 @@ know_distance(Search *search, KamTime from, KamTime to)
 
 /* Times as they are written in the cited activity or deal: their day may be another than the contact's. */
 static void
-know_written(Search *search, const KamContact *contact, const char *list, long index)
+know_written(KamSearch *search, const KamContact *contact, const char *list, long index)
 {
 	static const char *const fields[] = {
 		"recorded_on", "metadata/start_time", "metadata/end_time", "created_on", "closed_on"
@@ -178,7 +262,7 @@ know_written(Search *search, const KamContact *contact, const char *list, long i
 
 /* What citing a place of an activity or deal makes known with it: when it was, and what its words mean. */
 static void
-know_surroundings(Search *search, const KamEnv *env, const KamContact *contact, const char *path)
+know_surroundings(KamSearch *search, const KamEnv *env, const KamContact *contact, const char *path)
 {
 	static const char activities[] = "/activities/",
 				deals[] = "/deals/";
@@ -197,7 +281,7 @@ know_surroundings(Search *search, const KamEnv *env, const KamContact *contact, 
 			for (size_t k = 0; k < KAM_LENGTHOF(times); k++)
 			{
 				know_time(search, times[k]);
-				know_distance(search, times[k], env->as_of);
+				kam_know_distance(search, times[k], env->as_of);
 			}
 			know_references(search, activity->subject, activity->at);
 			know_references(search, activity->body, activity->at);
@@ -209,164 +293,134 @@ know_surroundings(Search *search, const KamEnv *env, const KamContact *contact, 
 		for (int i = 0; i < contact->ndeals; i++)
 			if (contact->deals[i].index == index)
 			{
-				know_distance(search, contact->deals[i].created, env->as_of);
-				know_distance(search, contact->deals[i].closed, env->as_of);
+				kam_know_distance(search, contact->deals[i].created, env->as_of);
+				kam_know_distance(search, contact->deals[i].closed, env->as_of);
 			}
 	}
 }
 
-/* ---- totals that a claim makes of what it cites ---------------------------------- */
-
-/* So many things: of no amount and of no unit of time. */
-static void
-know_count(Search *search, size_t count)
-{
-	for (int i = 0; i < search->count; i++)
-		if (!search->known[i] && search->claimed[i].kind == KAM_QUANTITY_NUMBER && search->claimed[i].span == 0 &&
-			search->claimed[i].number == (double) count)
-		{
-			search->known[i] = true;
-			search->missing--;
-		}
-}
-
-/* A computed amount: of no unit of time. */
-static void
-know_total(Search *search, double total)
-{
-	KamQuantity value = {.kind = KAM_QUANTITY_NUMBER, .number = total, .other = total};
-
-	for (int i = 0; i < search->count; i++)
-		if (!search->known[i] && search->claimed[i].span == 0 &&
-			(search->claimed[i].kind == KAM_QUANTITY_NUMBER || search->claimed[i].kind == KAM_QUANTITY_MONEY) &&
-			kam_quantity_same(&search->claimed[i], &value))
-		{
-			search->known[i] = true;
-			search->missing--;
-		}
-}
-
-/* The one amount or number that a cited place says: of a deal its amount, of a text the one in the quote. */
+/* Does an entry before this one cite the same place, or with "element" the same activity or deal? */
 static bool
-cited_amount(Search *search, const json_t *value, const char *quote, double *amount)
+is_cited_before(const json_t *evidence, size_t i, bool element)
 {
-	const char *text;
-	KamQuantity *said;
+	static const char *const lists[] = {"/activities/", "/deals/"};
+	const char *path = kam_get_string(json_array_get(evidence, i), "path");
 
-	if (json_is_object(value))
-		value = json_object_get(value, "amount");
-	if (json_is_number(value))
+	for (size_t k = 0; k < i && path != NULL; k++)
 	{
-		*amount = json_number_value(value);
-		return true;
+		const char *other = kam_get_string(json_array_get(evidence, k), "path");
+		long		one,
+					two;
+
+		if (other == NULL)
+			continue;
+		if (strcmp(path, other) == 0)
+			return true;
+		for (size_t list = 0; element && list < KAM_LENGTHOF(lists); list++)
+			if (kam_path_element(path, lists[list], &one) && kam_path_element(other, lists[list], &two) && one == two)
+				return true;
 	}
-	text = json_string_value(value);
-	if (text == NULL)
-		return false;
-	/* an amount that is written as a text: "5600" */
-	if (strlen(text) > 30)
-		text = quote;
-	if (text == NULL || kam_quantities_find(search->arena, text, strlen(text), &said) != 1 ||
-		(said->kind != KAM_QUANTITY_MONEY && said->kind != KAM_QUANTITY_NUMBER) || said->span != 0)
-		return false;
-	*amount = said->number;
-	return true;
+	return false;
 }
 
-/* What the evidence cites, each place once: how many, how much in all, how much more one is than the other. */
+/* What the cited places themselves say, each as of when it was said. */
 static void
-know_totals(Search *search, const KamContact *contact, const json_t *evidence)
+know_cited(KamSearch *search, const KamEnv *env, const KamContact *contact, const json_t *evidence)
 {
 	size_t		entries = json_array_size(evidence);
-	double		amount,
-				sum = 0,
-				first = 0,
-				second = 0;
-	int			amounts = 0;
 
-	for (size_t i = 0; i < entries; i++)
-	{
-		const json_t *entry = json_array_get(evidence, i);
-		const char *path = kam_get_string(entry, "path");
-		const json_t *value = path != NULL ? kam_pointer(contact->json, path) : NULL;
-		bool		again = false;
-
-		know_count(search, i + 1);
-		if (json_is_array(value))
-			know_count(search, json_array_size(value));
-		for (size_t k = 0; k < i && !again; k++)
-		{
-			const char *other = kam_get_string(json_array_get(evidence, k), "path");
-
-			again = path != NULL && other != NULL && strcmp(path, other) == 0;
-		}
-		if (again || !cited_amount(search, value, kam_get_string(entry, "quote"), &amount))
-			continue;
-		sum += amount;
-		first = amounts == 0 ? amount : first;
-		second = amounts == 1 ? amount : second;
-		amounts++;
-	}
-	if (amounts > 1)
-		know_total(search, sum);
-	if (amounts == 2)
-		know_total(search, fabs(first - second));
-}
-
-/* The instants of the activities and deals that are cited; returns how many. */
-static int
-cited_instants(const KamContact *contact, const json_t *evidence, KamTime *instant)
-{
-	int			n = 0;
-
-	for (size_t i = 0; i < json_array_size(evidence); i++)
+	for (size_t i = 0; i < entries && search->missing > 0; i++)
 	{
 		const char *path = kam_get_string(json_array_get(evidence, i), "path");
+		const json_t *value = kam_pointer(contact->json, path);
 		long		index;
 
-		if (path != NULL && kam_path_element(path, "/activities/", &index))
-			for (int k = 0; k < contact->nactivities && n < MOST_INSTANTS; k++)
+		if (value == NULL || is_cited_before(evidence, i, false))
+			continue;
+		search->said = env->as_of;
+		search->currency = 0;
+		if (kam_path_element(path, "/activities/", &index))
+		{
+			for (int k = 0; k < contact->nactivities; k++)
 				if (contact->activities[k].index == index)
-					instant[n++] = contact->activities[k].start != KAM_NO_TIME ? contact->activities[k].start : contact->activities[k].at;
-		if (path != NULL && kam_path_element(path, "/deals/", &index))
-			for (int k = 0; k < contact->ndeals && n < MOST_INSTANTS; k++)
-				if (contact->deals[k].index == index)
-					instant[n++] = contact->deals[k].created;
+					search->said = contact->activities[k].at;
+		}
+		else if (kam_path_element(path, "/deals/", &index))
+		{
+			for (int k = 0; k < contact->ndeals; k++)
+				if (contact->deals[k].index == index && contact->deals[k].currency != NULL)
+					search->currency = kam_quantity_currency(contact->deals[k].currency);
+		}
+		know_value(search, value, 0);
 	}
-	return n;
+	search->said = env->as_of;
+	search->currency = 0;
 }
 
-/* "Answered within 2 days": the days between what is cited. */
+/* Adds those that are no part of what is said in digits: "mille" of "14 mille", "mars" of "3 mars". */
 static void
-know_distances(Search *search, const KamContact *contact, const json_t *evidence)
+add_others(const KamQuantity *digits, int n, KamQuantity *all, int *count, const KamQuantity *more, int nmore)
 {
-	KamTime		instant[MOST_INSTANTS];
-	int			n = cited_instants(contact, evidence, instant);
+	int			at = 0;
 
-	for (int i = 0; i < n && search->missing > 0; i++)
-		for (int k = i + 1; k < n; k++)
-			know_distance(search, instant[i], instant[k]);
+	/* both in the order of the text */
+	for (int i = 0; i < nmore; i++)
+	{
+		while (at < n && digits[at].end <= more[i].start)
+			at++;
+		if (at == n || digits[at].start >= more[i].end)
+			all[(*count)++] = more[i];
+	}
+}
+
+/* What a text states, in digits and in words. */
+static int
+stated(KamArena *arena, const char *text, KamQuantity **out)
+{
+	size_t		len = strlen(text);
+	KamQuantity *digits,
+			   *words,
+			   *months;
+	int			n = kam_quantities_find(arena, text, len, &digits),
+				nwords = kam_quantities_in_words(arena, text, len, true, &words),
+				nmonths = kam_months_in_words(arena, text, len, &months),
+				count = n;
+
+	*out = digits;
+	if (nwords + nmonths == 0)
+		return n;
+	*out = KAM_NEW_ARRAY(arena, KamQuantity, n + nwords + nmonths);
+	if (n > 0)
+		memcpy(*out, digits, sizeof(KamQuantity) * (size_t) n);
+	add_others(digits, n, *out, &count, words, nwords);
+	add_others(digits, n, *out, &count, months, nmonths);
+	return count;
 }
 
 const char *
 kam_values_fault(const KamEnv *env, const KamContact *contact, const char *text, const json_t *evidence)
 {
-	Search		search;
+	KamSearch	search;
 	KamQuantity *claimed;
-	int			n = kam_quantities_find(env->arena, text, strlen(text), &claimed);
+	int			n;
 	size_t		entries = json_array_size(evidence);
 
+	n = stated(env->arena, text, &claimed);
 	if (n == 0)
 		return NULL;
-	open_search(&search, env->arena, &contact->zone, claimed, n);
+	open_search(&search, env->arena, &contact->zone, text, claimed, n);
+	know_cited(&search, env, contact, evidence);
 	for (size_t i = 0; i < entries && search.missing > 0; i++)
-		know_value(&search, kam_pointer(contact->json, kam_get_string(json_array_get(evidence, i), "path")), 0);
-	for (size_t i = 0; i < entries && search.missing > 0; i++)
-		know_surroundings(&search, env, contact, kam_get_string(json_array_get(evidence, i), "path"));
+		if (!is_cited_before(evidence, i, true))
+			know_surroundings(&search, env, contact, kam_get_string(json_array_get(evidence, i), "path"));
 	if (search.missing > 0)
 	{
-		know_totals(&search, contact, evidence);
-		know_distances(&search, contact, evidence);
+		kam_know_totals(&search, contact, evidence);
+	}
+	if (search.missing > 0)
+	{
+		search.thorough = true;
+		know_cited(&search, env, contact, evidence);
 	}
 	for (int i = 0; i < n; i++)
 		if (!search.known[i])
@@ -399,7 +453,7 @@ deal_amount(const KamDeal *deal)
 
 /* Amounts of deals, singly and as the sums that an analysis makes of them. */
 static void
-know_deals(Search *search, const KamContact *contact)
+know_deals(KamSearch *search, const KamContact *contact)
 {
 	double		all = 0,
 				open = 0;
@@ -423,7 +477,7 @@ json_t *
 kam_invented_values(const KamEnv *env, const KamContact *contact, const char *text)
 {
 	json_t	   *out = kam_array();
-	Search		search;
+	KamSearch	search;
 	KamQuantity *claimed;
 	int			n,
 				strict = 0;
@@ -438,7 +492,7 @@ kam_invented_values(const KamEnv *env, const KamContact *contact, const char *te
 		return out;
 
 	/* The cheap places first, the newest before older ones: most values stand there. */
-	open_search(&search, env->arena, &contact->zone, claimed, strict);
+	open_search(&search, env->arena, &contact->zone, text, claimed, strict);
 	know_time(&search, env->as_of);
 	for (int i = contact->nactivities - 1; i >= 0 && search.missing > 0; i--)
 	{

@@ -136,6 +136,30 @@ kam_mail_read(KamArena *arena, const KamActivity *activity)
 	return result;
 }
 
+const char *
+kam_mail_quoted(KamArena *arena, const KamActivity *activity)
+{
+	const char *body = activity->body ? activity->body : "";
+	Mail		m = {.arena = arena, .body = body, .length = strnlen(body, KAM_LONGEST_MESSAGE)};
+	char	   *quoted;
+	bool		any = false;
+
+	if (!is_mail(activity))
+		return NULL;
+	if (kam_mail_is_html(body, m.length))
+		kam_mail_strip_html(&m);
+	quoted = kam_strndup(arena, m.body, m.length);
+	split_lines(&m);
+	kam_mail_cut_history(&m);
+	for (size_t i = 0; i < m.length; i++)
+	{
+		if (m.body[i] == quoted[i] && quoted[i] != '\n')
+			quoted[i] = ' ';
+		any |= (unsigned char) quoted[i] > ' ';
+	}
+	return any ? quoted : NULL;
+}
+
 KamNewText
 kam_new_text(KamArena *arena, const KamActivity *activity)
 {

@@ -28,5 +28,8 @@ typedef struct KamMail
 
 extern KamMail kam_mail_read(KamArena *arena, const KamActivity *activity);
 
+/* What a mail quotes of earlier ones, the rest blank; NULL when it quotes nothing. */
+extern const char *kam_mail_quoted(KamArena *arena, const KamActivity *activity);
+
 /* A subject without Re:, Fwd:, TR: and the like; *reply says whether one was there. */
 extern const char *kam_bare_subject(const char *subject, bool *reply);

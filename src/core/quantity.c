@@ -3,7 +3,8 @@
  * text.
  *
  * One pass over the bytes; invalid UTF-8 is passed over.  Digits that are part
- * of a name ("Q3", "B2B"), an address or a URL are no quantity.
+ * of a name ("Q3", "B2B"), an address or a URL are no quantity.  Numbers in words
+ * are quantity_words.c's.
  */
 #include "core/quantity.h"
 
@@ -40,12 +41,19 @@ static const Word months[] = {
 
 static const Word ordinals[] = {
 	{"st", 1}, {"nd", 1}, {"rd", 1}, {"th", 1}, {"er", 1}, {"ere", 1}, {"e", 1}, {"eme", 1},
+	{"nde", 1}, {"emes", 1}, {"ers", 1},
 	{NULL, 0}
 };
 
+/* Each has a number of its own; dollars of no country may be anybody's. */
+enum
+{
+	EURO = 1, DOLLAR, POUND, FRANC, US_DOLLAR, CANADIAN_DOLLAR
+};
+
 static const Word currencies[] = {
-	{"eur", 1}, {"euro", 1}, {"euros", 1}, {"usd", 1}, {"dollar", 1}, {"dollars", 1}, {"gbp", 1}, {"pounds", 1},
-	{"chf", 1}, {"cad", 1},
+	{"eur", EURO}, {"euro", EURO}, {"euros", EURO}, {"usd", US_DOLLAR}, {"dollar", DOLLAR}, {"dollars", DOLLAR}, {"gbp", POUND}, {"pounds", POUND},
+	{"chf", FRANC}, {"cad", CANADIAN_DOLLAR},
 	{NULL, 0}
 };
 
@@ -57,20 +65,23 @@ static const Word percents[] = {
 /* Multipliers that a number may carry, as powers of ten. */
 static const Word scales[] = {
 	{"k", 3}, {"ke", 3}, {"keur", 3}, {"mille", 3}, {"thousand", 3},
-	{"m", 6}, {"meur", 6}, {"million", 6}, {"millions", 6},
+	{"m", 6}, {"meur", 6}, {"million", 6}, {"millions", 6}, {"milliard", 9}, {"milliards", 9}, {"billion", 9}, {"billions", 9},
 	{NULL, 0}
 };
 
 /* Of the scales, those that are amounts without another word. */
 static const Word money_scales[] = {
-	{"ke", 1}, {"keur", 1}, {"meur", 1},
+	{"ke", EURO}, {"keur", EURO}, {"meur", EURO},
 	{NULL, 0}
 };
 
+/* Days, or minutes below nought. */
 static const Word spans[] = {
+	{"minute", -1}, {"minutes", -1}, {"min", -1}, {"mn", -1}, {"h", -60}, {"hour", -60}, {"hours", -60}, {"heure", -60}, {"heures", -60},
 	{"day", 1}, {"days", 1}, {"jour", 1}, {"jours", 1}, {"j", 1},
 	{"week", 7}, {"weeks", 7}, {"semaine", 7}, {"semaines", 7},
 	{"month", 30}, {"months", 30}, {"mois", 30},
+	{"year", 365}, {"years", 365}, {"an", 365}, {"ans", 365}, {"annee", 365}, {"annees", 365},
 	{NULL, 0}
 };
 
@@ -151,16 +162,28 @@ skip_blanks(const Lexer *lx, size_t at)
 	return at;
 }
 
+/* In the order of the currencies' numbers. */
+static const char *const signs[] = {"\xe2\x82\xac", "$", "\xc2\xa3"};
+
 /* Bytes of a currency sign at "at", or 0. */
 static size_t
 sign_at(const Lexer *lx, size_t at)
 {
-	static const char *const signs[] = {"\xe2\x82\xac", "$", "\xc2\xa3"};
 
 	if (at < lx->len && (lx->s[at] == '$' || (unsigned char) lx->s[at] >= 0x80))
 		for (size_t i = 0; i < KAM_LENGTHOF(signs); i++)
 			if (starts_with(lx, at, signs[i]))
 				return strlen(signs[i]);
+	return 0;
+}
+
+/* The number of the currency whose sign stands at "at", or 0. */
+static int
+signed_currency(const Lexer *lx, size_t at)
+{
+	for (size_t i = 0; i < KAM_LENGTHOF(signs); i++)
+		if (at < lx->len && starts_with(lx, at, signs[i]))
+			return (int) i + 1;
 	return 0;
 }
 
@@ -496,6 +519,9 @@ read_clock(Lexer *lx, size_t at)
 	after = skip_blanks(lx, i);
 	if ((char_at(lx, after) | 0x20) == 'h' && !is_letter(char_at(lx, after + 1)))
 	{
+		/* "sous 24h" is how long */
+		if (hour > 23)
+			return at;
 		end = after + 1;
 		n = read_digits(lx, skip_blanks(lx, end), 2, &minute);
 		if (n == 2 && minute <= 59 && (skip_blanks(lx, end) == end || after > i))
@@ -590,7 +616,7 @@ read_unit(const Lexer *lx, size_t at, KamQuantity *q, bool *scaled)
 		q->other *= factor;
 		q->tolerance *= factor;
 		*scaled = true;
-		if (find_word(money_scales, word) != 0)
+		if ((q->currency = find_word(money_scales, word)) != 0)
 			q->kind = KAM_QUANTITY_MONEY;
 		at = end;
 		i = skip_blanks(lx, at);
@@ -604,6 +630,7 @@ read_unit(const Lexer *lx, size_t at, KamQuantity *q, bool *scaled)
 	if (sign_at(lx, i) > 0)
 	{
 		q->kind = KAM_QUANTITY_MONEY;
+		q->currency = signed_currency(lx, i);
 		return i + sign_at(lx, i);
 	}
 	if (char_at(lx, i) == '%')
@@ -611,10 +638,15 @@ read_unit(const Lexer *lx, size_t at, KamQuantity *q, bool *scaled)
 		q->kind = KAM_QUANTITY_PERCENT;
 		return i + 1;
 	}
+	if (end == i && char_at(lx, at) == '-')
+		end = read_word(lx, i = at + 1, word);	/* "a 30-day trial" */
 	if (end == i)
 		return at;
 	if (find_word(currencies, word) != 0)
+	{
 		q->kind = KAM_QUANTITY_MONEY;
+		q->currency = find_word(currencies, word);
+	}
 	else if (find_word(percents, word) != 0)
 		q->kind = KAM_QUANTITY_PERCENT;
 	else if (strcmp(word, "pour") == 0 && starts_with(lx, end, " cent"))
@@ -627,21 +659,52 @@ read_unit(const Lexer *lx, size_t at, KamQuantity *q, bool *scaled)
 	return end;
 }
 
-/* Is the number at "at" preceded by a currency, as in "EUR 14,400" and "$ 300"? */
-static bool
+/* The currency before the number at "at", as in "EUR 14,400" and "$ 300", or 0. */
+static int
 currency_before(const Lexer *lx, size_t at)
 {
-	static const char *const signs[] = {"\xe2\x82\xac", "$", "\xc2\xa3", "\xe2\x82\xac ", "$ ", "\xc2\xa3 ",
-	"\xe2\x82\xac\xc2\xa0"};
+	static const char *const blanks[] = {"", " ", "\xc2\xa0"};
 
-	for (size_t i = 0; i < KAM_LENGTHOF(signs); i++)
+	for (size_t k = 0; k < KAM_LENGTHOF(blanks); k++)
 	{
-		size_t		n = strlen(signs[i]);
+		size_t		blank = strlen(blanks[k]);
 
-		if (at >= n && memcmp(lx->s + at - n, signs[i], n) == 0)
-			return true;
+		if (at < blank || memcmp(lx->s + at - blank, blanks[k], blank) != 0)
+			continue;
+		for (size_t i = 0; i < KAM_LENGTHOF(signs); i++)
+		{
+			size_t		n = strlen(signs[i]);
+
+			if (at - blank >= n && memcmp(lx->s + at - blank - n, signs[i], n) == 0)
+				return (int) i + 1;
+		}
 	}
-	return find_word(currencies, lx->before) != 0;
+	return find_word(currencies, lx->before);
+}
+
+size_t
+kam_quantity_unit(const char *text, size_t len, size_t at, KamQuantity *q)
+{
+	const Lexer lx = {.s = text, .len = len};
+	bool		scaled;
+	size_t		end;
+
+	q->tolerance = 0.5;
+	end = read_unit(&lx, at, q, &scaled);
+	if (!scaled)
+		q->tolerance = 0;
+	return end;
+}
+
+int
+kam_quantity_currency(const char *name)
+{
+	const Lexer lx = {.s = name, .len = strlen(name)};
+	char		word[WORD_SIZE];
+
+	if (read_word(&lx, 0, word) == lx.len)
+		return find_word(currencies, word);
+	return signed_currency(&lx, 0);
 }
 
 static size_t
@@ -658,12 +721,13 @@ read_number(Lexer *lx, size_t at)
 		q.tolerance = 0;
 	if (end == digits)
 	{
-		/* letters that stick to the digits: "1er" counts, "4K" and "3D" do not */
+		/* letters that stick to the digits: "1er", "10x" and "45kg" count, "4K", "3D" and "12ab34" do not */
 		end = read_word(lx, digits, word);
-		if (end > digits && find_word(ordinals, word) == 0)
+		if (end > digits && find_word(ordinals, word) == 0 &&
+			((end == digits + 1 && word[0] != 'x') || digit_at(lx, end) || char_at(lx, end) == '_'))
 			return end;
 	}
-	if (q.kind == KAM_QUANTITY_NUMBER && currency_before(lx, at))
+	if (q.kind == KAM_QUANTITY_NUMBER && q.span == 0 && (q.currency = currency_before(lx, at)) != 0)
 		q.kind = KAM_QUANTITY_MONEY;
 	q.start = at;
 	q.end = end;
@@ -813,9 +877,12 @@ same_day(const KamQuantity *a, const KamQuantity *b)
 	return (a->swappable || b->swappable) && a->month == b->day && a->day == b->month;
 }
 
+/* Whole numbers are exact, however long: the rest is for binary fractions. */
 static bool
 near(double a, double b, double tolerance)
 {
+	if (tolerance == 0 && a == floor(a) && b == floor(b))
+		return a == b;
 	return fabs(a - b) <= tolerance + 1e-9 * fmax(fabs(a), fabs(b));
 }
 
@@ -834,26 +901,66 @@ is_day(const KamQuantity *q)
 	return q->kind == KAM_QUANTITY_DATE || q->kind == KAM_QUANTITY_MONTH;
 }
 
+/* "7 days" and "a week", "60 minutes" and "1 hour"; years and months do not come out even. */
+static bool
+same_span(const KamQuantity *a, const KamQuantity *b)
+{
+	double		one = a->number * a->span,
+				two = b->number * b->span;
+
+	return a->span == b->span ? same_number(a, b) : (a->span > 0) == (b->span > 0) && fabs(one - two) <= 0.015 * fabs(one);
+}
+
+/* What is not said of one of them is no difference. */
+static bool
+same_currency(int a, int b)
+{
+	if (a == DOLLAR || b == DOLLAR)
+		return a == 0 || b == 0 || a == b || a + b - DOLLAR == US_DOLLAR || a + b - DOLLAR == CANADIAN_DOLLAR;
+	return a == 0 || b == 0 || a == b;
+}
+
+/* A share, as the fraction that a number is. */
+static bool
+is_fraction_of(const KamQuantity *number, const KamQuantity *percent)
+{
+	return number->kind == KAM_QUANTITY_NUMBER && percent->kind == KAM_QUANTITY_PERCENT &&
+		(number->number <= 1 || number->number != floor(number->number)) && near(percent->number, number->number * 100, 0);
+}
+
 bool
 kam_quantity_same(const KamQuantity *a, const KamQuantity *b)
 {
 	if (is_day(a) && is_day(b))
 		return (a->year == 0 || b->year == 0 || a->year == b->year) &&
 			(a->kind == KAM_QUANTITY_MONTH || b->kind == KAM_QUANTITY_MONTH ? a->month == b->month : same_day(a, b));
+	if (a->kind == KAM_QUANTITY_CLOCK && b->kind == KAM_QUANTITY_CLOCK)
+		return a->minute == b->minute;
 	if (a->kind == KAM_QUANTITY_CLOCK || b->kind == KAM_QUANTITY_CLOCK)
-		return a->kind == b->kind && a->minute == b->minute;
+	{
+		/* "2h" may be two hours */
+		const KamQuantity *clock = a->kind == KAM_QUANTITY_CLOCK ? a : b;
+		const KamQuantity *plain = clock == a ? b : a;
+
+		return plain->kind == KAM_QUANTITY_NUMBER && plain->span == -60 && plain->number * 60 == clock->minute;
+	}
 	if (is_day(a) != is_day(b))
 	{
 		/* a bare year or day number, as part of a date */
 		const KamQuantity *date = is_day(a) ? a : b;
 		const KamQuantity *plain = is_day(a) ? b : a;
 
-		return plain->kind == KAM_QUANTITY_NUMBER &&
-			((date->year > 0 && near(plain->number, date->year, 0)) || near(plain->number, date->day, 0));
+		return plain->kind == KAM_QUANTITY_NUMBER && plain->span == 0 &&
+			((date->year > 0 && near(plain->number, date->year, 0)) ||
+			 (date->kind == KAM_QUANTITY_DATE && near(plain->number, date->day, 0)));
 	}
-	if (a->kind == KAM_QUANTITY_PERCENT && b->kind == KAM_QUANTITY_NUMBER && near(a->number, b->number * 100, 0))
+	if (is_fraction_of(a, b) || is_fraction_of(b, a))
 		return true;
-	if (b->kind == KAM_QUANTITY_PERCENT && a->kind == KAM_QUANTITY_NUMBER && near(b->number, a->number * 100, 0))
-		return true;
-	return same_number(a, b);
+	if (a->kind != b->kind && a->kind != KAM_QUANTITY_NUMBER && b->kind != KAM_QUANTITY_NUMBER)
+		return false;			/* an amount is no share */
+	if (a->span != 0 && b->span != 0)
+		return same_span(a, b);
+	if ((a->span != 0 && b->kind != KAM_QUANTITY_NUMBER) || (b->span != 0 && a->kind != KAM_QUANTITY_NUMBER))
+		return false;
+	return same_currency(a->currency, b->currency) && same_number(a, b);
 }

@@ -33,11 +33,27 @@ typedef struct KamQuantity
 	double		number,
 				other,			/* second reading of "14.400"; equal to number when there is none */
 				tolerance;		/* half a unit of the last digit of "14,4 k" */
-	int			span;			/* days of the unit behind a number: 1 day, 7 week, 30 month; 0 none */
+	int			span;			/* days of the unit behind a number: 1 day, 7 week, 30 month, 365 year; minutes below nought: -60 hour; 0 none */
+	int			currency;		/* which one; 0: none said */
 } KamQuantity;
 
 /* All quantities of a text, in order, without overlap; returns how many. */
 extern int	kam_quantities_find(KamArena *arena, const char *text, size_t len, KamQuantity **out);
+
+/*
+ * The same of numbers in words: "vingt-cinq", "three hundred and fifty euros".
+ * With "sure", without those that may well be none: "neuf", "les deux".
+ */
+extern int	kam_quantities_in_words(KamArena *arena, const char *text, size_t len, bool sure, KamQuantity **out);
+
+/* Months named without a day or a year: "en mars", "by September".  Not "may" and "march" without a capital. */
+extern int	kam_months_in_words(KamArena *arena, const char *text, size_t len, KamQuantity **out);
+
+/* The currency of that name, code or sign; 0 when it is none of ours. */
+extern int	kam_quantity_currency(const char *name);
+
+/* quantity.c, for quantity_words.c: reads the unit behind a number into q; the place behind it. */
+extern size_t kam_quantity_unit(const char *text, size_t len, size_t at, KamQuantity *q);
 
 /* Could both be the same?  What one does not say (a year) is no difference. */
 extern bool kam_quantity_same(const KamQuantity *a, const KamQuantity *b);

@@ -7,10 +7,12 @@
  */
 #include "core/steering_internal.h"
 
-#include <ctype.h>
 #include <string.h>
 
-#define LONGEST ((size_t) 64 * 1024)	/* bytes of a text that are read */
+#include "core/mail.h"
+
+#define WINDOW ((size_t) 64 * 1024)	/* bytes of a text that are read at once */
+#define OVERLAP ((size_t) 1024)	/* of two windows: an order is no longer */
 #define JOINED 400				/* bytes of each message that are joined with its neighbour's */
 #define DEPTH 64
 
@@ -55,10 +57,9 @@ order_in(KamArena *arena, const char *text)
 }
 
 static void
-look_at_text(Search *s, const char *text, const char *path)
+look_at_window(Search *s, const char *text, size_t len, const char *path)
 {
 	KamArena   *arena = s->env->arena;
-	size_t		len = strnlen(text, LONGEST);
 	const char *plain,
 			   *found,
 			   *other;
@@ -66,8 +67,6 @@ look_at_text(Search *s, const char *text, const char *path)
 	bool		mixed = false;
 	KamTokens	tokens;
 
-	if (len < 4)
-		return;
 	text = kam_strndup(arena, text, len);
 	if (kam_hidden_find(text, len) < len)
 		tell(s, "hidden", path, text + kam_hidden_find(text, len));
@@ -87,6 +86,21 @@ look_at_text(Search *s, const char *text, const char *path)
 	else if ((found = order_in(arena, kam_read_rot13(arena, plain))) != NULL ||
 			 (found = order_in(arena, kam_read_backwards(arena, plain))) != NULL)
 		tell(s, "encoded", path, found);
+}
+
+/* All of it, however long: a model is shown all of it too. */
+static void
+look_at_text(Search *s, const char *text, const char *path)
+{
+	size_t		len = strlen(text);
+	int			before = s->count;
+
+	for (size_t from = 0; len - from >= 4 && s->count == before; from += WINDOW - OVERLAP)
+	{
+		look_at_window(s, text + from, len - from < WINDOW ? len - from : WINDOW, path);
+		if (len - from <= WINDOW)
+			return;
+	}
 }
 
 static void
@@ -118,6 +132,22 @@ look_at_value(Search *s, const json_t *value, const char *path, int depth)
 				look_at_value(s, member, at, depth + 1);
 		}
 	}
+}
+
+/* What a mail of ours quotes is not ours: their message may stand nowhere else. */
+static void
+look_at_quoted(Search *s, size_t index)
+{
+	const KamContact *c = s->contact;
+
+	for (int i = 0; i < c->nactivities && s->count < s->most; i++)
+		if (c->activities[i].index == (int) index && c->activities[i].body != NULL)
+		{
+			const char *quoted = kam_mail_quoted(s->env->arena, &c->activities[i]);
+
+			if (quoted != NULL)
+				look_at_text(s, quoted, kam_printf(s->env->arena, "/activities/%zu/metadata/body", index));
+		}
 }
 
 /* Blanks for all that ends a sentence. */
@@ -183,6 +213,8 @@ kam_steering_find(const KamEnv *env, const KamContact *contact, int most, KamSte
 
 			if (direction == NULL || strcmp(direction, "outbound") != 0)
 				look_at_value(&s, activity, kam_printf(env->arena, "/activities/%zu", i), 0);
+			else
+				look_at_quoted(&s, i);
 		}
 	}
 	look_across(&s);

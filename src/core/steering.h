@@ -21,7 +21,7 @@ typedef struct KamSteering
 /*
  * The passages found, in the order of the contact, at most "most" of them and
  * one of a kind per text.  *out is the arena's.  Our own words to the contact
- * are not looked at.
+ * are not looked at, but what our mails quote is.
  */
 extern int	kam_steering_find(const KamEnv *env, const KamContact *contact, int most, KamSteering **out);
 

@@ -66,6 +66,15 @@ extern char *kam_squash(KamArena *arena, const char *text);
 /* True when a folded, squashed needle stands in the haystack. */
 extern bool kam_text_contains(KamArena *arena, const char *haystack, const char *needle);
 
+/* Which ends of a needle may lie within a word of the haystack. */
+#define KAM_CUT_BEFORE 1u
+#define KAM_CUT_BEHIND 2u
+
+/* Does the needle stand in the text as it is spelled, and no word or number of the text go on beyond an end that is not cut? */
+extern bool kam_text_quotes_verbatim(const char *text, const char *needle, unsigned cut);
+/* The same after folding and squashing; "We can" is no quote of "We can't". */
+extern bool kam_text_quotes(KamArena *arena, const char *text, const char *needle, unsigned cut);
+
 /* Number of questions asked in a message ("?!" and "??" are one, a "?" inside a URL is none). */
 extern int	kam_count_questions(const char *text);
 
@@ -76,3 +85,6 @@ extern const char *kam_language(const KamTokens *tokens);
 extern size_t kam_hidden_find(const char *text, size_t len);
 /* The text without them: itself when it has none. */
 extern const char *kam_without_hidden(KamArena *arena, const char *text);
+
+/* The text with wide and mathematical letters and digits, and digits of other scripts, made plain: itself when it has none. */
+extern const char *kam_plain_forms(KamArena *arena, const char *text);

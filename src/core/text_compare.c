@@ -211,6 +211,103 @@ kam_text_contains(KamArena *arena, const char *haystack, const char *needle)
 	return words[0] != '\0' && holds_long_words(squashed, words) && strstr(kam_fold(arena, haystack), words) != NULL;
 }
 
+/* Does a letter or digit end before "at"?  Of alphabets that part their words with blanks. */
+static bool
+word_before(const char *text, size_t at)
+{
+	while (at > 0)
+	{
+		size_t		from = at - 1;
+		Char		ch;
+
+		while (from > 0 && at - from < 4 && ((unsigned char) text[from] & 0xC0) == 0x80)
+			from--;
+		ch = read_char((const unsigned char *) text + from, at - from);
+		if (ch.kind != CHAR_IGNORED)
+			return ch.kind == CHAR_DIGIT || (ch.kind == CHAR_LETTER && ch.nfold > 0);
+		at = from;
+	}
+	return false;
+}
+
+static bool
+word_behind(const char *text, size_t len, size_t at)
+{
+	while (at < len)
+	{
+		Char		ch = read_char((const unsigned char *) text + at, len - at);
+
+		if (ch.kind != CHAR_IGNORED)
+			return ch.kind == CHAR_DIGIT || (ch.kind == CHAR_LETTER && ch.nfold > 0);
+		at += ch.bytes;
+	}
+	return false;
+}
+
+static bool
+is_ascii_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Does a date end and a time of day begin here, on either side of the T in 2026-03-03T10:00? */
+static bool
+parts_time(const char *text, size_t len, size_t at)
+{
+	size_t		t = at < len && (text[at] | 0x20) == 't' ? at : at - 1;
+
+	return at > 0 && t > 0 && t + 1 < len && (text[t] | 0x20) == 't' && is_ascii_digit(text[t - 1]) && is_ascii_digit(text[t + 1]);
+}
+
+/* Does the needle stand anywhere but within a word?  With "whole", not where "not" follows it either. */
+static bool
+stands_as_words(const char *text, const char *needle, unsigned cut, bool whole)
+{
+	size_t		n = strlen(needle),
+				len;
+	const char *at = n > 0 ? strstr(text, needle) : NULL;
+	bool		before,
+				behind;
+
+	if (at == NULL)
+		return false;
+	len = (size_t) (at - text) + strlen(at);
+	before = (cut & KAM_CUT_BEFORE) == 0 && word_behind(needle, n, 0);
+	behind = (cut & KAM_CUT_BEHIND) == 0 && word_before(needle, n);
+	for (; at != NULL; at = strstr(at + 1, needle))
+	{
+		size_t		from = (size_t) (at - text);
+
+		if (!(before && word_before(text, from) && !parts_time(text, len, from)) &&
+			!(behind && word_behind(text, len, from + n) && !parts_time(text, len, from + n)) &&
+			!(whole && strncmp(at + n, " not", 4) == 0))
+			return true;
+	}
+	return false;
+}
+
+bool
+kam_text_quotes_verbatim(const char *text, const char *needle, unsigned cut)
+{
+	return stands_as_words(text, needle, cut, false);
+}
+
+bool
+kam_text_quotes(KamArena *arena, const char *text, const char *needle, unsigned cut)
+{
+	const char *folded = squash(arena, needle, true);
+	const char *squashed,
+			   *words;
+
+	if (folded[0] == '\0')
+		return false;
+	squashed = squash(arena, text, true);
+	if (stands_as_words(squashed, folded, cut, false))
+		return true;
+	words = kam_fold(arena, needle);
+	return words[0] != '\0' && holds_long_words(squashed, words) && stands_as_words(kam_fold(arena, text), words, cut, true);
+}
+
 /* Skips a URL at s; returns the bytes to pass over, 0 when there is none. */
 static size_t
 url_length(const char *s, bool at_start)

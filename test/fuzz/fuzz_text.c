@@ -98,6 +98,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < n; i++)
 		require(quantity[i].start < quantity[i].end && quantity[i].end <= size && (i == 0 || quantity[i].start >= quantity[i - 1].end));
 
+	for (int sure = 0; sure < 2; sure++)
+	{
+		n = kam_quantities_in_words(env.arena, text, strlen(text), sure, &quantity);
+		for (int i = 0; i < n; i++)
+			require(quantity[i].start < quantity[i].end && quantity[i].end <= strlen(text) && (i == 0 || quantity[i].start >= quantity[i - 1].end));
+	}
+	n = kam_months_in_words(env.arena, text, strlen(text), &quantity);
+	for (int i = 0; i < n; i++)
+		require(quantity[i].start < quantity[i].end && quantity[i].end <= strlen(text) && (i == 0 || quantity[i].start >= quantity[i - 1].end));
+	require(strlen(kam_plain_forms(env.arena, text)) <= strlen(text));
+	kam_text_quotes(env.arena, text, "l'offre", 0);
+	kam_text_quotes(env.arena, "l'offre", text, KAM_CUT_BEFORE | KAM_CUT_BEHIND);
+
 	kam_language(&tokens);
 	kam_fold(env.arena, text);
 	kam_squash(env.arena, text);

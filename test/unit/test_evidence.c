@@ -297,7 +297,7 @@ TEST(names_come_from_the_contact)
 		/* no names: beginnings, quotations, functions, calendar, abbreviations */
 		{"Accepted. Waiting for us: \"Merci\" (Great news) - Good.", NULL},
 		{"The Sales Director and the CFO asked on Tuesday in March, in French, by Email or LinkedIn.", NULL},
-		{"La Directrice des Achats veut une D\xc3\xa9mo du Module en Avril.", NULL},
+		{"La Directrice des Achats veut une D\xc3\xa9mo du Module en Mars.", NULL},
 		{"What now? Yes! 'Perhaps' \xc2\xab Bonjour \xc2\xbb\nNew line; I think so.", NULL},
 		{"She uses B2B tools and the 3D module V2.", NULL},
 		{"Her address is ines@atelier.example.", NULL},

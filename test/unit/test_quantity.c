@@ -108,6 +108,126 @@ TEST(read_in_every_spelling)
 	}
 }
 
+TEST(read_in_words)
+{
+	static const struct
+	{
+		const char *text;
+		double		want[4];	/* those that are sure, up to a nought */
+		int			doubtful;	/* how many more may be meant */
+		int			span;		/* of the first one */
+	}			rows[] = {
+		{"dix-sept", {17}, 0, 0},
+		{"vingt et un jours", {21}, 0, 1},
+		{"soixante-dix-sept", {77}, 0, 0},
+		{"quatre-vingts", {80}, 0, 0},
+		{"Quatre-Vingt-Onze", {91}, 0, 0},
+		{"quatre-vingt-dix-neuf mois", {99}, 0, 30},
+		{"septante-deux", {72}, 0, 0},
+		{"deux cents", {200}, 0, 0},
+		{"cent vingt personnes", {120}, 0, 0},
+		{"mille cinq cents", {1500}, 0, 0},
+		{"deux mille vingt-six", {2026}, 0, 0},
+		{"trois cent quarante-cinq mille six cent soixante-dix-huit", {345678}, 0, 0},
+		{"deux millions d'euros", {2000000}, 0, 0},
+		{"un million", {1000000}, 0, 0},
+		{"twenty-one", {21}, 0, 0},
+		{"one hundred and fifty", {150}, 0, 0},
+		{"twelve hundred", {1200}, 0, 0},
+		{"ninety-nine thousand nine hundred ninety-nine", {99999}, 0, 0},
+		{"three million", {3000000}, 0, 0},
+		{"six weeks or seven", {6, 7}, 0, 7},
+		{"two, three; four weeks", {2, 3, 4}, 0, 0},
+		{"deux trois quatre", {2, 3, 4}, 0, 0},
+		{"vingt\xc2\xa0" "cinq", {25}, 0, 0},
+		{"vingt\xe2\x80\x91" "cinq", {25}, 0, 0},
+		/* none, or not for sure */
+		{"one of them, un devis, une offre, one week", {0}, 0, 0},
+		{"un devis neuf, seize the day, un four, le 15 sept.", {0}, 4, 0},
+		{"neuf mois", {9}, 0, 30},
+		{"les deux offres, their three sites", {0}, 2, 0},
+		{"pour cent, per cent, hundreds, thousands, hundred, cents, million", {0}, 0, 0},
+		{"tension, often, Sixtine, intends, someone, none, dixit, ten_x, 4ten", {0}, 0, 0},
+		{"\xc3\xa9" "dix, dix\xc3\xa9, \xff" "ten", {0}, 0, 0},
+		{"", {0}, 0, 0},
+	};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(rows); i++)
+	{
+		KamArena   *arena = kam_arena_new();
+		KamQuantity *sure,
+				   *all;
+		int			want = 0,
+					n = kam_quantities_in_words(arena, rows[i].text, strlen(rows[i].text), true, &sure),
+					n_all = kam_quantities_in_words(arena, rows[i].text, strlen(rows[i].text), false, &all);
+
+		while (want < 4 && rows[i].want[want] > 0)
+			want++;
+		CHECK(n == want && n_all == want + rows[i].doubtful, "\"%s\": %d and %d", rows[i].text, n, n_all);
+		for (int k = 0; k < n && k < want; k++)
+		{
+			CHECK(sure[k].number == rows[i].want[k], "\"%s\": %g", rows[i].text, sure[k].number);
+			CHECK(sure[k].end > sure[k].start && sure[k].end <= strlen(rows[i].text), "bounds in \"%s\"", rows[i].text);
+		}
+		if (n > 0)
+			CHECK(sure[0].span == rows[i].span, "\"%s\": %d", rows[i].text, sure[0].span);
+		kam_arena_free(arena);
+	}
+}
+
+TEST(units_and_currencies_differ)
+{
+	static const struct
+	{
+		const char *a,
+				   *b;
+		bool		same;
+	}			rows[] = {
+		{"14 400 \xe2\x82\xac", "EUR 14,400", true},
+		{"14 400 \xe2\x82\xac", "14 400 $", false},
+		{"14 400 $", "14 400 USD", true},
+		{"14 400 CAD", "14 400 USD", false},
+		{"14 400 CAD", "14 400 dollars", true},
+		{"\xc2\xa3 300", "300 pounds", true},
+		{"14,4 k\xe2\x82\xac", "$14,400", false},
+		{"12 %", "12 \xe2\x82\xac", false},
+		{"0.2", "20 %", true},
+		{"1.2", "120 %", true},
+		{"3", "300 %", false},
+		{"7 days", "1 week", true},
+		{"12 mois", "1 an", true},
+		{"60 minutes", "1 hour", true},
+		{"24 hours", "1 day", false},
+		{"3 weeks", "3 months", false},
+		{"3 weeks", "3 \xe2\x82\xac", false},
+		{"30-day", "30 jours", true},
+		{"24h", "24 hours", true},
+		{"48h", "2 hours", false},
+		{"2h", "2 heures", true},
+		{"2h", "3 hours", false},
+		{"2h30", "2 hours", false},
+		{"30min", "30 minutes", true},
+		{"45kg", "45 kg", true},
+		{"73282932000074", "73282932000075", false},
+		{"1234567.89", "1234567.89", true},
+	};
+
+	for (size_t i = 0; i < KAM_LENGTHOF(rows); i++)
+	{
+		KamArena   *arena = kam_arena_new();
+		KamQuantity *a,
+				   *b;
+
+		CHECK_INT(kam_quantities_find(arena, rows[i].a, strlen(rows[i].a), &a), 1);
+		CHECK_INT(kam_quantities_find(arena, rows[i].b, strlen(rows[i].b), &b), 1);
+		CHECK(kam_quantity_same(a, b) == rows[i].same && kam_quantity_same(b, a) == rows[i].same, "\"%s\" and \"%s\"", rows[i].a, rows[i].b);
+		kam_arena_free(arena);
+	}
+	CHECK_INT(kam_quantity_currency("EUR"), kam_quantity_currency("\xe2\x82\xac"));
+	CHECK_INT(kam_quantity_currency("yen"), 0);
+	CHECK_INT(kam_quantity_currency(""), 0);
+}
+
 TEST(same_whatever_the_spelling)
 {
 	static const struct
