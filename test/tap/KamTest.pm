@@ -67,10 +67,24 @@ sub kam_run
         "SELECT kam.kam_run(" . contact($name) . ", '{\"as_of\": \"@{[AS_OF]}\"$more}') ->> 'session_id'");
 }
 
+# poll_query_until, also while the server restarts: a psql that is refused may be gone before it was handed its query (EPIPE).
+sub poll
+{
+    my ($node, $database, $query) = @_;
+
+    for (1 .. 100)
+    {
+        my $done = eval { $node->poll_query_until($database, $query) };
+        return $done if defined $done;
+        die $@ if $@ !~ /pipe/i;
+    }
+    return 0;
+}
+
 sub wait_until
 {
     my ($node, $query, $what, $database) = @_;
-    my $done = $node->poll_query_until($database // 'postgres', $query);
+    my $done = poll($node, $database // 'postgres', $query);
 
     ok($done, $what);
     if (!$done)
@@ -125,7 +139,7 @@ sub wait_for_restart
 {
     my ($node, $before) = @_;
 
-    return $node->poll_query_until('postgres', "SELECT pg_postmaster_start_time() IS NOT NULL AND NOT EXISTS"
+    return poll($node, 'postgres', "SELECT pg_postmaster_start_time() IS NOT NULL AND NOT EXISTS"
             . " (SELECT FROM pg_stat_activity WHERE pid = $before)");
 }
 
