@@ -107,8 +107,8 @@ CREATE TABLE agent_call (
 	CONSTRAINT agent_call_success_has_output CHECK ((status = 'succeeded') = (output IS NOT NULL)),
 	CONSTRAINT agent_call_over_has_time CHECK (status = 'sending' OR finished_at IS NOT NULL)
 );
--- What was sent and not answered: a few rows, whatever the table holds.
-CREATE INDEX agent_call_open ON agent_call (session_id, call_no) WHERE status IN ('sending', 'in_doubt');
+-- What a crash left in doubt: a few rows, whatever the table holds; no entry while a call goes as it should.
+CREATE INDEX agent_call_in_doubt ON agent_call (session_id, call_no) WHERE error_class = 'in_doubt' AND status = 'in_doubt';
 CREATE INDEX agent_call_replay ON agent_call (request_sha256) WHERE status = 'succeeded' AND request_sha256 IS NOT NULL;
 -- Calls of models, by the day that pays them.
 CREATE INDEX agent_call_sent_on ON agent_call (sent_on) WHERE sent_on IS NOT NULL;
@@ -311,3 +311,16 @@ CREATE TABLE _change (
 );
 CREATE INDEX _change_session ON _change (session_id);
 COMMENT ON TABLE _change IS 'The latest run that kam_run_on_change asked for, per table and contact: further changes join it while it is queued.';
+
+-- What is long and read seldom is packed by the faster method where the server has it.
+DO $$
+BEGIN
+	ALTER TABLE request ALTER COLUMN contact SET COMPRESSION lz4;
+	ALTER TABLE agent_call ALTER COLUMN response SET COMPRESSION lz4, ALTER COLUMN output SET COMPRESSION lz4;
+	ALTER TABLE final_decision ALTER COLUMN decision SET COMPRESSION lz4, ALTER COLUMN guard SET COMPRESSION lz4;
+	ALTER TABLE n8n_orchestrator_synthesis ALTER COLUMN output SET COMPRESSION lz4, ALTER COLUMN final_decision SET COMPRESSION lz4;
+	ALTER TABLE notification ALTER COLUMN payload SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+	NULL;
+END
+$$;

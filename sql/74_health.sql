@@ -151,7 +151,7 @@ BEGIN
 
 	-- What a crash may have cost.
 	SELECT count(*) AS n, string_agg(DISTINCT c.provider, ', ') AS providers INTO stuck
-	  FROM kam.agent_call c WHERE c.status = 'in_doubt' AND c.finished_at > now() - interval '1 day';
+	  FROM kam.agent_call c WHERE c.status = 'in_doubt' AND c.error_class = 'in_doubt' AND c.finished_at > now() - interval '1 day';
 	IF stuck.n > 0 THEN
 		RETURN QUERY VALUES ('calls in doubt', 'warning', format('%s answers were lost within a day (%s); they may have to be paid', stuck.n, stuck.providers),
 			'SELECT * FROM kam.agent_call WHERE status = ''in_doubt''; kam.provider.in_doubt says what becomes of their runs.');

@@ -15,6 +15,7 @@
 #define OVERLAP ((size_t) 1024)	/* of two windows: an order is no longer */
 #define JOINED 400				/* bytes of each message that are joined with its neighbour's */
 #define DEPTH 64
+#define SHORTEST_CODE 16		/* bytes: nothing shorter is decoded to a text */
 
 typedef struct Search
 {
@@ -81,10 +82,11 @@ look_at_window(Search *s, const char *text, size_t len, const char *path)
 		tell(s, "lookalike", path, plain);
 	else if (strcmp(other, plain) != 0 && s->count == before && (found = order_in(arena, other)) != NULL)
 		tell(s, "lookalike", path, found);
-	if ((other = kam_read_encoded(arena, plain)) != NULL)
+	if (len >= SHORTEST_CODE && (other = kam_read_encoded(arena, plain)) != NULL)
 		tell(s, "encoded", path, other);
-	else if ((found = order_in(arena, kam_read_rot13(arena, plain))) != NULL ||
-			 (found = order_in(arena, kam_read_backwards(arena, plain))) != NULL)
+	/* one word turned round orders nothing */
+	else if (tokens.count > 1 && ((found = order_in(arena, kam_read_rot13(arena, plain))) != NULL ||
+								  (found = order_in(arena, kam_read_backwards(arena, plain))) != NULL))
 		tell(s, "encoded", path, found);
 }
 
@@ -101,6 +103,36 @@ look_at_text(Search *s, const char *text, const char *path)
 		if (len - from <= WINDOW)
 			return;
 	}
+}
+
+/* Names that a contact's members have by contract: nobody chose their words. */
+static const char *const usual_names[] = {
+	"activities", "activity_type", "amount", "body", "company", "contact_info", "created_on", "currency", "deal_id", "direction", "email",
+	"first_name", "full_name", "hubspot_id", "job", "job_title", "language", "last_name", "linkedin_url", "linkedin_urn", "metadata", "name",
+	"owner", "phone", "recorded_on", "stage", "stats", "status", "subject", "timezone", "whatsapp",
+};
+
+static bool
+is_usual(const char *name)
+{
+	size_t		low = 0;
+
+	for (size_t left = KAM_LENGTHOF(usual_names); left > 0;)
+	{
+		size_t		half = left / 2;
+		int			order = strcmp(name, usual_names[low + half]);
+
+		if (order == 0)
+			return true;
+		if (order > 0)
+		{
+			low += half + 1;
+			left -= half + 1;
+		}
+		else
+			left = half;
+	}
+	return false;
 }
 
 static void
@@ -127,7 +159,8 @@ look_at_value(Search *s, const json_t *value, const char *path, int depth)
 			KamStep		step = {NULL, key, 0};
 			const char *at = kam_printf(s->env->arena, "%s%s", path, kam_step_pointer(s->env->arena, &step));
 
-			look_at_text(s, key, at);
+			if (!is_usual(key))
+				look_at_text(s, key, at);
 			if (!json_is_number(member))
 				look_at_value(s, member, at, depth + 1);
 		}
@@ -136,18 +169,23 @@ look_at_value(Search *s, const json_t *value, const char *path, int depth)
 
 /* What a mail of ours quotes is not ours: their message may stand nowhere else. */
 static void
-look_at_quoted(Search *s, size_t index)
+look_at_quoted(Search *s, const KamActivity *ours)
 {
-	const KamContact *c = s->contact;
+	const char *quoted = ours->body != NULL ? kam_mail_quoted(s->env->arena, ours) : NULL;
 
-	for (int i = 0; i < c->nactivities && s->count < s->most; i++)
-		if (c->activities[i].index == (int) index && c->activities[i].body != NULL)
-		{
-			const char *quoted = kam_mail_quoted(s->env->arena, &c->activities[i]);
+	if (quoted != NULL)
+		look_at_text(s, quoted, kam_printf(s->env->arena, "/activities/%d/metadata/body", ours->index));
+}
 
-			if (quoted != NULL)
-				look_at_text(s, quoted, kam_printf(s->env->arena, "/activities/%zu/metadata/body", index));
-		}
+/* The activities in the contact's own order; NULL for one that was not read. */
+static const KamActivity **
+as_given(const Search *s, size_t count)
+{
+	const KamActivity **given = KAM_NEW_ARRAY(s->env->arena, const KamActivity *, count);
+
+	for (int i = 0; i < s->contact->nactivities; i++)
+		given[s->contact->activities[i].index] = &s->contact->activities[i];
+	return given;
 }
 
 /* Blanks for all that ends a sentence. */
@@ -205,6 +243,7 @@ kam_steering_find(const KamEnv *env, const KamContact *contact, int most, KamSte
 			look_at_value(&s, value, kam_printf(env->arena, "/%s", key), 0);
 			continue;
 		}
+		const KamActivity **given = as_given(&s, json_array_size(value));
 		json_t	   *activity;
 
 		json_array_foreach(value, i, activity)
@@ -213,8 +252,8 @@ kam_steering_find(const KamEnv *env, const KamContact *contact, int most, KamSte
 
 			if (direction == NULL || strcmp(direction, "outbound") != 0)
 				look_at_value(&s, activity, kam_printf(env->arena, "/activities/%zu", i), 0);
-			else
-				look_at_quoted(&s, i);
+			else if (given[i] != NULL && s.count < s.most)
+				look_at_quoted(&s, given[i]);
 		}
 	}
 	look_across(&s);

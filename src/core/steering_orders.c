@@ -121,6 +121,20 @@ _Static_assert(KAM_LENGTHOF(patterns) <= 128, "patterns must fit the set");
 static PatternSet beginnings[BUCKETS];
 static bool indexed = false;
 
+/* A bit per beginning that some pattern has: most words of a text have none, and their bucket is not looked at. */
+#define LETTERS 28				/* none, a to z, anything else */
+static uint64_t begun[(LETTERS * LETTERS * LETTERS + 63) / 64];
+
+static unsigned
+beginning_of(const char *word, size_t len)
+{
+	unsigned	at = 0;
+
+	for (size_t i = 0; i < BEGINNING; i++)
+		at = at * LETTERS + (i >= len ? 0 : word[i] >= 'a' && word[i] <= 'z' ? (unsigned) (word[i] - 'a') + 1 : LETTERS - 1);
+	return at;
+}
+
 static unsigned
 bucket_of(const char *word, size_t len)
 {
@@ -144,6 +158,7 @@ index_patterns(void)
 			size_t		len = strcspn(word, "|* ");
 
 			beginnings[bucket_of(word, len)].bits[i / 64] |= UINT64_C(1) << (i % 64);
+			begun[beginning_of(word, len) / 64] |= UINT64_C(1) << (beginning_of(word, len) % 64);
 			word += strcspn(word, "| ");
 			word += *word == '|';
 		}
@@ -163,8 +178,13 @@ kam_steering_order(KamArena *arena, const KamTokens *tokens)
 		index_patterns();
 	for (int i = 0; i < tokens->count; i++)
 	{
-		const PatternSet *set = &beginnings[bucket_of(tokens->token[i].word, tokens->token[i].length)];
+		const KamToken *token = &tokens->token[i];
+		unsigned	beginning = beginning_of(token->word, token->length);
+		const PatternSet *set;
 
+		if (!(begun[beginning / 64] >> (beginning % 64) & 1))
+			continue;
+		set = &beginnings[bucket_of(token->word, token->length)];
 		for (int k = 0; k < 2; k++)
 			for (uint64_t left = set->bits[k]; left != 0; left &= left - 1)
 			{

@@ -82,19 +82,21 @@ append_json_text(Text *text, const char *json, size_t len)
 	append(text, json, (size_t) (end - json));
 }
 
+static int
+append_dumped(const char *json, size_t len, void *text)
+{
+	append_json_text(text, json, len);
+	return 0;
+}
+
 static void
 append_json(Text *text, const json_t *value)
 {
-	char	   *dumped = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-
-	if (dumped == NULL)
-	{
-		free(text->data);
-		kam_out_of_memory();
-		abort();
-	}
-	append_json_text(text, dumped, strlen(dumped));
-	free(dumped);
+	if (json_dump_callback(value, append_dumped, text, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) == 0)
+		return;
+	free(text->data);
+	kam_out_of_memory();
+	abort();
 }
 
 static void

@@ -60,11 +60,14 @@ kam_call_want(KamCall *call, KamJob *job, KamAgent agent, int failed)
 	}
 }
 
-/* The prompt's parts, one after the other: what a replay finds the answer by. */
+/* The prompt's parts, one after the other, those that calls share by their digests: what a replay finds the answer by. */
 static void
-hash_prompt(const KamAsk *ask, uint8 *out)
+hash_prompt(KamJob *job, KamAgent agent, const KamAsk *ask, uint8 *out)
 {
-	const KamPiece *piece[] = {&ask->prompt.common, &ask->prompt.contact, &ask->prompt.wave, &ask->prompt.own, &ask->rejected, &ask->complaint};
+	const KamPiece common = {(char *) kam_config_common(job->config)->digest, KAM_DIGEST_BYTES},
+				contact = {(char *) kam_job_contact_part(job, agent)->digest, KAM_DIGEST_BYTES},
+				wave = {(char *) kam_job_wave_part(job, agent)->digest, KAM_DIGEST_BYTES};
+	const KamPiece *piece[] = {&common, &contact, &wave, &ask->prompt.own, &ask->rejected, &ask->complaint};
 
 	kam_digest(piece, lengthof(piece), out);
 }
@@ -88,9 +91,9 @@ build(KamCall *call)
 	ask.has_temperature = agent->has_temperature;
 	ask.temperature = agent->temperature;
 	ask.max_tokens = max_tokens;
-	ask.prompt.common = kam_config_common(job->config);
-	ask.prompt.contact = kam_job_contact_part(job, call->agent);
-	ask.prompt.wave = kam_job_wave_part(job, call->agent);
+	ask.prompt.common = kam_config_common(job->config)->text;
+	ask.prompt.contact = kam_job_contact_part(job, call->agent)->text;
+	ask.prompt.wave = kam_job_wave_part(job, call->agent)->text;
 	ask.prompt.own = kam_job_own_part(job, call->agent);
 	ask.schema = kam_prefix_schema(job, call->agent);
 	ask.schema_name = "answer";
@@ -102,7 +105,7 @@ build(KamCall *call)
 	kam_prefix_keep(job, call->agent, model->name, &ask.keep_contact, &ask.keep_wave);
 	if (agent->api != KAM_API_REPLAY)
 		kam_request_build(env.arena, &ask, &call->request);
-	hash_prompt(&ask, call->sha256);
+	hash_prompt(job, call->agent, &ask, call->sha256);
 	call->input_tokens = kam_prompt_tokens(ask.prompt.common.len + ask.prompt.contact.len + ask.prompt.wave.len + ask.prompt.own.len + ask.rejected.len);
 	call->output_tokens = max_tokens;
 

@@ -250,19 +250,19 @@ kam_config_forget(void)
 	current = NULL;
 }
 
-KamPiece
+const KamPart *
 kam_config_common(KamConfig *config)
 {
 	if (config->root != NULL)
 		return kam_config_common(config->root);
-	if (config->common.data == NULL)
+	if (config->common.text.data == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(config->context);
 
-		config->common = kam_prompt_common(kam_pg_arena(), config->resources, config->practices);
+		kam_part_set(&config->common, kam_prompt_common(kam_pg_arena(), config->resources, config->practices));
 		MemoryContextSwitchTo(old);
 	}
-	return config->common;
+	return &config->common;
 }
 
 /* Whether the tokens told are more of input than a length; what is told without measure is. */

@@ -9,6 +9,7 @@
 #include "utils/date.h"
 
 #include "store/store.h"
+#include "worker/digest.h"
 /* after the server's headers */
 #include "pg/json.h"
 #include "core/agents.h"
@@ -61,7 +62,7 @@ typedef struct KamConfig
 	KamAgentConfig agent[KAM_AGENTS];
 	json_t	   *resources,
 			   *practices;
-	KamPiece	common;			/* the prompts' first part; made when a model is first asked */
+	KamPart		common;			/* the prompts' first part; made when a model is first asked */
 	bool		remote;			/* some agent is answered by a model */
 	Jsonb	   *prompts;		/* {"agent": version}, as in use; not of an overlay */
 	char	   *key;			/* that as text; of an overlay what tells it from others */
@@ -81,7 +82,7 @@ extern void kam_config_read_agents(KamConfig *config, Jsonb *settings, Jsonb *pr
 /* The next kam_config_get reads the tables. */
 extern void kam_config_forget(void);
 /* Outside a transaction: the first part of all prompts. */
-extern KamPiece kam_config_common(KamConfig *config);
+extern const KamPart *kam_config_common(KamConfig *config);
 
 /* The day that pays what is sent now: one of kam.default_timezone, in real time whatever kam.clock says. */
 extern DateADT kam_config_today(void);

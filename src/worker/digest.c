@@ -38,6 +38,15 @@ kam_digest(const KamPiece *const *piece, int count, uint8 *out)
 	CurrentResourceOwner = saved;
 }
 
+void
+kam_part_set(KamPart *part, KamPiece text)
+{
+	const KamPiece *piece[] = {&text};
+
+	part->text = text;
+	kam_digest(piece, 1, part->digest);
+}
+
 char *
 kam_digest_boundary(const char *text)
 {

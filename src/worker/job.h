@@ -114,9 +114,9 @@ typedef struct KamJob
 	KamCall		call[KAM_AGENTS];
 	MemoryContext stage_context;	/* prompts of the present stage */
 	KamArena   *stage_arena;
-	KamPiece	wave_part;		/* of the present stage; data NULL: not made yet */
+	KamPart		wave_part;		/* of the present stage */
 	MemoryContext contact_context;	/* of the next */
-	KamPiece	contact_part[2];	/* without and with the activities; data NULL: not made yet */
+	KamPart		contact_part[2];	/* without and with the activities */
 	KamRunStage stage;			/* whose prompts these are */
 	int			stage_iteration;
 	unsigned	begun;			/* a bit each for the agents whose answers have begun in this stage */
@@ -165,8 +165,8 @@ extern int	kam_job_in_flight(const KamJob *job);
 
 /* job_prompts.c: what lives as long as the stage, and the parts of its prompts: the agent's own is made anew each time. */
 extern KamArena *kam_job_stage_arena(KamJob *job);
-extern KamPiece kam_job_contact_part(KamJob *job, KamAgent agent);
-extern KamPiece kam_job_wave_part(KamJob *job, KamAgent agent);
+extern const KamPart *kam_job_contact_part(KamJob *job, KamAgent agent);
+extern const KamPart *kam_job_wave_part(KamJob *job, KamAgent agent);
 extern KamPiece kam_job_own_part(KamJob *job, KamAgent agent);
 
 /* Replaces the step by a failure or a postponement, as the error asks for. */

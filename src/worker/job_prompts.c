@@ -19,7 +19,7 @@ enter_stage(KamJob *job)
 		return;
 	MemoryContextReset(job->stage_context);
 	job->stage_arena = NULL;
-	job->wave_part = (KamPiece) {NULL, 0};
+	job->wave_part.text = (KamPiece) {NULL, 0};
 	job->stage = job->run->stage;
 	job->begun = 0;
 	job->stage_iteration = job->run->iteration;
@@ -52,7 +52,16 @@ make_part(KamJob *job, KamAgent agent, MakePart make, const char *text, MemoryCo
 	char	   *kept;
 
 	env.arena = kam_pg_arena();
-	made = make(&env, agent, kam_run_inputs(job->run, agent), text);
+	kam_json_in_arena(env.arena);
+	PG_TRY();
+	{
+		made = make(&env, agent, kam_run_inputs(job->run, agent), text);
+	}
+	PG_FINALLY();
+	{
+		kam_json_usual();
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	kept = MemoryContextAllocHuge(context, made.len + 1);
 	memcpy(kept, made.data, made.len + 1);
@@ -61,14 +70,14 @@ make_part(KamJob *job, KamAgent agent, MakePart make, const char *text, MemoryCo
 }
 
 /* Made once for the agents that read the activities, once for those that do not. */
-KamPiece
+const KamPart *
 kam_job_contact_part(KamJob *job, KamAgent agent)
 {
-	KamPiece   *part = &job->contact_part[kam_prompt_reads_activities(agent)];
+	KamPart    *part = &job->contact_part[kam_prompt_reads_activities(agent)];
 
-	if (part->data == NULL)
-		*part = make_part(job, agent, kam_prompt_contact, job->contact_text, job->contact_context);
-	return *part;
+	if (part->text.data == NULL)
+		kam_part_set(part, make_part(job, agent, kam_prompt_contact, job->contact_text, job->contact_context));
+	return part;
 }
 
 static KamPiece
@@ -77,13 +86,13 @@ make_wave(const KamEnv *env, KamAgent agent, const KamInputs *in, const char *te
 	return kam_prompt_wave(env, agent, in);
 }
 
-KamPiece
+const KamPart *
 kam_job_wave_part(KamJob *job, KamAgent agent)
 {
 	enter_stage(job);
-	if (job->wave_part.data == NULL)
-		job->wave_part = make_part(job, agent, make_wave, NULL, job->stage_context);
-	return job->wave_part;
+	if (job->wave_part.text.data == NULL)
+		kam_part_set(&job->wave_part, make_part(job, agent, make_wave, NULL, job->stage_context));
+	return &job->wave_part;
 }
 
 KamPiece

@@ -59,7 +59,7 @@ share(KamJob *job, KamAgent hand, const char *model, KamAgent other)
 static bool
 is_warmed(KamJob *job, KamAgent agent)
 {
-	return kam_cache_warm > 0 && kam_prompt_tokens(kam_config_common(job->config).len + kam_job_contact_part(job, agent).len) >= kam_cache_warm;
+	return kam_cache_warm > 0 && kam_prompt_tokens(kam_config_common(job->config)->text.len + kam_job_contact_part(job, agent)->text.len) >= kam_cache_warm;
 }
 
 void

@@ -81,9 +81,9 @@ UNION ALL SELECT split_part(pg_temp.refused('EXECUTE put(''succeeded'', NULL, NU
 UNION ALL SELECT split_part(pg_temp.refused('EXECUTE put(''failed'', ''{}'', ''refusal'', sha256(''x''), 3)'), E'\n', 1)
 UNION ALL SELECT split_part(pg_temp.refused('EXECUTE put(''failed'', NULL, ''refusal'', sha256(''x''), 3)'), E'\n', 1);
 DEALLOCATE put;
--- What is open is found by an index, and so is a recorded answer.
+-- What is in doubt is found by an index, and so is a recorded answer.
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_bitmapscan = off;
-EXPLAIN (COSTS OFF) SELECT FROM kam.agent_call WHERE status IN ('sending', 'in_doubt');
+EXPLAIN (COSTS OFF) SELECT FROM kam.agent_call WHERE status = 'in_doubt' AND error_class = 'in_doubt';
 EXPLAIN (COSTS OFF) SELECT output FROM kam.agent_call WHERE request_sha256 = sha256('x') AND status = 'succeeded';
 ROLLBACK;
