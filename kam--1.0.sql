@@ -1868,92 +1868,85 @@ COMMENT ON FUNCTION _budget_health() IS 'The rows of kam_health() about budgets.
 
 -- ---- the lead of a contact --------------------------------------------------------
 
+-- These become part of the query that asks them: no SET, which would keep them out of it.
+CREATE FUNCTION _lead_behind(contact_info jsonb, named text) RETURNS TABLE (lead_id text)
+	LANGUAGE sql STABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT CASE
+		           -- Who was named by the caller is named, known here or not.
+		           WHEN _lead_behind.named IS NOT NULL OR l.lead_id IS NOT NULL THEN coalesce(a.canonical_id, n.id)
+		           ELSE (SELECT CASE count(DISTINCT coalesce(b.canonical_id, m.lead_id)) WHEN 1 THEN min(coalesce(b.canonical_id, m.lead_id)) END
+		                   FROM kam.Leads m
+		                   LEFT JOIN kam.lead_alias b ON b.lead_id = m.lead_id
+		                  WHERE kam._address(m.email) = kam._address(_lead_behind.contact_info ->> 'email') AND m.email IS NOT NULL)
+		       END
+		  FROM (SELECT coalesce(_lead_behind.named, nullif(_lead_behind.contact_info ->> 'hubspot_id', '')) AS id) n
+		  LEFT JOIN kam.lead_alias a ON a.lead_id = n.id
+		  LEFT JOIN kam.Leads l ON l.lead_id = coalesce(a.canonical_id, n.id);
+	END;
+COMMENT ON FUNCTION _lead_behind(jsonb, text) IS 'The lead that a contact is: the one named, else the one whose key is contact_info.hubspot_id, else the only one with its e-mail address; NULL for none. A merged lead''s winner stands for it.';
+
 CREATE FUNCTION _lead_of(contact jsonb, lead_id text) RETURNS text
 	LANGUAGE plpgsql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, kam, pg_temp
 	SET plan_cache_mode = force_generic_plan
 	AS $$
-#variable_conflict use_column
-DECLARE
-	named text := coalesce(_lead_of.lead_id, nullif(contact #>> '{contact_info,hubspot_id}', ''));
-	address text;
-	person text;
-	persons bigint;
 BEGIN
-	IF named IS NOT NULL THEN
-		SELECT a.canonical_id INTO person FROM kam.lead_alias a WHERE a.lead_id = named;
-		person := coalesce(person, named);
-		-- Who was named by the caller is named, known here or not.
-		IF _lead_of.lead_id IS NOT NULL OR EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = person) THEN
-			RETURN person;
-		END IF;
-	END IF;
-	address := kam._address(contact #>> '{contact_info,email}');
-	IF address IS NULL THEN
-		RETURN NULL;
-	END IF;
-	SELECT min(coalesce(a.canonical_id, l.lead_id)), count(DISTINCT coalesce(a.canonical_id, l.lead_id)) INTO person, persons
-	  FROM kam.Leads l LEFT JOIN kam.lead_alias a USING (lead_id)
-	 WHERE kam._address(l.email) = address;
-	RETURN CASE WHEN persons = 1 THEN person END;
+	RETURN (SELECT b.lead_id FROM kam._lead_behind(contact -> 'contact_info', _lead_of.lead_id) b);
 END
 $$;
-COMMENT ON FUNCTION _lead_of(jsonb, text) IS 'The lead that a contact is: the one named, else the one whose key is contact_info.hubspot_id, else the only one with its e-mail address; NULL for none. A merged lead''s winner stands for it.';
+COMMENT ON FUNCTION _lead_of(jsonb, text) IS 'The same of one contact.';
 
 -- ---- whether anybody may write ------------------------------------------------------
 
-CREATE FUNCTION _contact_compliance(contact jsonb, lead_id text, OUT status text, OUT source text, OUT about text, OUT since timestamptz)
-	RETURNS record
-	LANGUAGE plpgsql STABLE PARALLEL SAFE
-	SET search_path = pg_catalog, kam, pg_temp
-	SET plan_cache_mode = force_generic_plan
-	AS $$
-#variable_conflict use_column
-DECLARE
-	info jsonb := contact -> 'contact_info';
-	person text := kam._lead_of(contact, _contact_compliance.lead_id);
-	addresses text[] := ARRAY[kam._address(info ->> 'email'), kam._address_domain(info ->> 'email'), kam._address(info ->> 'phone'),
-		kam._address(info ->> 'linkedin_url')];
-	lead kam.Leads;
-	suppression kam.Suppression;
-BEGIN
-	IF person IS NOT NULL THEN
-		SELECT l.* INTO lead FROM kam.Leads l WHERE l.lead_id = person;
-		IF FOUND THEN
-			addresses := addresses || kam._lead_addresses(lead);
-		END IF;
-	END IF;
-	-- The person's own address before a whole domain, the earliest of several.
-	SELECT s.* INTO suppression
-	  FROM kam.Suppression s
-	 WHERE s.address = ANY (addresses)
-	 ORDER BY s.kind = 'domain', s.created_at, s.address
-	 LIMIT 1;
-	status := CASE WHEN lead.unsubscribe_flag THEN 'unsubscribed'
-	               WHEN lead.opt_out_flag THEN 'opted_out'
-	               WHEN suppression.address IS NOT NULL THEN 'suppressed' END;
-	IF status IS NOT NULL THEN
-		source := coalesce(suppression.source, 'lead_flag');
-		about := coalesce(suppression.kind, 'lead');
-		since := suppression.created_at;
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION _contact_compliance(jsonb, text) IS 'Whether anybody may write to a contact, by its addresses and by the lead''s flags and addresses: status unsubscribed, opted_out, suppressed, or NULL when nothing forbids it; source as in Suppression, about (email, domain, phone, linkedin, lead) and since.';
+CREATE FUNCTION _lead_addresses(lead Leads) RETURNS text[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT array_remove(ARRAY[kam._address((_lead_addresses.lead).email), kam._address((_lead_addresses.lead).phone),
+			kam._address((_lead_addresses.lead).linkedin_url)], NULL);
+	END;
+COMMENT ON FUNCTION _lead_addresses(Leads) IS 'The lead''s normalised addresses, the one to suppress first: e-mail, else phone, else profile.';
+
+CREATE FUNCTION _contact_compliance(contact_info jsonb, lead_id text) RETURNS TABLE (status text, source text, about text, since timestamptz)
+	LANGUAGE sql STABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT v.status, coalesce(s.source, 'lead_flag'), coalesce(s.kind, 'lead'), s.created_at
+		  FROM kam._lead_behind(_contact_compliance.contact_info, _contact_compliance.lead_id) p
+		  LEFT JOIN kam.Leads l ON l.lead_id = p.lead_id
+		  -- The person's own address before a whole domain, the earliest of several.
+		  LEFT JOIN LATERAL (
+		      SELECT u.*
+		        FROM kam.Suppression u
+		       WHERE u.address = ANY (ARRAY[kam._address(_contact_compliance.contact_info ->> 'email'),
+		                 kam._address_domain(_contact_compliance.contact_info ->> 'email'), kam._address(_contact_compliance.contact_info ->> 'phone'),
+		                 kam._address(_contact_compliance.contact_info ->> 'linkedin_url')] || CASE WHEN l.lead_id IS NOT NULL THEN kam._lead_addresses(l) END)
+		       ORDER BY u.kind = 'domain', u.created_at, u.address
+		       LIMIT 1) s ON true
+		 CROSS JOIN LATERAL (SELECT CASE WHEN l.unsubscribe_flag THEN 'unsubscribed'
+		                                 WHEN l.opt_out_flag THEN 'opted_out'
+		                                 WHEN s.address IS NOT NULL THEN 'suppressed' END AS status) v
+		 WHERE v.status IS NOT NULL;
+	END;
+COMMENT ON FUNCTION _contact_compliance(jsonb, text) IS 'What forbids to write to a contact, by its addresses and by the lead''s flags and addresses: status unsubscribed, opted_out, suppressed; source as in Suppression, about (email, domain, phone, linkedin, lead) and since. No row when nothing does.';
 
 CREATE FUNCTION _run_compliance(session_ids uuid[]) RETURNS TABLE (session_id uuid, status text, source text, about text, since timestamptz)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	SET plan_cache_mode = force_generic_plan
+	-- By key, also when the tables were empty when they were first asked.
+	SET enable_seqscan = off
+	SET enable_hashjoin = off
+	SET enable_mergejoin = off
 	AS $$
 #variable_conflict use_column
 BEGIN
-	-- Of the contact only what is looked at: the rest may be long.
 	RETURN QUERY
 	SELECT r.session_id, c.status, c.source, c.about, c.since
 	  FROM kam.request r
-	 CROSS JOIN LATERAL kam._contact_compliance(jsonb_build_object('contact_info', r.contact -> 'contact_info'), r.lead_id) c
-	 WHERE r.session_id = ANY (session_ids) AND c.status IS NOT NULL;
+	 -- Taken out of the contact, which may be long, once.
+	 CROSS JOIN LATERAL (SELECT r.contact -> 'contact_info' AS contact_info OFFSET 0) i
+	 CROSS JOIN LATERAL kam._contact_compliance(i.contact_info, r.lead_id) c
+	 WHERE r.session_id = ANY (session_ids);
 END
 $$;
 COMMENT ON FUNCTION _run_compliance(uuid[]) IS 'The same of the contacts of runs: a row for each that must not be written to. For the worker.';
@@ -3203,15 +3196,6 @@ CREATE FUNCTION _lead_ids(lead_id text) RETURNS text[]
 		SELECT ARRAY[_lead_ids.lead_id] || ARRAY(SELECT a.lead_id FROM kam.lead_alias a WHERE a.canonical_id = _lead_ids.lead_id ORDER BY a.lead_id);
 	END;
 COMMENT ON FUNCTION _lead_ids(text) IS 'The ids under which a lead''s history stands in the log: its own first, then those it stands for.';
-
-CREATE FUNCTION _lead_addresses(lead Leads) RETURNS text[]
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		SELECT array_remove(ARRAY[kam._address((_lead_addresses.lead).email), kam._address((_lead_addresses.lead).phone),
-			kam._address((_lead_addresses.lead).linkedin_url)], NULL);
-	END;
-COMMENT ON FUNCTION _lead_addresses(Leads) IS 'The lead''s normalised addresses, the one to suppress first: e-mail, else phone, else profile.';
 
 -- By key, also before the tables were analysed for the first time: who fills them in one go would otherwise have each row read all before it.
 CREATE FUNCTION _derive_state(lead_id text) RETURNS prospect_state
@@ -5505,8 +5489,8 @@ BEGIN
 	judged_from := coalesce(run.as_of, kam._now());
 	basis := kam._basis(run.contact, judged_from, saved.decision);
 	person := kam._lead_of(run.contact, run.lead_id);
-	SELECT CASE WHEN c.status IS NULL THEN '{"status": "clear"}' ELSE jsonb_strip_nulls(to_jsonb(c)) END INTO present
-	  FROM kam._contact_compliance(run.contact, run.lead_id) c;
+	SELECT jsonb_strip_nulls(to_jsonb(c)) INTO present FROM kam._contact_compliance(run.contact -> 'contact_info', run.lead_id) c;
+	present := coalesce(present, '{"status": "clear"}');
 	SELECT v.* INTO verdicts FROM kam._gate_verdicts(run.session_id, person) v;
 
 	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(

@@ -20,15 +20,6 @@ CREATE FUNCTION _lead_ids(lead_id text) RETURNS text[]
 	END;
 COMMENT ON FUNCTION _lead_ids(text) IS 'The ids under which a lead''s history stands in the log: its own first, then those it stands for.';
 
-CREATE FUNCTION _lead_addresses(lead Leads) RETURNS text[]
-	LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		SELECT array_remove(ARRAY[kam._address((_lead_addresses.lead).email), kam._address((_lead_addresses.lead).phone),
-			kam._address((_lead_addresses.lead).linkedin_url)], NULL);
-	END;
-COMMENT ON FUNCTION _lead_addresses(Leads) IS 'The lead''s normalised addresses, the one to suppress first: e-mail, else phone, else profile.';
-
 -- By key, also before the tables were analysed for the first time: who fills them in one go would otherwise have each row read all before it.
 CREATE FUNCTION _derive_state(lead_id text) RETURNS prospect_state
 	LANGUAGE plpgsql STABLE STRICT

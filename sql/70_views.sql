@@ -86,8 +86,8 @@ BEGIN
 	judged_from := coalesce(run.as_of, kam._now());
 	basis := kam._basis(run.contact, judged_from, saved.decision);
 	person := kam._lead_of(run.contact, run.lead_id);
-	SELECT CASE WHEN c.status IS NULL THEN '{"status": "clear"}' ELSE jsonb_strip_nulls(to_jsonb(c)) END INTO present
-	  FROM kam._contact_compliance(run.contact, run.lead_id) c;
+	SELECT jsonb_strip_nulls(to_jsonb(c)) INTO present FROM kam._contact_compliance(run.contact -> 'contact_info', run.lead_id) c;
+	present := coalesce(present, '{"status": "clear"}');
 	SELECT v.* INTO verdicts FROM kam._gate_verdicts(run.session_id, person) v;
 
 	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(

@@ -127,6 +127,41 @@ find_event(const char *name)
 	return NULL;
 }
 
+/*
+ * Most events of a stream add a few letters of text, all in this one form: of
+ * those the string alone is read as JSON.  False for anything else, which is
+ * read as a whole.
+ */
+static bool
+read_plain_delta(KamReader *reader, const char *data, size_t len)
+{
+	static const char before[] = "{\"type\":\"content_block_delta\",\"index\":",
+				between[] = ",\"delta\":{\"type\":\"text_delta\",\"text\":",
+				behind[] = "}}";
+	const size_t shortest = sizeof before + sizeof between + sizeof behind - 3 + strlen("0\"\"");
+	size_t		at = sizeof before - 1;
+	json_t	   *text;
+
+	if (len < shortest || memcmp(data, before, sizeof before - 1) != 0)
+		return false;
+	while (at < len && data[at] >= '0' && data[at] <= '9')
+		at++;
+	if (at == sizeof before - 1 || len - at < sizeof between + sizeof behind || memcmp(data + at, between, sizeof between - 1) != 0 ||
+		memcmp(data + len - (sizeof behind - 1), behind, sizeof behind - 1) != 0)
+		return false;
+	at += sizeof between - 1;
+	text = json_loadb(data + at, len - at - (sizeof behind - 1), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	if (!json_is_string(text))
+	{
+		json_decref(text);
+		return false;
+	}
+	reader->begun = true;
+	kam_reader_add_text(reader, text);
+	json_decref(text);
+	return true;
+}
+
 /* The data says what event it is; its name only tells what need not be looked at. */
 static void
 read_event(KamReader *reader, const char *name, const char *data, size_t len)
@@ -141,6 +176,8 @@ read_event(KamReader *reader, const char *name, const char *data, size_t len)
 		kam_reader_error_event(reader, data, len);
 		return;
 	}
+	if (read_plain_delta(reader, data, len))
+		return;
 	json = kam_reader_event_json(reader, data, len);
 	if (json == NULL)
 		return;
