@@ -122,7 +122,7 @@ kam_api_check(PG_FUNCTION_ARGS)
 	kam_facts_find(&env, &contact, &facts);
 	/* Silence for a contact that must not be written to keeps the tree: the decision states the reason itself. */
 	kam_plan_forbidden(&env, &contact, &facts, kam_forbidden_read(&contact, decision, &forbidden) ? &forbidden : NULL, &plan);
-	kam_check(&env, &contact, &facts, &plan, library.resources, decision, NULL, &findings);
+	kam_check(&env, &contact, &facts, &plan, &(KamHouse) {library.resources, library.practices}, decision, NULL, &findings);
 	for (int i = 0; i < findings.count; i++)
 	{
 		const KamFinding *finding = &findings.finding[i];

@@ -66,8 +66,10 @@
 	RULE(wrong_offset, ERROR_, NONE) \
 	RULE(execute_at_past, ERROR_, NEEDS(time_without_zone)) \
 	RULE(execute_at_outside_hours, ERROR_, NEEDS_2(time_without_zone, execute_at_past)) \
+	RULE(execute_at_far, ERROR_, NEEDS(time_without_zone)) \
 	RULE(reevaluate_at_past, ERROR_, NEEDS(time_without_zone)) \
-	RULE(reevaluate_at_differs, ERROR_, NEEDS_2(time_without_zone, reevaluate_at_past)) \
+	RULE(reevaluate_at_far, ERROR_, NEEDS(time_without_zone)) \
+	RULE(reevaluate_at_differs, ERROR_, NEEDS_3(time_without_zone, reevaluate_at_past, reevaluate_at_far)) \
 	\
 	RULE(channel_unavailable, ERROR_, NONE) \
 	RULE(content_altered, ERROR_, NONE) \
@@ -77,6 +79,7 @@
 	RULE(foreign_link, ERROR_, NONE) \
 	RULE(foreign_recipient, ERROR_, NONE) \
 	RULE(foreign_account, ERROR_, NONE) \
+	RULE(invented_amount, ERROR_, NONE) \
 	RULE(machine_talk, ERROR_, NONE) \
 	RULE(steered_action, ERROR_, NEEDS(hard_blocker_overruled)) \
 	RULE(steered_channel, ERROR_, NEEDS(channel_unavailable)) \
@@ -280,7 +283,7 @@ may_look(const uint8_t *needs, const bool *passed)
 }
 
 void
-kam_check(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamPlan *plan, const json_t *resources,
+kam_check(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamPlan *plan, const KamHouse *house,
 		  const json_t *decision, const json_t *content, KamFindings *out)
 {
 	KamGuard	guard;
@@ -288,7 +291,8 @@ kam_check(const KamEnv *env, const KamContact *contact, const KamFacts *facts, c
 
 	*out = (KamFindings) {NULL, 0, 0};
 	kam_guard_open(&guard, env, contact, facts, plan, decision, content, out);
-	guard.resources = resources;
+	if (house != NULL)
+		guard.house = *house;
 	for (int i = 0; i < RULE_COUNT; i++)
 	{
 		guard.rule = rules[i].name;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/agents.h"
+#include "core/evidence.h"
 
 typedef struct KamFinding
 {
@@ -25,13 +26,13 @@ typedef struct KamFindings
 /*
  * Checks {"final_decision": {...}, "metadata": {...}} (or the final_decision
  * object alone) against the facts.  Any JSON value may come in: what has the
- * wrong type is a finding, never a crash.  resources are the rows that a
- * message may link to (KamInputs), NULL for none.  content is the
+ * wrong type is a finding, never a crash.  house is what a message may say and
+ * link to besides the contact's own, NULL for nothing.  content is the
  * content_generator's output for the passed-through-exactly rule, or NULL when
  * it is not known.
  */
 extern void kam_check(const KamEnv *env, const KamContact *contact, const KamFacts *facts, const KamPlan *plan,
-					  const json_t *resources, const json_t *decision, const json_t *content, KamFindings *out);
+					  const KamHouse *house, const json_t *decision, const json_t *content, KamFindings *out);
 
 /* Rules in table order, for documentation and tests: NULL past the end. */
 extern const char *kam_check_rule(int i);

@@ -138,9 +138,9 @@ learn_resources(KamGuard *guard)
 {
 	static const char *const texts[] = {"title", "body"};
 
-	for (size_t i = 0; i < json_array_size(guard->resources); i++)
+	for (size_t i = 0; i < json_array_size(guard->house.resources); i++)
 	{
-		const json_t *row = json_array_get(guard->resources, i);
+		const json_t *row = json_array_get(guard->house.resources, i);
 
 		learn(guard, KAM_REACH_LINK, kam_link_key(guard->env->arena, kam_get_string(row, "url")));
 		for (size_t k = 0; k < KAM_LENGTHOF(texts); k++)

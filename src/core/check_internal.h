@@ -16,7 +16,7 @@ typedef struct KamGuard
 	const json_t *root;			/* what was handed in */
 	const json_t *decision;		/* the final_decision object, NULL when there is none */
 	const json_t *content;		/* the content generator's output, or NULL */
-	const json_t *resources;	/* rows of ours that may be linked to, or NULL */
+	KamHouse	house;			/* what we say ourselves */
 	struct KamSent *sent;		/* the texts that leave the house, once asked for */
 	struct KamKnown *known;		/* addresses and links that may stand in a message, once something was held against them */
 	const char *base;			/* pointer of the final_decision: "/final_decision" or "" */
@@ -159,6 +159,8 @@ extern void kam_rule_execute_at_past(KamGuard *guard);
 extern void kam_rule_execute_at_outside_hours(KamGuard *guard);
 extern void kam_rule_reevaluate_at_past(KamGuard *guard);
 extern void kam_rule_reevaluate_at_differs(KamGuard *guard);
+extern void kam_rule_execute_at_far(KamGuard *guard);
+extern void kam_rule_reevaluate_at_far(KamGuard *guard);
 
 extern void kam_rule_channel_unavailable(KamGuard *guard);
 extern void kam_rule_content_altered(KamGuard *guard);
@@ -173,6 +175,7 @@ extern void kam_rule_embedded_markup(KamGuard *guard);
 extern void kam_rule_foreign_link(KamGuard *guard);
 extern void kam_rule_foreign_recipient(KamGuard *guard);
 extern void kam_rule_foreign_account(KamGuard *guard);
+extern void kam_rule_invented_amount(KamGuard *guard);
 extern void kam_rule_question_count(KamGuard *guard);
 extern void kam_rule_language_differs(KamGuard *guard);
 extern void kam_rule_variant_differs(KamGuard *guard);

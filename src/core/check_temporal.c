@@ -391,7 +391,7 @@ judge_date(Reader *r, const KamQuantity *date)
 		last++;
 	if (day > r->today || !(speaks_of_past(r, first) || (date->year > 0 && !date->swappable)))
 		return;
-	invented = kam_invented_values(r->env, r->contact, quote);
+	invented = kam_invented_values(r->env, r->contact, NULL, quote);
 	known = json_array_size(invented) == 0;
 	json_decref(invented);
 	for (int i = first; known && i <= last; i++)

@@ -208,3 +208,28 @@ kam_rule_reevaluate_at_differs(KamGuard *guard)
 		kam_guard_report(guard, REEVALUATE_AT, "%s is not when to look again after %s; it must be %s.",
 						 shown(guard, stamp.at), type, shown(guard, plan->reevaluate_at));
 }
+
+#define FARTHEST_SEND (90 * KAM_DAY)	/* beyond that nobody knows what to write */
+#define FARTHEST_LOOK (400 * KAM_DAY)	/* "in a year", with some days to spare */
+
+void
+kam_rule_execute_at_far(KamGuard *guard)
+{
+	KamStamp	stamp = kam_guard_stamp(guard, EXECUTE_AT);
+
+	if (guard->sends && stamp.at != KAM_NO_TIME && stamp.at > guard->env->as_of + FARTHEST_SEND)
+		kam_guard_report(guard, EXECUTE_AT, "%s is more than 90 days ahead: by then the message says nothing any more.", shown(guard, stamp.at));
+}
+
+/* No model parks a contact for good; what they themselves asked for stands. */
+void
+kam_rule_reevaluate_at_far(KamGuard *guard)
+{
+	KamStamp	stamp = kam_guard_stamp(guard, REEVALUATE_AT);
+	KamTime		latest = guard->env->as_of + FARTHEST_LOOK;
+
+	if (guard->plan->reevaluate_at != KAM_NO_TIME && guard->plan->reevaluate_at + KAM_DAY > latest)
+		latest = guard->plan->reevaluate_at + KAM_DAY;
+	if (guard->waits && stamp.at != KAM_NO_TIME && stamp.at > latest)
+		kam_guard_report(guard, REEVALUATE_AT, "%s is more than 400 days ahead.", shown(guard, stamp.at));
+}

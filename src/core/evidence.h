@@ -95,8 +95,17 @@ extern json_t *kam_verified_output(const KamEnv *env, const KamContact *contact,
  */
 extern json_t *kam_decision_evidence(const KamEnv *env, const KamContact *contact, const KamScore *score, const json_t *decision);
 
+/* What we say ourselves: the rows of KamInputs, each NULL for none. */
+typedef struct KamHouse
+{
+	const json_t *resources,
+			   *practices;
+} KamHouse;
+
 /*
- * Dates, amounts and shares in free text of an analysis ("summary", hooks,
- * reasons) that occur nowhere in the contact: array of {quote, why}.
+ * Dates, amounts and shares in free text (an analysis, hooks, reasons, a
+ * message) that occur nowhere in the contact, nor in what the house says (NULL:
+ * nothing counts but the contact): array of {quote, at, kind, why}; kind is
+ * date, amount or percentage.
  */
-extern json_t *kam_invented_values(const KamEnv *env, const KamContact *contact, const char *text);
+extern json_t *kam_invented_values(const KamEnv *env, const KamContact *contact, const KamHouse *house, const char *text);

@@ -474,7 +474,7 @@ know_deals(KamSearch *search, const KamContact *contact)
 }
 
 json_t *
-kam_invented_values(const KamEnv *env, const KamContact *contact, const char *text)
+kam_invented_values(const KamEnv *env, const KamContact *contact, const KamHouse *house, const char *text)
 {
 	json_t	   *out = kam_array();
 	KamSearch	search;
@@ -502,6 +502,11 @@ kam_invented_values(const KamEnv *env, const KamContact *contact, const char *te
 	}
 	know_deals(&search, contact);
 	know_value(&search, contact->json, 0);
+	if (house != NULL && search.missing > 0)
+	{
+		know_value(&search, house->resources, 0);
+		know_value(&search, house->practices, 0);
+	}
 	for (int i = contact->nactivities - 1; i >= 0 && search.missing > 0; i--)
 	{
 		know_references(&search, contact->activities[i].subject, contact->activities[i].at);
@@ -516,6 +521,8 @@ kam_invented_values(const KamEnv *env, const KamContact *contact, const char *te
 				claimed[i].kind == KAM_QUANTITY_MONEY ? "amount" : "percentage";
 
 			kam_put(row, "quote", kam_stringn(text + claimed[i].start, claimed[i].end - claimed[i].start));
+			kam_put(row, "at", kam_integer((int64_t) claimed[i].start));
+			kam_put(row, "kind", kam_string(what));
 			kam_put(row, "why", kam_string(kam_printf(env->arena, "this %s stands nowhere in the contact", what)));
 			kam_push(out, row);
 		}

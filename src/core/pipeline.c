@@ -271,7 +271,7 @@ examine(KamRun *run, KamFindings *found)
 	/* Its parts are the output's own, which stays as it came: whoever changes more than the top copies them first. */
 	decide_anew(run, copied(json_copy(run->output[KAM_SYNTHESIS_ORCHESTRATOR])));
 	drop_stated_compliance(run);
-	kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->in.resources, run->decision, content, found);
+	kam_check(&run->env, &run->contact, &run->facts, &run->plan, &(KamHouse) {run->in.resources, run->in.practices}, run->decision, content, found);
 	if (run->findings == NULL)
 		run->findings = findings_json(found);
 	if (found->count == 0)
@@ -284,7 +284,7 @@ examine(KamRun *run, KamFindings *found)
 	run->repairs = kam_repair(&run->env, &run->contact, &run->facts, &run->plan, run->decision, content);
 	if (exchanged)
 		renew_message_checks(run);
-	kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->in.resources, run->decision, content, found);
+	kam_check(&run->env, &run->contact, &run->facts, &run->plan, &(KamHouse) {run->in.resources, run->in.practices}, run->decision, content, found);
 }
 
 /* The built-in decision from the analyses that are there; from none of them, when they lead even that astray. */
@@ -303,7 +303,7 @@ replace(KamRun *run)
 		own.output[KAM_CONTENT_GENERATOR] = generated;
 		decide_anew(run, kam_builtin_run(&run->env, KAM_SYNTHESIS_ORCHESTRATOR, &own));
 		json_decref(generated);
-		kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->in.resources, run->decision, NULL, &found);
+		kam_check(&run->env, &run->contact, &run->facts, &run->plan, &(KamHouse) {run->in.resources, run->in.practices}, run->decision, NULL, &found);
 		if (found.count == 0)
 			break;
 		memset(own.output, 0, sizeof own.output);
@@ -324,8 +324,8 @@ settle(KamRun *run, const KamFindings *left)
 
 /* Rules that only another wording of the message can satisfy. */
 static const char *const wording_rules[] = {
-	"machine_talk", "placeholder_left", "embedded_markup", "foreign_link", "foreign_recipient", "foreign_account", "question_count", "false_temporal_claim",
-	"meeting_responsibility", "meeting_not_held", "machine_talk"
+	"machine_talk", "placeholder_left", "embedded_markup", "foreign_link", "foreign_recipient", "foreign_account", "invented_amount", "question_count",
+	"false_temporal_claim", "meeting_responsibility", "meeting_not_held"
 };
 
 static bool
@@ -474,7 +474,7 @@ kam_run_forbid(KamRun *run, const KamForbidden *forbidden)
 	decide_anew(run, decision);
 	if (run->findings == NULL)
 	{
-		kam_check(&run->env, &run->contact, &run->facts, &run->plan, run->in.resources, run->decision, NULL, &found);
+		kam_check(&run->env, &run->contact, &run->facts, &run->plan, &(KamHouse) {run->in.resources, run->in.practices}, run->decision, NULL, &found);
 		run->findings = findings_json(&found);
 	}
 	if (run->repairs == NULL)

@@ -64,7 +64,7 @@ read_as_message(const KamEnv *env, const char *text)
 	memset(&facts, 0, sizeof facts);
 	facts.meeting_last_held = facts.demo_at = facts.no_show_at = KAM_NO_TIME;
 	json_decref(kam_false_temporal_claims(env, &contact, &facts, text));
-	json_decref(kam_invented_values(env, &contact, text));
+	json_decref(kam_invented_values(env, &contact, NULL, text));
 	judge(env, &contact, text);
 	/* and as what the contact wrote */
 	json_object_set_new(json_object_get(json_array_get(json_object_get(json, "activities"), 0), "metadata"), "body", kam_string(text));

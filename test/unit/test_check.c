@@ -125,7 +125,7 @@ findings(Case *c, const json_t *decision, const json_t *content)
 	const char *out = "";
 	int			errors = 0;
 
-	kam_check(&c->run.env, &c->run.contact, &c->run.facts, &c->run.plan, c->run.in.resources, decision, content, &found);
+	kam_check(&c->run.env, &c->run.contact, &c->run.facts, &c->run.plan, &(KamHouse) {c->run.in.resources, NULL}, decision, content, &found);
 	for (int i = 0; i < found.count; i++)
 	{
 		const KamFinding *f = &found.finding[i];
@@ -293,6 +293,9 @@ static const Spoilt rows[] = {
 	{"execute_at_outside_hours", SCENE_GHOSTED, "{\"/execution_timing/execute_at\": \"2026-03-12T18:00:00+01:00\"}", "/execution_timing/execute_at"},
 	{"", SCENE_GHOSTED, "{\"/execution_timing/execute_at\": \"2026-03-12T17:59:00+01:00\"}", NULL},
 	{"reevaluate_at_past", SCENE_MEETING, "{\"/execution_timing/reevaluate_at\": \"2026-03-10T09:00:00+01:00\"}", "/execution_timing/reevaluate_at"},
+	{"execute_at_far", SCENE_COLD, "{\"/execution_timing/execute_at\": \"2026-06-30T10:00:00+02:00\"}", "/execution_timing/execute_at"},
+	{"", SCENE_COLD, "{\"/execution_timing/execute_at\": \"2026-05-29T10:00:00+02:00\"}", NULL},
+	{"reevaluate_at_far", SCENE_MEETING, "{\"/execution_timing/reevaluate_at\": \"9999-12-31T09:00:00+01:00\"}", "/execution_timing/reevaluate_at"},
 	{"reevaluate_at_differs", SCENE_MEETING, "{\"/execution_timing/reevaluate_at\": \"2026-03-17T09:00:00+01:00\"}", "/execution_timing/reevaluate_at"},
 	{"", SCENE_MEETING, "{\"/execution_timing/reevaluate_at\": \"2026-03-19T14:00:00+01:00\"}", NULL},
 
@@ -336,6 +339,10 @@ static const Spoilt rows[] = {
 	{"foreign_account", SCENE_LINKED, MESSAGE("R\xc3\xa9glez sur l'IBAN FR76 3000 6000 0112 3456 7890 189."), "/selected_content/message"},
 	{"foreign_account", SCENE_COLD, MESSAGE("Account number 12345678, please."), "/selected_content/message"},
 	{"foreign_account", SCENE_DEAL, "{\"/sequence_instructions/sequence_plan/0/content\": \"BIC : BNPAFRPPXXX\"}", "/sequence_instructions/sequence_plan/0/content"},
+	{"invented_amount", SCENE_COLD, MESSAGE("Bonjour In\xc3\xa8s, l'\xc3\xa9tude vaut 4 900 EUR."), "/selected_content/message"},
+	{"invented_amount", SCENE_COLD, MESSAGE("Bonjour In\xc3\xa8s, nous vous offrons 15 % de remise."), "/selected_content/message"},
+	{"invented_amount", SCENE_COLD, "{\"/selected_content/subject\": \"20% off\"}", "/selected_content/subject"},
+	{"", SCENE_DEAL, MESSAGE("Bonjour In\xc3\xa8s, notre offre de 14 400 EUR tient toujours."), NULL},
 	{"hidden_characters", SCENE_COLD, MESSAGE("Bonjour In\xc3\xa8s, voi\xe2\x80\x8b" "ci notre \xc3\xa9tude."), "/selected_content/message"},
 	{"hidden_characters", SCENE_COLD, "{\"/selected_content/subject\": \"\xe2\x80\xae" "edut\xc3\x89\"}", "/selected_content/subject"},
 	{"embedded_markup", SCENE_COLD, MESSAGE("Bonjour <b>In\xc3\xa8s</b>, voici notre \xc3\xa9tude."), "/selected_content/message"},

@@ -445,7 +445,7 @@ TEST(a_decision_shows_its_own_evidence)
 static const char *
 invented(Fixture *f, const char *text)
 {
-	json_t	   *list = kam_invented_values(&f->env, &f->contact, text);
+	json_t	   *list = kam_invented_values(&f->env, &f->contact, NULL, text);
 	const char *out = "";
 
 	for (size_t i = 0; i < json_array_size(list); i++)

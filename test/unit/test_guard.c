@@ -61,7 +61,7 @@ check_sound(TestRun *t, const char *what)
 	KamFindings found;
 
 	CHECK_INT(t->run.stage, KAM_RUN_GUARD);
-	kam_check(&t->run.env, &t->run.contact, &t->run.facts, &t->run.plan, t->run.in.resources, t->run.decision, NULL, &found);
+	kam_check(&t->run.env, &t->run.contact, &t->run.facts, &t->run.plan, &(KamHouse) {t->run.in.resources, NULL}, t->run.decision, NULL, &found);
 	for (int i = 0; i < found.count; i++)
 		CHECK(strcmp(found.finding[i].severity, "error") != 0, "%s: %s at %s: %s", what, found.finding[i].rule, found.finding[i].path, found.finding[i].message);
 }

@@ -380,7 +380,7 @@ compare(const char *what, const json_t *clean, const TestRun *t, const json_t *r
 
 		CHECK(sent == NULL || !leaves_with(step, kam_get_string(sent, "content")), "%s: step %zu", what, i);
 	}
-	kam_check(&t->run.env, &t->run.contact, &t->run.facts, &t->run.plan, t->run.in.resources, t->run.decision, NULL, &found);
+	kam_check(&t->run.env, &t->run.contact, &t->run.facts, &t->run.plan, &(KamHouse) {t->run.in.resources, NULL}, t->run.decision, NULL, &found);
 	CHECK(found.errors == 0, "%s: %s", what, found.count > 0 ? found.finding[0].message : "");
 }
 

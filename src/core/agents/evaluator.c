@@ -282,7 +282,7 @@ check_inventions(Verdict *v, KamAgent agent, const char *text)
 
 	if (text[0] == '\0')
 		return;
-	invented = kam_invented_values(v->env, v->in->contact, text);
+	invented = kam_invented_values(v->env, v->in->contact, NULL, text);
 	for (size_t i = 0; i < json_array_size(invented); i++)
 	{
 		const char *quote = kam_get_string(json_array_get(invented, i), "quote");
@@ -579,7 +579,7 @@ kam_analyses_inventions(const KamEnv *env, const KamInputs *in)
 		json_t	   *invented;
 
 		gather_text(in->output[agent], 0, text, &used);
-		invented = kam_invented_values(env, in->contact, text);
+		invented = kam_invented_values(env, in->contact, NULL, text);
 		for (size_t k = 0; k < json_array_size(invented); k++)
 		{
 			json_t	   *row = json_array_get(invented, k);

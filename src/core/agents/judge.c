@@ -87,7 +87,7 @@ judge_findings(Marks *m)
 {
 	KamFindings found;
 
-	kam_check(m->env, m->in->contact, m->in->facts, m->in->plan, m->in->resources, m->in->decision, m->in->output[KAM_CONTENT_GENERATOR], &found);
+	kam_check(m->env, m->in->contact, m->in->facts, m->in->plan, &(KamHouse) {m->in->resources, m->in->practices}, m->in->decision, m->in->output[KAM_CONTENT_GENERATOR], &found);
 	for (int i = 0; i < found.count; i++)
 	{
 		const KamFinding *finding = &found.finding[i];
@@ -144,20 +144,6 @@ has_hook(const Marks *m, const char *message)
 	return contact->company == NULL && contact->job_title == NULL;
 }
 
-/* Does a title of ours say it? */
-static bool
-in_resources(const Marks *m, const char *quote)
-{
-	for (size_t i = 0; i < json_array_size(m->in->resources); i++)
-	{
-		const char *title = kam_get_string(json_array_get(m->in->resources, i), "title");
-
-		if (title != NULL && kam_text_contains(m->env->arena, title, quote))
-			return true;
-	}
-	return false;
-}
-
 /* Personal, of a fit length, and with nothing made up. */
 static void
 judge_message(Marks *m)
@@ -183,14 +169,11 @@ judge_message(Marks *m)
 		mark_down(m, CONTENT, 1.0, false, "The e-mail is very short.");
 	if (over == KAM_LINKEDIN && kam_characters(message) > LINKEDIN_MOST)
 		mark_down(m, CONTENT, 1.5, false, "The LinkedIn message is longer than 300 characters.");
-	invented = kam_invented_values(m->env, m->in->contact, message);
+	invented = kam_invented_values(m->env, m->in->contact, &(KamHouse) {m->in->resources, m->in->practices}, message);
 	for (size_t i = 0; i < json_array_size(invented) && i < 3; i++)
 	{
 		const char *quote = kam_get_string(json_array_get(invented, i), "quote");
 
-		/* what a resource of ours says is known to us */
-		if (quote != NULL && in_resources(m, quote))
-			continue;
 		mark_down(m, ACCURACY, 6.0, true,
 				  kam_printf(m->env->arena, "The message states \"%s\", which occurs nowhere in the contact.", quote == NULL ? "a value" : quote));
 	}
