@@ -37,7 +37,7 @@ static void
 look(KamGuard *guard, const char *path)
 {
 	const char *text = kam_guard_words(guard, path);
-	KamTokens	tokens;
+	KamTokens	tokens = {NULL, NULL, 0};
 	json_t	   *invented;
 
 	if (text == NULL)
