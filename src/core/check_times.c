@@ -209,16 +209,15 @@ kam_rule_reevaluate_at_differs(KamGuard *guard)
 						 shown(guard, stamp.at), type, shown(guard, plan->reevaluate_at));
 }
 
-#define FARTHEST_SEND (90 * KAM_DAY)	/* beyond that nobody knows what to write */
-#define FARTHEST_LOOK (400 * KAM_DAY)	/* "in a year", with some days to spare */
+#define FARTHEST (400 * KAM_DAY)	/* "in a year", with some days to spare */
 
 void
 kam_rule_execute_at_far(KamGuard *guard)
 {
 	KamStamp	stamp = kam_guard_stamp(guard, EXECUTE_AT);
 
-	if (guard->sends && stamp.at != KAM_NO_TIME && stamp.at > guard->env->as_of + FARTHEST_SEND)
-		kam_guard_report(guard, EXECUTE_AT, "%s is more than 90 days ahead: by then the message says nothing any more.", shown(guard, stamp.at));
+	if (guard->sends && stamp.at != KAM_NO_TIME && stamp.at > guard->env->as_of + FARTHEST)
+		kam_guard_report(guard, EXECUTE_AT, "%s is more than 400 days ahead: by then the message says nothing any more.", shown(guard, stamp.at));
 }
 
 /* No model parks a contact for good; what they themselves asked for stands. */
@@ -226,7 +225,7 @@ void
 kam_rule_reevaluate_at_far(KamGuard *guard)
 {
 	KamStamp	stamp = kam_guard_stamp(guard, REEVALUATE_AT);
-	KamTime		latest = guard->env->as_of + FARTHEST_LOOK;
+	KamTime		latest = guard->env->as_of + FARTHEST;
 
 	if (guard->plan->reevaluate_at != KAM_NO_TIME && guard->plan->reevaluate_at + KAM_DAY > latest)
 		latest = guard->plan->reevaluate_at + KAM_DAY;
