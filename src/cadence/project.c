@@ -172,6 +172,8 @@ flag(const Decided *decided, const char *kind, const char *sequence, const char 
 	kam_statement_run(&raise_flag, &values);
 }
 
+static Jsonb *detail_of(const char *format,...) pg_attribute_printf(1, 2);
+
 static Jsonb *
 detail_of(const char *format,...)
 {
