@@ -11,6 +11,7 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 
+#include "pg/compat.h"
 #include "cadence/log_row.h"
 #include "pg/clock.h"
 

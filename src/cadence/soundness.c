@@ -11,6 +11,8 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "pg/compat.h"
+
 PG_FUNCTION_INFO_V1(kam_cadence_row_is_sound);
 
 /* Every verdict there is (contract section 7); reason NULL: there must be none. */

@@ -9,6 +9,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "pg/compat.h"
 #include "store/statement.h"
 #include "store/store.h"
 
