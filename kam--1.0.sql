@@ -515,10 +515,10 @@ CREATE DOMAIN sequence_family AS text CHECK (VALUE IN ('sales', 'marketing', 'tr
 COMMENT ON DOMAIN sequence_family IS 'Who competes with whom.';
 CREATE DOMAIN enrolment_state AS text CHECK (VALUE IN ('queued', 'active', 'paused', 'finished'));
 COMMENT ON DOMAIN enrolment_state IS 'Where an enrolment stands.';
-CREATE DOMAIN json_object AS jsonb CHECK (jsonb_typeof(VALUE) = 'object');
-COMMENT ON DOMAIN json_object IS 'A jsonb that is an object.';
-CREATE DOMAIN json_array AS jsonb CHECK (jsonb_typeof(VALUE) = 'array');
-COMMENT ON DOMAIN json_array IS 'A jsonb that is an array.';
+CREATE DOMAIN object_jsonb AS jsonb CHECK (jsonb_typeof(VALUE) = 'object');
+COMMENT ON DOMAIN object_jsonb IS 'A jsonb that is an object.';
+CREATE DOMAIN array_jsonb AS jsonb CHECK (jsonb_typeof(VALUE) = 'array');
+COMMENT ON DOMAIN array_jsonb IS 'A jsonb that is an array.';
 
 CREATE DOMAIN notification_status AS text CHECK (VALUE IN ('pending', 'sent', 'failed', 'dead', 'acknowledged', 'parked'));
 COMMENT ON DOMAIN notification_status IS 'Where a notification stands.';
@@ -871,7 +871,7 @@ CREATE TABLE Accounts (
 	icp_tier		tier,
 	abm_active		boolean NOT NULL DEFAULT false,
 	owner_id		text,
-	attributes		json_object NOT NULL DEFAULT '{}'
+	attributes		object_jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE Accounts IS 'Companies, as the CRM has them.';
 COMMENT ON COLUMN Accounts.account_id IS 'The CRM''s key.';
@@ -900,7 +900,7 @@ CREATE TABLE Leads (
 	active_sequence_id text,
 	current_step	integer,
 	last_touch_at	timestamptz,
-	attributes		json_object NOT NULL DEFAULT '{}',
+	attributes		object_jsonb NOT NULL DEFAULT '{}',
 	merged_into		text
 ) WITH (fillfactor = 80);
 CREATE INDEX leads_account ON Leads (account_id) WHERE account_id IS NOT NULL;
@@ -1072,7 +1072,7 @@ CREATE TABLE Cadence (
 	state			enrolment_state NOT NULL,
 	paused_reason	text,
 	end_reason		text,
-	steps			json_array NOT NULL DEFAULT '[]',
+	steps			array_jsonb NOT NULL DEFAULT '[]',
 	current_step	integer,
 	next_step_at	timestamptz,
 	play_id			text REFERENCES SalesPlayLibrary,

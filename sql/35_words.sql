@@ -9,10 +9,10 @@ CREATE DOMAIN sequence_family AS text CHECK (VALUE IN ('sales', 'marketing', 'tr
 COMMENT ON DOMAIN sequence_family IS 'Who competes with whom.';
 CREATE DOMAIN enrolment_state AS text CHECK (VALUE IN ('queued', 'active', 'paused', 'finished'));
 COMMENT ON DOMAIN enrolment_state IS 'Where an enrolment stands.';
-CREATE DOMAIN json_object AS jsonb CHECK (jsonb_typeof(VALUE) = 'object');
-COMMENT ON DOMAIN json_object IS 'A jsonb that is an object.';
-CREATE DOMAIN json_array AS jsonb CHECK (jsonb_typeof(VALUE) = 'array');
-COMMENT ON DOMAIN json_array IS 'A jsonb that is an array.';
+CREATE DOMAIN object_jsonb AS jsonb CHECK (jsonb_typeof(VALUE) = 'object');
+COMMENT ON DOMAIN object_jsonb IS 'A jsonb that is an object.';
+CREATE DOMAIN array_jsonb AS jsonb CHECK (jsonb_typeof(VALUE) = 'array');
+COMMENT ON DOMAIN array_jsonb IS 'A jsonb that is an array.';
 
 CREATE DOMAIN notification_status AS text CHECK (VALUE IN ('pending', 'sent', 'failed', 'dead', 'acknowledged', 'parked'));
 COMMENT ON DOMAIN notification_status IS 'Where a notification stands.';

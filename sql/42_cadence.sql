@@ -11,7 +11,7 @@ CREATE TABLE Accounts (
 	icp_tier		tier,
 	abm_active		boolean NOT NULL DEFAULT false,
 	owner_id		text,
-	attributes		json_object NOT NULL DEFAULT '{}'
+	attributes		object_jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE Accounts IS 'Companies, as the CRM has them.';
 COMMENT ON COLUMN Accounts.account_id IS 'The CRM''s key.';
@@ -40,7 +40,7 @@ CREATE TABLE Leads (
 	active_sequence_id text,
 	current_step	integer,
 	last_touch_at	timestamptz,
-	attributes		json_object NOT NULL DEFAULT '{}',
+	attributes		object_jsonb NOT NULL DEFAULT '{}',
 	merged_into		text
 ) WITH (fillfactor = 80);
 CREATE INDEX leads_account ON Leads (account_id) WHERE account_id IS NOT NULL;
@@ -212,7 +212,7 @@ CREATE TABLE Cadence (
 	state			enrolment_state NOT NULL,
 	paused_reason	text,
 	end_reason		text,
-	steps			json_array NOT NULL DEFAULT '[]',
+	steps			array_jsonb NOT NULL DEFAULT '[]',
 	current_step	integer,
 	next_step_at	timestamptz,
 	play_id			text REFERENCES SalesPlayLibrary,
