@@ -256,6 +256,7 @@ is_signature_mark(const char *s, size_t n)
 		(n >= 3 && n < 80 && (*s == '_' || *s == '-' || *s == '*') && (strspn(s, "_") >= n || strspn(s, "-") >= n || strspn(s, "*") >= n));
 }
 
+#define FEW_LETTERS ((size_t) 12)	/* bytes */
 #define LETTERS 27				/* the last two of three may be none */
 
 /* The place of a text's first three characters in a table; -1 when it begins with no letter. */
@@ -304,6 +305,18 @@ may_be_cut(const char *raw, size_t length)
 	opening = opening_of(text);
 	if (opening < 0 || known[opening] == 0)
 		return false;
+	/* most others part from the phrases within a few letters more */
+	if (length > FEW_LETTERS)
+	{
+		size_t		n = kam_fold_into(text, sizeof text, raw, FEW_LETTERS);
+		bool		goes_on = false;
+
+		for (size_t k = 0; k < KAM_LENGTHOF(tables) && !goes_on; k++)
+			for (size_t i = 0; known[opening] >> k & 1 && i < tables[k].count && !goes_on; i++)
+				goes_on = tables[k].phrase[i][0] == text[0] && strncmp(text, tables[k].phrase[i], strnlen(tables[k].phrase[i], n)) == 0;
+		if (!goes_on)
+			return false;
+	}
 	/* the phrases are shorter than this */
 	kam_fold_into(text, sizeof text, raw, length);
 	for (size_t k = 0; k < KAM_LENGTHOF(tables); k++)
