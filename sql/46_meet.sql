@@ -303,6 +303,7 @@ BEGIN
 	IF asked IS NOT NULL THEN
 		-- Asked for already: what has not gone out yet goes out as it reads now.
 		PERFORM FROM kam.Leads l WHERE l.lead_id = person FOR NO KEY UPDATE;
+		PERFORM kam._withdraw_step(person, sequence, plan);
 		UPDATE kam.Cadence c SET steps = plan
 		 WHERE c.lead_id = person AND c.sequence_id = sequence AND c.state <> 'finished' AND c.current_step IS NULL;
 		RETURN asked;

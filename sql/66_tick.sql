@@ -385,7 +385,10 @@ DECLARE
 BEGIN
 	SELECT * INTO known FROM kam.coordinator_state FOR NO KEY UPDATE SKIP LOCKED;
 	IF NOT FOUND THEN
-		INSERT INTO kam.coordinator_state (touch_cap, touch_window) VALUES (kam._touch_cap(), kam._touch_window()) ON CONFLICT DO NOTHING;
+		-- Not beside a row that somebody is writing: ON CONFLICT would wait for them.
+		IF NOT EXISTS (SELECT FROM kam.coordinator_state) THEN
+			INSERT INTO kam.coordinator_state (touch_cap, touch_window) VALUES (kam._touch_cap(), kam._touch_window()) ON CONFLICT DO NOTHING;
+		END IF;
 		RETURN '{}';
 	END IF;
 	IF (known.touch_cap, known.touch_window) IS DISTINCT FROM (kam._touch_cap(), kam._touch_window()) THEN

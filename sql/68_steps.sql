@@ -334,7 +334,31 @@ END
 $$;
 COMMENT ON FUNCTION _step_hold_ended() IS 'Row trigger of CadenceQueue: the sequence whose step was held goes on when the hold was released, given up or has expired.';
 CREATE TRIGGER _step_hold_ended AFTER UPDATE OF state ON CadenceQueue FOR EACH ROW
-	WHEN (OLD.state = 'waiting' AND NEW.state <> 'waiting' AND NEW.kind = 'held') EXECUTE FUNCTION _step_hold_ended();
+	WHEN (OLD.state = 'waiting' AND NEW.state <> 'waiting' AND NEW.kind = 'held' AND NEW.end_reason IS DISTINCT FROM 'rewritten') EXECUTE FUNCTION _step_hold_ended();
+
+CREATE FUNCTION _withdraw_step(lead_id text, sequence_id text, steps jsonb) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	held bigint;
+BEGIN
+	FOR held IN
+		SELECT q.event_id
+		  FROM kam.Cadence c
+		  JOIN kam.CadenceEventLog e ON e.lead_id = c.lead_id AND e.sequence_id = c.sequence_id AND e.enrolment_no = c.enrolment_no
+		       AND e.step = coalesce(c.plan_step, 0) + 1 AND e.payload ? 'planned_at'
+		  JOIN kam.CadenceQueue q ON q.lead_id = e.lead_id AND q.event_id = e.event_id AND q.state = 'waiting' AND q.kind = 'held'
+		 WHERE c.lead_id = _withdraw_step.lead_id AND c.sequence_id = _withdraw_step.sequence_id AND c.state <> 'finished' AND c.runs
+		   AND c.steps IS DISTINCT FROM _withdraw_step.steps
+	LOOP
+		PERFORM kam._cancel_holds(_withdraw_step.lead_id, held, 'rewritten', kam._now());
+		PERFORM kam._rebuild_state(_withdraw_step.lead_id);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _withdraw_step(text, text, jsonb) IS 'Before a plan is rewritten: a held touch of its next step has the old words, so it is cancelled (rewritten), and the step is asked for anew. Wants the lead''s lock.';
 
 -- ---- what a step says ---------------------------------------------------------------------------
 
@@ -605,7 +629,10 @@ BEGIN
 
 	SELECT r.* INTO answer
 	  FROM kam.kam_request(c.lead_id, c.sequence_type, 'touch', c.sequence_id, place, c.originating_agent, n, said.payload,
-	           format('step %s/%s/%s', c.sequence_id, c.enrolment_no, n)) r;
+	           format('step %s/%s/%s', c.sequence_id, c.enrolment_no, n)
+	           || coalesce(' ' || nullif((SELECT count(*) FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e USING (lead_id, event_id)
+	                                       WHERE q.lead_id = c.lead_id AND q.end_reason = 'rewritten' AND e.sequence_id = c.sequence_id
+	                                         AND e.enrolment_no = c.enrolment_no AND e.step = n), 0), '')) r;
 	IF answer.coordinator_action = 'held'
 	   AND EXISTS (SELECT FROM kam.CadenceQueue q WHERE q.lead_id = answer.lead_id AND q.event_id = answer.event_id AND q.state = 'waiting') THEN
 		PERFORM kam._step_later(c, NULL, 'held');

@@ -44,6 +44,7 @@ CREATE FUNCTION pg_temp.log(lead text) RETURNS TABLE (at text, event text, step 
 	       e.payload - 'steps' - 'planned_at'
 	  FROM kam.CadenceEventLog e WHERE e.lead_id = lead ORDER BY e.event_id
 $$;
+CREATE FUNCTION pg_temp.tell_touch(lead text) RETURNS text LANGUAGE sql AS $$ SELECT coordinator_action FROM kam.kam_request(lead, NULL, 'touch_observed', channel => 'email') $$;
 CREATE FUNCTION pg_temp.plan(steps text) RETURNS text LANGUAGE sql AS $$
 	SELECT pg_temp.refused(format('SELECT kam.kam_enrol(''bad'', ''outbound'', %L, ''AGT-301'')', steps))
 $$;
@@ -205,6 +206,22 @@ INSERT INTO kam.Leads (lead_id, time_zone, icp_tier) VALUES ('abs', 'Europe/Pari
 SELECT pg_temp.enrol('abs', NULL, '2026-03-03T09:15:00Z', '[{"execute_at": "2026-03-04T15:00:00+01:00", "channel": "email", "content": "{{literal", "verbatim": true}, {"execute_at": "2026-03-06T15:00:00+01:00", "channel": "email", "content": "b"}]');
 SELECT pg_temp.tick('2026-03-05 14:00Z') ->> 'stepped', pg_temp.next('abs') AS a_day_later_too;
 SELECT * FROM pg_temp.log('abs') WHERE event = 'touch';
+
+-- ---- a decision that a person approved runs at its time, in the words that were approved last
+INSERT INTO kam.Leads (lead_id, time_zone, icp_tier, email) VALUES ('dec', 'Europe/Paris', 'T1', 'dec@x.example');
+SELECT pg_temp.at('2026-04-07T07:00:00Z') AS at;
+INSERT INTO kam.final_decision (session_id, decision, action, selected_channel, contact_hubspot_id) VALUES ('00000000-0000-4000-8000-00000000f001',
+	'{"final_decision": {"action": "send_message", "selected_channel": "EMAIL", "selected_content": {"subject": "Devis {{1}}", "message": "Bonjour"},
+	  "execution_timing": {"execute_at": "2026-04-08T09:30:00+02:00"},
+	  "sequence_instructions": {"sequence_plan": [{"channel": "PHONE", "planned_date": "2026-04-10T10:00:00+02:00", "content_hint": "Rappeler"}]}}}', 'send_message', 'EMAIL', 'dec');
+SELECT count(pg_temp.tell_touch('dec')) FROM generate_series(1, 3);
+SELECT kam.kam_validate('00000000-0000-4000-8000-00000000f001', 'approved') IS NOT NULL AS approved, pg_temp.next('dec');
+SELECT pg_temp.tick('2026-04-08 07:29Z') - 'closed' - 'ended' AS early, pg_temp.tick('2026-04-08 07:30Z') ->> 'step_held' AS held;
+SELECT pg_temp.at('2026-04-08T08:00:00Z') AS at, kam.kam_validate('00000000-0000-4000-8000-00000000f001', 'edited', NULL, 'Bonjour, plus court') IS NOT NULL AS edited, pg_temp.next('dec');
+SELECT pg_temp.tick('2026-04-08 08:00Z') ->> 'step_held' AS held, pg_temp.next('dec');
+SELECT pg_temp.tick('2026-04-14 07:00:00.1Z') ->> 'released' AS released, pg_temp.next('dec') AS six_days_later_too;
+SELECT pg_temp.tick('2026-04-16 08:00Z') ->> 'stepped' AS stepped, pg_temp.next('dec');
+SELECT * FROM pg_temp.log('dec') WHERE event <> 'touch_observed';
 
 -- ---- one failure costs that one five minutes
 SELECT pg_temp.enrol('fail', 'Europe/Paris', '2026-03-10T09:15:00Z', '[{"day": 0, "channel": "email", "content": "a"}]'), pg_temp.enrol('fine', 'Europe/Paris', '2026-03-10T09:15:00Z', '[{"day": 0, "channel": "email", "content": "a"}]');
