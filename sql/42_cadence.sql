@@ -44,6 +44,7 @@ CREATE TABLE Leads (
 	merged_into		text
 ) WITH (fillfactor = 80);
 CREATE INDEX leads_account ON Leads (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX leads_owner ON Leads (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX leads_email ON Leads (_address(email), lead_id) WHERE email IS NOT NULL;
 CREATE INDEX leads_email_domain ON Leads (_address_domain(email), lead_id) WHERE email IS NOT NULL;
 CREATE INDEX leads_phone ON Leads (_address(phone), lead_id) WHERE phone IS NOT NULL;
@@ -75,7 +76,8 @@ CREATE TABLE Reps (
 	name			text,
 	manager_id		text,
 	time_zone		text,
-	endpoint		text
+	endpoint		text,
+	daily_limit		integer CHECK (daily_limit >= 0)
 );
 COMMENT ON TABLE Reps IS 'Salespeople, as the CRM has them.';
 COMMENT ON COLUMN Reps.rep_id IS 'The CRM''s key; owner_id of accounts and leads.';
@@ -83,6 +85,7 @@ COMMENT ON COLUMN Reps.name IS 'Name.';
 COMMENT ON COLUMN Reps.manager_id IS 'The rep''s manager, also a rep: hears of backlogs and of conflicts that do not settle.';
 COMMENT ON COLUMN Reps.time_zone IS 'IANA name: business days are counted in it; else kam.default_timezone.';
 COMMENT ON COLUMN Reps.endpoint IS 'Where the rep''s notifications go.';
+COMMENT ON COLUMN Reps.daily_limit IS 'Instead of kam.rep_daily_limit: from so many touches of the rep''s leads in a day their steps wait for the next day; 0: no limit.';
 
 CREATE TABLE holiday (
 	day				date NOT NULL,
@@ -224,6 +227,10 @@ CREATE TABLE Cadence (
 	finished_at		timestamptz,
 	last_activity_at timestamptz,
 	stall_check_at	timestamptz,
+	runs			boolean NOT NULL DEFAULT false,
+	plan_step		integer,
+	plan_at			timestamptz,
+	step_note		text,
 	home			bigint NOT NULL DEFAULT kam._home(),
 	PRIMARY KEY (lead_id, sequence_id, enrolment_no),
 	CHECK ((state = 'finished') = (end_reason IS NOT NULL)),
@@ -234,6 +241,7 @@ CREATE UNIQUE INDEX cadence_one_active ON Cadence (lead_id, family) WHERE state 
 CREATE INDEX cadence_waiting ON Cadence (lead_id) WHERE state IN ('queued', 'paused');
 CREATE INDEX cadence_stall ON Cadence (home, stall_check_at) WHERE state = 'active';
 CREATE INDEX cadence_until ON Cadence (home, active_until) WHERE state <> 'finished' AND active_until IS NOT NULL;
+CREATE INDEX cadence_next_step ON Cadence (home, next_step_at) WHERE state = 'active' AND next_step_at IS NOT NULL;
 CREATE INDEX cadence_play ON Cadence (play_id, lead_id) WHERE play_id IS NOT NULL;
 COMMENT ON TABLE Cadence IS 'Enrolments: one row each time a lead goes through a sequence. Written by the Coordinator.';
 COMMENT ON COLUMN Cadence.lead_id IS 'The lead.';
@@ -245,9 +253,9 @@ COMMENT ON COLUMN Cadence.originating_agent IS 'Who asked for it.';
 COMMENT ON COLUMN Cadence.state IS 'queued (gate 4 made it wait), active, paused, finished.';
 COMMENT ON COLUMN Cadence.paused_reason IS 'manual, conflict (lost to the other family), out_of_office.';
 COMMENT ON COLUMN Cadence.end_reason IS 'completed, stopped, replied, meeting_booked, bounced, unsubscribed, opted_out, suppressed, expired, cancelled, merged, play_ended, lead_deleted.';
-COMMENT ON COLUMN Cadence.steps IS 'The plan: [{"day": 0, "channel": "email", "content": "…"}, …].';
+COMMENT ON COLUMN Cadence.steps IS 'The plan: [{"day": 0, "channel": "email", "content": "…"}, …]; a step''s number is its place, from 1. Steps with day, delay or execute_at run by themselves (docs/sequences.md), others are asked for.';
 COMMENT ON COLUMN Cadence.current_step IS 'The highest step executed.';
-COMMENT ON COLUMN Cadence.next_step_at IS 'When the next step is due.';
+COMMENT ON COLUMN Cadence.next_step_at IS 'When the schedules look at the next step: its time, moved into the send window. NULL unless active, while the step is held, and when the next step has no time.';
 COMMENT ON COLUMN Cadence.play_id IS 'The play it executes.';
 COMMENT ON COLUMN Cadence.originating_proposal_id IS 'Inherited from the play.';
 COMMENT ON COLUMN Cadence.active_until IS 'Nothing of it is executed from here on.';
@@ -257,6 +265,10 @@ COMMENT ON COLUMN Cadence.paused_at IS 'When it was last paused.';
 COMMENT ON COLUMN Cadence.finished_at IS 'When it ended.';
 COMMENT ON COLUMN Cadence.last_activity_at IS 'The latest executed step or inbound signal.';
 COMMENT ON COLUMN Cadence.stall_check_at IS 'When to look next whether it has stalled.';
+COMMENT ON COLUMN Cadence.runs IS 'Its steps have times and run by themselves; told from steps.';
+COMMENT ON COLUMN Cadence.plan_step IS 'The step that was dealt with last: executed, skipped, refused for good or given up.';
+COMMENT ON COLUMN Cadence.plan_at IS 'When that was, or the activation: the next step''s time counts from here.';
+COMMENT ON COLUMN Cadence.step_note IS 'Why the next step does not go at its time: held, send_window, account_daily_cap, rep_daily_limit, or what it lacks.';
 COMMENT ON COLUMN Cadence.home IS 'The database it was written in.';
 
 -- ---- the log ----------------------------------------------------------------------
@@ -485,10 +497,12 @@ CREATE TABLE coordinator_state (
 	singleton		boolean PRIMARY KEY DEFAULT true CHECK (singleton),
 	touch_cap		integer NOT NULL,
 	touch_window	interval NOT NULL,
-	rejudge_from	text
+	rejudge_from	text,
+	stepped_at		timestamptz
 );
 COMMENT ON TABLE coordinator_state IS 'The touch cap and window that the schedules last worked with.';
 COMMENT ON COLUMN coordinator_state.singleton IS 'One row.';
 COMMENT ON COLUMN coordinator_state.touch_cap IS 'kam.touch_cap then.';
 COMMENT ON COLUMN coordinator_state.touch_window IS 'kam.touch_window then.';
 COMMENT ON COLUMN coordinator_state.rejudge_from IS 'After a change: the lead whose holds were made due last; NULL when all were.';
+COMMENT ON COLUMN coordinator_state.stepped_at IS 'When steps last ran under a daily limit: who runs them holds this row, so that two do not count the same day at once.';

@@ -86,11 +86,12 @@ CREATE FUNCTION _carry_next() RETURNS void
 	AS 'MODULE_PATHNAME', 'kam_cadence_carry_next';
 COMMENT ON FUNCTION _carry_next() IS 'The next request of this transaction is a touch that was held for a lead which has just been merged: while the sequence it belongs to waits or is paused, it is held.';
 
-CREATE FUNCTION _system_event(lead_id text, event_type text, parent_event_id bigint, resolution text, sequence_id text, sequence_type text) RETURNS bigint
+CREATE FUNCTION _system_event(lead_id text, event_type text, parent_event_id bigint, resolution text, sequence_id text, sequence_type text,
+		enrolment_no integer DEFAULT NULL, step integer DEFAULT NULL) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_cadence_system_event';
-COMMENT ON FUNCTION _system_event(text, text, bigint, text, text, text) IS 'Writes an expired, cancelled or deferred row past the gates and returns its event_id. The lead need not exist any more.';
+COMMENT ON FUNCTION _system_event(text, text, bigint, text, text, text, integer, integer) IS 'Writes an expired, cancelled or deferred row past the gates and returns its event_id; with enrolment and step, of a step that no touch was asked for. The lead need not exist any more.';
 
 -- When somebody who is out of office is back: a date means 09:00 in the lead's zone.
 CREATE FUNCTION _return_time(said text, zone text, at timestamptz) RETURNS timestamptz

@@ -137,6 +137,7 @@ BEGIN
 	           'metadata', jsonb_strip_nulls(jsonb_build_object(
 	               'subject', CASE WHEN jsonb_typeof(t.payload -> 'subject') = 'string' THEN t.payload ->> 'subject' END,
 	               'body', CASE WHEN t.event_type = 'reply' AND jsonb_typeof(t.payload -> 'body') = 'string' THEN t.payload ->> 'body'
+	                            WHEN jsonb_typeof(t.payload -> 'message') = 'string' THEN t.payload ->> 'message'
 	                            WHEN jsonb_typeof(t.payload -> 'content') = 'string' THEN t.payload ->> 'content'
 	                            WHEN jsonb_typeof(t.payload -> 'text') = 'string' THEN t.payload ->> 'text' END,
 	               -- Another rep; what agents send for the lead's owner is the owner's.
@@ -243,7 +244,9 @@ BEGIN
 	RETURN jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
 	           'step', 1, 'day', 0, 'channel', lower(decision ->> 'selected_channel'),
 	           'execute_at', CASE WHEN starts_at IS NOT NULL THEN decision #>> '{execution_timing,execute_at}' END,
-	           'subject', decision #>> '{selected_content,subject}', 'content', _decision_steps.message)))
+	           'subject', decision #>> '{selected_content,subject}', 'content', _decision_steps.message,
+	           -- Braces in a message are its own.
+	           'verbatim', CASE WHEN strpos(concat(_decision_steps.message, decision #>> '{selected_content,subject}'), '{{') > 0 THEN true END)))
 	       || coalesce(further, '[]');
 END
 $$;
@@ -300,6 +303,7 @@ BEGIN
 	IF asked IS NOT NULL THEN
 		-- Asked for already: what has not gone out yet goes out as it reads now.
 		PERFORM FROM kam.Leads l WHERE l.lead_id = person FOR NO KEY UPDATE;
+		PERFORM kam._withdraw_step(person, sequence, plan);
 		UPDATE kam.Cadence c SET steps = plan
 		 WHERE c.lead_id = person AND c.sequence_id = sequence AND c.state <> 'finished' AND c.current_step IS NULL;
 		RETURN asked;

@@ -506,41 +506,6 @@ COMMENT ON FUNCTION kam_request_batch(jsonb) IS 'kam_request for an array of obj
 
 -- ---- enrolling --------------------------------------------------------------------------
 
-CREATE FUNCTION _check_steps(steps jsonb) RETURNS void
-	LANGUAGE plpgsql IMMUTABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-#variable_conflict use_column
-DECLARE
-	bad record;
-BEGIN
-	IF steps IS NULL OR jsonb_typeof(steps) <> 'array' THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'steps must be an array of objects',
-			DETAIL = 'The value is at "/steps".', HINT = 'For example [{"day": 0, "channel": "email", "content": "…"}].';
-	END IF;
-	SELECT e.n, e.path, e.what INTO bad
-	  FROM jsonb_array_elements(steps) WITH ORDINALITY s (value, n)
-	 CROSS JOIN LATERAL (
-		SELECT s.n, '' AS path, 'a step must be an object' AS what, 0 AS rank WHERE jsonb_typeof(s.value) <> 'object'
-		UNION ALL
-		SELECT s.n, '/day', 'the day of a step must be a number from 0', 1
-		 WHERE jsonb_typeof(s.value) = 'object'
-		   AND CASE WHEN jsonb_typeof(s.value -> 'day') = 'number' THEN (s.value ->> 'day')::numeric < 0 ELSE true END
-		UNION ALL
-		SELECT s.n, '/channel', 'the channel of a step must be text', 2
-		 WHERE jsonb_typeof(s.value) = 'object'
-		   AND (jsonb_typeof(s.value -> 'channel') IS DISTINCT FROM 'string' OR btrim(s.value ->> 'channel') = '')) e
-	 ORDER BY e.n, e.rank
-	 LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = bad.what,
-			DETAIL = format('The value is at "/steps/%s%s".', bad.n - 1, bad.path),
-			HINT = 'For example [{"day": 0, "channel": "email", "content": "…"}].';
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION _check_steps(jsonb) IS 'Refuses what is no plan of a sequence: 22023 with the path.';
-
 CREATE FUNCTION kam_enrol(lead_id text, sequence_type text, steps jsonb, originating_agent text, sequence_id text DEFAULT NULL,
 		play_id text DEFAULT NULL)
 	RETURNS CadenceEventLog
@@ -551,14 +516,14 @@ CREATE FUNCTION kam_enrol(lead_id text, sequence_type text, steps jsonb, origina
 DECLARE
 	answer kam.CadenceEventLog;
 BEGIN
-	PERFORM kam._check_steps(steps);
+	PERFORM kam._check_steps(steps, '/steps', true);
 	INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, originating_agent, play_id, payload)
 	VALUES (lead_id, sequence_id, sequence_type, 'activation', originating_agent, play_id, jsonb_build_object('steps', steps))
 	RETURNING e.* INTO answer;
 	RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION kam_enrol(text, text, jsonb, text, text, text) IS 'Asks for a sequence to be activated with its plan, and returns the row with the verdict: executed, queued or blocked. steps: [{"day": 0, "channel": "email", "content": …}, …], day counted from the activation; kept in Cadence.steps. Without sequence_id it gets a new one. Errors: steps that are none (22023 with the path), unknown lead (23503), sequence type (22023), play (23503). Example: SELECT sequence_id, coordinator_action FROM kam.kam_enrol(''lead-1'', ''outbound'', ''[{"day": 0, "channel": "email", "content": "Hello"}]'', ''AGT-301'');';
+COMMENT ON FUNCTION kam_enrol(text, text, jsonb, text, text, text) IS 'Asks for a sequence to be activated with its plan, and returns the row with the verdict: executed, queued or blocked. steps: [{"day": 0, "channel": "email", "content": "Hello {{first_name|there}}", "subject": …}, …]; day counts from the activation, or delay from the step before, or execute_at; each is executed at its time by the schedules (docs/sequences.md). Without sequence_id it gets a new one. Errors: steps that are none (22023 with the path), unknown lead (23503), sequence type (22023), play (23503). Example: SELECT sequence_id, coordinator_action FROM kam.kam_enrol(''lead-1'', ''outbound'', ''[{"day": 0, "channel": "email", "content": "Hello"}]'', ''AGT-301'');';
 
 -- ---- holds --------------------------------------------------------------------------------
 
@@ -699,7 +664,7 @@ BEGIN
 		RETURNING e.* INTO answer;
 		-- It goes on where it was, unless there is one already: the lead's own, which goes on for both.
 		UPDATE kam.Cadence c
-		   SET current_step = was.current_step, next_step_at = was.next_step_at, active_until = coalesce(c.active_until, was.active_until),
+		   SET current_step = was.current_step, plan_step = was.plan_step, plan_at = was.plan_at, active_until = coalesce(c.active_until, was.active_until),
 		       last_activity_at = coalesce(was.last_activity_at, c.last_activity_at)
 		 WHERE c.lead_id = to_lead AND c.sequence_id = answer.sequence_id AND c.enrolment_no = answer.enrolment_no AND c.created_at = answer.event_at
 		   AND answer.coordinator_action IN ('executed', 'queued');

@@ -96,6 +96,7 @@ CREATE FUNCTION _tick_due(duty text, at timestamptz, batch integer, passed integ
 #variable_conflict use_column
 DECLARE
 	here CONSTANT bigint := kam._home();
+	outreach CONSTANT boolean := current_setting('kam.outreach')::boolean;
 BEGIN
 	CASE _tick_due.duty
 		WHEN 'release' THEN
@@ -104,11 +105,11 @@ BEGIN
 			SELECT q.lead_id::text, q.event_id::text, coalesce(a.canonical_id, q.lead_id)
 			  FROM (SELECT DISTINCT d.lead_id
 			          FROM (SELECT q.lead_id FROM kam.CadenceQueue q
-			                 WHERE q.home = here AND q.state = 'waiting' AND q.release_at <= _tick_due.at
+			                 WHERE q.home = here AND q.state = 'waiting' AND q.release_at <= _tick_due.at AND (outreach OR q.kind <> 'held')
 			                 ORDER BY q.release_at LIMIT _tick_due.batch OFFSET _tick_due.passed) d) lead
 			  JOIN kam.CadenceQueue q USING (lead_id)
 			  LEFT JOIN kam.lead_alias a USING (lead_id)
-			 WHERE q.state = 'waiting' AND q.release_at <= _tick_due.at AND q.home = here
+			 WHERE q.state = 'waiting' AND q.release_at <= _tick_due.at AND q.home = here AND (outreach OR q.kind <> 'held')
 			 ORDER BY lead_id, q.priority DESC, q.event_id
 			 LIMIT _tick_due.batch;
 		WHEN 'expire' THEN
@@ -129,6 +130,13 @@ BEGIN
 			           AND NOT EXISTS (SELECT FROM kam._tick_failure f
 			                            WHERE f.lead_id = c.lead_id AND f.duty = 'end' AND f.item = c.sequence_id AND f.retry_at > _tick_due.at)
 			         ORDER BY c.active_until LIMIT _tick_due.batch OFFSET _tick_due.passed) due
+			 ORDER BY due.lead_id, due.sequence_id;
+		WHEN 'step' THEN
+			RETURN QUERY
+			SELECT due.lead_id::text, due.sequence_id::text, due.lead_id::text
+			  FROM (SELECT c.lead_id, c.sequence_id FROM kam.Cadence c
+			         WHERE outreach AND c.home = here AND c.state = 'active' AND c.next_step_at <= _tick_due.at
+			         ORDER BY c.next_step_at LIMIT _tick_due.batch OFFSET _tick_due.passed) due
 			 ORDER BY due.lead_id, due.sequence_id;
 		WHEN 'conflict' THEN
 			RETURN QUERY
@@ -159,6 +167,10 @@ BEGIN
 	  WHERE q.lead_id = _tick_release.lead_id AND q.event_id = _tick_release.event_id AND q.state = 'waiting' AND q.release_at <= _tick_release.at;
 	IF NOT FOUND THEN
 		RETURN 'gone';
+	END IF;
+	outcome := kam._step_release(_tick_release.lead_id, _tick_release.event_id, _tick_release.at);
+	IF outcome IS NOT NULL THEN
+		RETURN outcome;
 	END IF;
 	outcome := kam._release(_tick_release.lead_id, _tick_release.event_id);
 	IF outcome = 'moved' THEN
@@ -283,7 +295,7 @@ BEGIN
 		WHEN 'release', 'expire' THEN
 			UPDATE kam.CadenceQueue q SET state = 'cancelled', ended_at = _tick_passed_over.at, end_reason = 'lead_deleted'
 			 WHERE q.lead_id = _tick_passed_over.lead_id AND q.event_id = _tick_passed_over.item::bigint AND q.state = 'waiting';
-		WHEN 'end' THEN
+		WHEN 'end', 'step' THEN
 			PERFORM kam._end_enrolments(_tick_passed_over.lead_id, _tick_passed_over.item, 'lead_deleted', _tick_passed_over.at, true);
 		WHEN 'conflict' THEN
 			DELETE FROM kam.prospect_state s WHERE s.lead_id = _tick_passed_over.lead_id;
@@ -309,7 +321,7 @@ DECLARE
 	state text;
 	message text;
 BEGIN
-	-- Several looks only when leads that are locked stand in front.
+	-- Several looks when leads that are locked stand in front, and for steps: the next of a sequence may be due as well.
 	FOR look IN 1 .. 10 LOOP
 		seen := 0;
 		FOR due IN SELECT * FROM kam._tick_due(duty, at, batch - done, passed) LOOP
@@ -322,6 +334,7 @@ BEGIN
 						WHEN 'expire' THEN kam._tick_expire(due.lead_id, due.item::bigint, due.holder, at)
 						WHEN 'end' THEN kam._tick_end(due.lead_id, due.item, at)
 						WHEN 'conflict' THEN kam._tick_conflict(due.lead_id, at)
+						WHEN 'step' THEN kam._tick_step(due.lead_id, due.item, at)
 					END;
 				ELSE
 					outcome := kam._tick_passed_over(duty, due.lead_id, due.item, due.holder, at);
@@ -337,6 +350,9 @@ BEGIN
 				IF duty = 'release' THEN
 					UPDATE kam.CadenceQueue q SET release_at = at + interval '5 min'
 					 WHERE q.lead_id = due.lead_id AND q.event_id = due.item::bigint AND q.state = 'waiting';
+				ELSIF duty = 'step' THEN
+					UPDATE kam.Cadence c SET next_step_at = at + interval '5 min', step_note = message
+					 WHERE c.lead_id = due.lead_id AND c.sequence_id = due.item AND c.state = 'active';
 				END IF;
 				PERFORM kam._tick_put_off(duty, due.lead_id, due.item, at, '5 min', state, message);
 				errors := errors || jsonb_build_object('duty', duty, 'lead_id', due.lead_id, 'item', due.item, 'sqlstate', state, 'message', message);
@@ -349,7 +365,7 @@ BEGIN
 				done := done + 1;
 			END IF;
 		END LOOP;
-		EXIT WHEN seen = 0 OR done >= batch OR passed = 0;
+		EXIT WHEN seen = 0 OR done >= batch OR passed = 0 AND duty <> 'step';
 	END LOOP;
 	RETURN tally || jsonb_build_object('more', done >= batch) || CASE WHEN errors = '[]' THEN '{}' ELSE jsonb_build_object('errors', errors) END;
 END
@@ -369,7 +385,10 @@ DECLARE
 BEGIN
 	SELECT * INTO known FROM kam.coordinator_state FOR NO KEY UPDATE SKIP LOCKED;
 	IF NOT FOUND THEN
-		INSERT INTO kam.coordinator_state (touch_cap, touch_window) VALUES (kam._touch_cap(), kam._touch_window()) ON CONFLICT DO NOTHING;
+		-- Not beside a row that somebody is writing: ON CONFLICT would wait for them.
+		IF NOT EXISTS (SELECT FROM kam.coordinator_state) THEN
+			INSERT INTO kam.coordinator_state (touch_cap, touch_window) VALUES (kam._touch_cap(), kam._touch_window()) ON CONFLICT DO NOTHING;
+		END IF;
 		RETURN '{}';
 	END IF;
 	IF (known.touch_cap, known.touch_window) IS DISTINCT FROM (kam._touch_cap(), kam._touch_window()) THEN
@@ -764,7 +783,12 @@ BEGIN
 				                   AND e.requested_event_type IN ('activation', 'touch', 'resume') AND e.event_at > _tick_close.at - interval '168:00:00')
 				AND f.opened_at <= _tick_close.at - interval '168:00:00'
 				THEN 'no sales request for seven days'
-			WHEN f.kind = 'data_quality' AND coalesce(l.icp_tier, a.icp_tier) IS NOT NULL THEN 'the tier is known'
+			WHEN f.kind = 'data_quality' AND f.sequence_id IS NULL AND coalesce(l.icp_tier, a.icp_tier) IS NOT NULL THEN 'the tier is known'
+			WHEN f.kind = 'data_quality' AND f.sequence_id IS NOT NULL
+				AND NOT EXISTS (SELECT FROM kam.Cadence c
+				                 WHERE c.lead_id = f.lead_id AND c.sequence_id = f.sequence_id AND c.state IN ('active', 'paused')
+				                   AND coalesce(c.plan_step, 0) < (f.detail ->> 'step')::integer)
+				THEN 'the step was dealt with'
 			WHEN f.kind = 'cap_breach' AND (kam._touch_cap() < 0 OR kam._touch_cap() >=
 				(SELECT count(*) FROM kam.CadenceEventLog e
 				  WHERE e.lead_id = ANY (kam._lead_ids(f.lead_id)) AND e.touch_no IS NOT NULL AND e.counted
@@ -889,7 +913,7 @@ DECLARE
 BEGIN
 	IF items > 0 THEN
 		-- What is over must not be released any more: expire and end come before release.
-		report := kam._tick_sum(report, kam._tick_duties('{rejudge,settle,expire,end,release,conflict}', at, items));
+		report := kam._tick_sum(report, kam._tick_duties('{rejudge,settle,expire,end,release,conflict,step}', at, items));
 	END IF;
 	IF flags > 0 THEN
 		report := kam._tick_sum(report, kam._tick_scan(at, flags));
@@ -911,7 +935,10 @@ CREATE FUNCTION _tick_next() RETURNS timestamptz
 			(SELECT c.active_until FROM kam.Cadence c
 			  WHERE c.home = kam._home() AND c.state <> 'finished' AND c.active_until IS NOT NULL ORDER BY c.active_until LIMIT 1),
 			(SELECT s.created_at FROM kam.Suppression s
-			  WHERE s.home = kam._home() AND s.settled_at IS NULL ORDER BY s.created_at LIMIT 1));
+			  WHERE s.home = kam._home() AND s.settled_at IS NULL ORDER BY s.created_at LIMIT 1),
+			(SELECT c.next_step_at FROM kam.Cadence c
+			  WHERE c.home = kam._home() AND c.state = 'active' AND c.next_step_at IS NOT NULL AND current_setting('kam.outreach')::boolean
+			  ORDER BY c.next_step_at LIMIT 1));
 	END;
 COMMENT ON FUNCTION _tick_next() IS 'When the next item of the schedules is due (kam''s clock), flags apart; NULL for none.';
 
@@ -947,7 +974,7 @@ BEGIN
 	RETURN report;
 END
 $$;
-COMMENT ON FUNCTION kam_tick(timestamptz, integer) IS 'Does what is due: judges held requests again after a change of the cap, ends what runs for suppressed addresses, expires and releases what waits (through all gates), finishes enrolments whose time is over, settles conflicts, opens, escalates and closes flags. At most "batch" items of each duty; "more" tells to call again. What somebody else holds locked is skipped. One item''s failure is a WARNING, an entry of "errors", and costs that item five minutes. as_of takes the place of the clock, for gates and stamps too. The worker does the same while kam.schedules is on; while kam.paused is on nothing happens. Returns counts: released, moved (judged again and refused for now), blocked, expired, settled, ended, resolved, failed, skipped, and per kind of flag opened, escalated, closed. Batch below 1 raises 22023, an infinite as_of 22008. Example: SELECT kam.kam_tick(''2026-03-10 09:00+01'');';
+COMMENT ON FUNCTION kam_tick(timestamptz, integer) IS 'Does what is due: judges held requests again after a change of the cap, ends what runs for suppressed addresses, expires and releases what waits (through all gates), finishes enrolments whose time is over, executes due steps, settles conflicts, opens, escalates and closes flags. At most "batch" items of each duty; "more" tells to call again. What somebody else holds locked is skipped. One item''s failure is a WARNING, an entry of "errors", and costs that item five minutes. as_of takes the place of the clock, for gates and stamps too. The worker does the same while kam.schedules is on; while kam.paused is on nothing happens. Returns counts: released, moved (judged again and refused for now), blocked, expired, settled, ended, resolved, failed, skipped, and per kind of flag opened, escalated, closed; of steps, when there were any, stepped (executed), step_held, step_refused, step_skipped, step_moved (to a time when it may go), step_lacking (a field), completed. Batch below 1 raises 22023, an infinite as_of 22008. Example: SELECT kam.kam_tick(''2026-03-10 09:00+01'');';
 
 CREATE FUNCTION _tick_health() RETURNS TABLE (item text, state text, detail text, hint text)
 	LANGUAGE plpgsql VOLATILE ROWS 5
@@ -973,6 +1000,15 @@ BEGIN
 		CASE WHEN stuck.n > 0 THEN format('%s%s due requests are not released, the oldest since %s', CASE WHEN stuck.n = 1000 THEN 'at least ' ELSE '' END, stuck.n, stuck.since)
 		     ELSE 'none overdue' END,
 		CASE WHEN stuck.n > 0 THEN 'Is a worker running, are kam.schedules on and kam.paused off? SELECT kam.kam_tick() does it by hand.' END;
+
+	SELECT count(*) AS n, min(c.next_step_at) AS since INTO stuck
+	  FROM (SELECT c.next_step_at FROM kam.Cadence c
+	         WHERE c.home = kam._home() AND c.state = 'active' AND c.next_step_at <= late ORDER BY c.next_step_at LIMIT 1000) c;
+	IF stuck.n > 0 THEN
+		RETURN QUERY VALUES ('steps', 'warning', format('%s%s due steps are not executed, the oldest since %s',
+			CASE WHEN stuck.n = 1000 THEN 'at least ' ELSE '' END, stuck.n, stuck.since),
+			'Is a worker running, are kam.schedules and kam.outreach on and kam.paused off? SELECT kam.kam_tick() does it by hand.');
+	END IF;
 
 	SELECT count(*) AS n INTO stuck FROM kam.CadenceQueue q WHERE q.state = 'waiting' AND q.home <> kam._home();
 	IF stuck.n > 0 THEN

@@ -224,6 +224,10 @@ BEGIN
 	IF paused THEN
 		RETURN QUERY VALUES ('paused', 'warning', 'kam.paused is on: nothing is decided', 'ALTER SYSTEM SET kam.paused = off, then reload.');
 	END IF;
+	IF NOT current_setting('kam.outreach')::boolean THEN
+		RETURN QUERY VALUES ('outreach', 'warning', 'kam.outreach is off: no step is executed, touches are held and none is released',
+			'ALTER SYSTEM SET kam.outreach = on, then reload.');
+	END IF;
 	IF current_setting('kam.clock') <> '' THEN
 		RETURN QUERY VALUES ('clock', 'warning', format('kam.clock stands at %s', current_setting('kam.clock')), 'Only for tests and back-tests.');
 	END IF;

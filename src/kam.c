@@ -27,6 +27,7 @@ char	   *kam_databases;
 bool		kam_schedules;
 bool		kam_paused;
 bool		kam_auto_suppress;
+bool		kam_outreach;
 char	   *kam_clock;
 char	   *kam_default_timezone;
 int			kam_workers;
@@ -38,6 +39,9 @@ int			kam_retain_runs;
 int			kam_touch_cap;
 int			kam_touch_window;
 int			kam_hold_expiry;
+int			kam_account_daily_cap;
+int			kam_rep_daily_limit;
+char	   *kam_sequence_window;
 char	   *kam_key_directory;
 int			kam_cache_warm;
 int			kam_max_in_flight;
@@ -125,6 +129,31 @@ check_proxy(char **newval, void **extra, GucSource source)
 	return true;
 }
 
+/* Minutes of "HH:MM" up to 24:00, -1 for what is none. */
+static int
+minutes_of(const char *text)
+{
+	int			hour,
+				minute;
+
+	for (int i = 0; i < 5; i++)
+		if (i == 2 ? text[i] != ':' : text[i] < '0' || text[i] > '9')
+			return -1;
+	hour = (text[0] - '0') * 10 + text[1] - '0';
+	minute = (text[3] - '0') * 10 + text[4] - '0';
+	return minute < 60 && hour * 60 + minute <= 24 * 60 ? hour * 60 + minute : -1;
+}
+
+static bool
+check_window(char **value, void **extra, GucSource source)
+{
+	if (strlen(*value) == strlen("HH:MM-HH:MM") && (*value)[5] == '-' && minutes_of(*value) >= 0 && minutes_of(*value + 6) > minutes_of(*value))
+		return true;
+	GUC_check_errdetail("It takes two times of one day, the earlier first.");
+	GUC_check_errhint("For example \"09:00-18:00\"; \"00:00-24:00\" is all day.");
+	return false;
+}
+
 /* ---- the settings ---------------------------------------------------------- */
 
 static const BoolSetting bool_setting[] = {
@@ -137,6 +166,9 @@ static const BoolSetting bool_setting[] = {
 	{"kam.auto_suppress", "Whether an opt-out found in a contact's words suppresses the contact's address.",
 		"Off, the decision still is no_action, but nothing is written to Suppression. Reload is enough.",
 	&kam_auto_suppress, true, PGC_SIGHUP},
+	{"kam.outreach", "Whether anybody is contacted.",
+		"Off, no step is executed, no held touch is released, and touches that are asked for are held (transactional ones are not); facts are recorded, holds still expire, and messages already in the outbox are the business of who delivers them. On again, what waits goes its way at once. Reload is enough.",
+	&kam_outreach, true, PGC_SIGHUP},
 };
 
 static const IntSetting int_setting[] = {
@@ -167,6 +199,12 @@ static const IntSetting int_setting[] = {
 	{"kam.hold_expiry", "How long a held or deferred request waits before it is given up.",
 		"Earlier when its sequence ends before. Reload is enough.",
 	&kam_hold_expiry, 14 * 24 * 60, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+	{"kam.account_daily_cap", "From how many touches of an account's leads in a day its steps wait for the next day.",
+		"Executed touches of all its leads count, transactional ones do not; the day is that of the rep who owns the account. Only steps that run by themselves wait. 0: no cap. Reload is enough.",
+	&kam_account_daily_cap, 0, 0, 1000000, PGC_SIGHUP, 0},
+	{"kam.rep_daily_limit", "From how many touches of a rep's leads in a day their steps wait for the next day.",
+		"As kam.account_daily_cap, in the rep's day; Reps.daily_limit says otherwise for one rep. 0: no limit. Reload is enough.",
+	&kam_rep_daily_limit, 0, 0, 1000000, PGC_SIGHUP, 0},
 	{"kam.cache_warm", "From how many tokens of shared prompt on one call of a wave goes first, so that the others find it in the provider's cache.",
 		"They are sent at the first byte of its answer: cheaper input for large contacts, and later by that much. 0: never. Reload is enough.",
 	&kam_cache_warm, 0, 0, 10000000, PGC_SIGHUP, 0},
@@ -185,6 +223,9 @@ static const StringSetting string_setting[] = {
 	{"kam.default_timezone", "Time zone of contacts that do not say theirs.",
 		"Office hours and dates without a zone are read in it. The worker uses the server's or the database's value.",
 	&kam_default_timezone, "Europe/Paris", PGC_USERSET, 0, kam_zone_check, NULL},
+	{"kam.send_window", "When steps run by themselves: from a time until before another, on working days.",
+		"In the recipient's time zone, Monday to Friday but the rows of holiday. Reload is enough.",
+	&kam_sequence_window, "09:00-18:00", PGC_SIGHUP, 0, check_window, NULL},
 	{"kam.key_directory", "Directory with one file per provider that holds its key.",
 		"The file has the provider's name, belongs to the server's user and is readable by nobody else. Empty: keys come from the server's environment alone (ANTHROPIC_API_KEY). Reload reads keys again.",
 	&kam_key_directory, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_path, NULL},

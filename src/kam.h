@@ -25,6 +25,7 @@ extern int	kam_poll_interval;	/* milliseconds */
 extern int	kam_launch_backoff; /* seconds, first pause before a worker is started again */
 extern int	kam_max_attempts;	/* times a run is taken before it fails */
 extern int	kam_retain_runs;	/* minutes; 0 = for ever */
+extern bool kam_outreach;
 extern int	kam_touch_cap;		/* touches per window; -1 = no cap */
 extern int	kam_touch_window;	/* seconds */
 extern int	kam_hold_expiry;	/* minutes */

@@ -383,7 +383,32 @@ static KamStatement find_parent = {
 	2, {TEXTOID, INT8OID}, .generic = true
 };
 
-/* _system_event(lead_id, event_type, parent_event_id, resolution, sequence_id, sequence_type) */
+/* What an event of an enrolment's step inherits. */
+static KamStatement find_lineage = {
+	"lineage of an enrolment",
+	"SELECT c.family, c.play_id, c.originating_proposal_id, c.sequence_type FROM kam.cadence c"
+	" WHERE c.lead_id" EQ "$1 AND c.sequence_id" EQ "$2 AND c.enrolment_no" EQ "$3",
+	3, {TEXTOID, TEXTOID, INT4OID}, .generic = true
+};
+
+static void
+inherit_lineage(MemoryContext context, KamSystemRow *row)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, row->lead_id);
+	kam_values_add_text(&values, row->sequence);
+	kam_values_add(&values, Int32GetDatum(row->enrolment));
+	if (kam_statement_run(&find_lineage, &values) == 0)
+		return;
+	row->family = kam_family_find(kam_column_text(context, 0, 1));
+	row->play = kam_column_text(context, 0, 2);
+	row->proposal = kam_column_text(context, 0, 3);
+	row->type = kam_column_text(context, 0, 4);
+}
+
+/* _system_event(lead_id, event_type, parent_event_id, resolution, sequence_id, sequence_type, enrolment_no, step) */
 Datum
 kam_cadence_system_event(PG_FUNCTION_ARGS)
 {
@@ -391,7 +416,8 @@ kam_cadence_system_event(PG_FUNCTION_ARGS)
 	KamSystemRow row = {
 		.lead_id = text_arg(fcinfo, 0), .resolution = text_arg(fcinfo, 3), .sequence = text_arg(fcinfo, 4), .type = text_arg(fcinfo, 5),
 		.agent = "AGT-302", .parent = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2), .release_at = KAM_NO_STAMP, .requested = KAM_RESUME,
-		.family = KAM_NO_FAMILY, .at = kam_now(),
+		.family = KAM_NO_FAMILY, .at = kam_now(), .enrolment = PG_ARGISNULL(6) ? 0 : PG_GETARG_INT32(6),
+		.step = PG_ARGISNULL(7) ? 0 : PG_GETARG_INT32(7),
 	};
 	KamEvent	event;
 	int			which = 0;
@@ -431,6 +457,11 @@ kam_cadence_system_event(PG_FUNCTION_ARGS)
 			if (row.type == NULL)
 				row.type = kam_column_text(caller, 0, 6);
 		}
+	}
+	if (row.step > 0)
+	{
+		row.requested = KAM_TOUCH;
+		inherit_lineage(caller, &row);
 	}
 	event_id = kam_log_write(&row);
 	SPI_finish();

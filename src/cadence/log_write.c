@@ -21,9 +21,9 @@ static KamStatement insert_row = {
 	"insert system row",
 	"INSERT INTO kam.cadenceeventlog (lead_id, event_id, sequence_id, sequence_type, event_type, requested_event_type, originating_agent,"
 	" coordinator_action, resolution, suppressed_reason, release_at, parent_event_id, play_id, originating_proposal_id, event_at, gate_version,"
-	" family, enrolment_no) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
-	18, {TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID,
-	TIMESTAMPTZOID, INT2OID, TEXTOID, INT4OID}, .generic = true
+	" family, enrolment_no, step) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+	19, {TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, TEXTOID, TEXTOID,
+	TIMESTAMPTZOID, INT2OID, TEXTOID, INT4OID, INT4OID}, .generic = true
 };
 
 static KamStatement uncount = {
@@ -101,6 +101,10 @@ kam_log_write(const KamSystemRow *row)
 	kam_values_add_text(&values, kam_family_name(row->family));
 	if (row->enrolment > 0)
 		kam_values_add(&values, Int32GetDatum(row->enrolment));
+	else
+		kam_values_add_null(&values);
+	if (row->step > 0)
+		kam_values_add(&values, Int32GetDatum(row->step));
 	else
 		kam_values_add_null(&values);
 	kam_announce(event_id);

@@ -11,7 +11,8 @@ typedef struct KamSystemRow
 			   *sequence,
 			   *type;			/* each of the rest NULL when there is none */
 	KamFamily	family;
-	int			enrolment;		/* 0 for none */
+	int			enrolment,		/* 0 for none */
+				step;			/* 0 for none */
 	KamEvent	event,
 				requested;
 	const char *agent;

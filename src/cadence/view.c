@@ -17,7 +17,8 @@ load_touches(const KamProspect *prospect, bool latest, KamView *view, TimestampT
 	bool		full;
 	TimestampTz nth = KAM_NO_STAMP;
 
-	view->cap = kam_touch_cap;
+	/* While outreach is off none may go; as soon as it is on, whoever waits is due. */
+	view->cap = kam_outreach ? kam_touch_cap : 0;
 	view->window = (int64) kam_touch_window * USECS_PER_SEC;
 	view->count = kam_touches_within(prospect, view->at, view->window, &full);
 	if (view->cap > 0 && view->cap <= prospect->ntouches)
@@ -33,7 +34,9 @@ load_touches(const KamProspect *prospect, bool latest, KamView *view, TimestampT
 
 	*earliest = nth == KAM_NO_STAMP ? KAM_NO_STAMP : nth + view->window;
 	view->clears_at = KAM_NO_STAMP;
-	if (view->cap == 0)
+	if (!kam_outreach)
+		view->clears_at = view->at;
+	else if (view->cap == 0)
 		view->clears_at = view->at + view->window;
 	else if (view->cap > 0 && view->count >= view->cap)
 		view->clears_at = *earliest;

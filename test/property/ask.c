@@ -194,7 +194,7 @@ make_ask(Session *s, Ask *ask)
 		if (strcmp(ask->type, "play") == 0 || rng_chance(rng, 3))
 			snprintf(ask->play, sizeof(ask->play), "r%dp%d", world.round - (world.round > 1 && rng_chance(rng, 30)), rng_below(rng, 2));
 		if (rng_chance(rng, 20))
-			snprintf(ask->payload, sizeof(ask->payload), "{\"steps\": [{\"day\": 0, \"channel\": \"email\", \"content\": \"a\"}, {\"day\": %d, \"channel\": \"phone\"}]}",
+			snprintf(ask->payload, sizeof(ask->payload), "{\"steps\": [{\"channel\": \"email\", \"content\": \"a\"}, {\"channel\": \"phone\", \"content\": \"%d\"}]}",
 					 1 + rng_below(rng, 5));
 		else if (rng_chance(rng, 10))
 			snprintf(ask->payload, sizeof(ask->payload), "{\"priority\": %d}", rng_below(rng, 3));
