@@ -88,7 +88,7 @@ SELECT jsonb_object_keys(kam.kam_why('vie-1')) AS key ORDER BY 1;
 CREATE FUNCTION pg_temp.bare_ids(j jsonb) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT regexp_replace(j::text, '"(parent_)?event_id": \d+, |, "(parent_)?event_id": \d+(?=})', '', 'g')::jsonb
 $$;
-SELECT jsonb_pretty(pg_temp.bare_ids(kam.kam_why('vie-1') - 'events' - 'gate'));
+SELECT jsonb_pretty(pg_temp.bare_ids(kam.kam_why('vie-1') - '{events,gate,story,now,story_omitted}'::text[]));
 SELECT x.* FROM jsonb_to_recordset(kam.kam_why('vie-1') -> 'events') x (at timestamptz, event_type text, coordinator_action text, suppressed_reason text, resolution text, step integer);
 SELECT g.key, v.* FROM jsonb_each(kam.kam_why('vie-1') -> 'gate') g,
        jsonb_to_record(g.value) v (allowed boolean, gate integer, sequence_type text, suppressed_reason text, resolution text, touch_count integer, release_at timestamptz)
