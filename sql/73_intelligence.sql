@@ -4,7 +4,7 @@
 -- to the log writes here: the schedules fold.  Rows of the log commit in another order than their event_ids were drawn in, so a fold goes only as far as
 -- a mark below which nobody can still commit: event_ids are drawn by transactions that have an id (src/cadence/horizon.c), so once every transaction
 -- that had one when the mark was taken has ended, all rows up to the mark are there for good.  A decided row that comes in below the numbers that are
--- drawn already (a restore, an import) is noted in _intelligence_late.
+-- drawn already (an import) is noted in _intelligence_late; a restore brings sums and state along with the log.
 --
 -- What is counted of a row is what it says, with those that it names, which came before it; no row that comes later, no merge or deletion of a
 -- lead and no cleared "counted" changes it.  So sums stay right, and counting again gives the same.
@@ -44,7 +44,7 @@ COMMENT ON TABLE intelligence_day IS 'The part of cadence_intelligence that does
 
 CREATE TABLE _intelligence_state (
 	only_row	boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-	upto		bigint NOT NULL DEFAULT 0,
+	upto		bigint NOT NULL DEFAULT -9223372036854775807,
 	mark		bigint,
 	mark_xid	xid8,
 	home		bigint NOT NULL DEFAULT kam._home()
@@ -258,15 +258,16 @@ BEGIN
 		IF kam._intelligence_drawn() = 0 OR EXISTS (SELECT FROM kam._intelligence_state) THEN
 			RETURN false;
 		END IF;
-		INSERT INTO kam._intelligence_state DEFAULT VALUES ON CONFLICT DO NOTHING RETURNING * INTO state;
-		IF NOT FOUND THEN
-			RETURN false;
-		END IF;
+		-- No mark before others can see that there are marks: from here on they note what they bring in late.
+		INSERT INTO kam._intelligence_state DEFAULT VALUES ON CONFLICT DO NOTHING;
+		RETURN false;
 	END IF;
 
 	-- Of a database that this one is a copy of, all that was drawn has ended.
 	horizon := CASE WHEN state.home = here AND pg_snapshot_xmin(pg_current_snapshot()) >= state.mark_xid THEN state.mark ELSE state.upto END;
-	reached := greatest(state.upto, least(horizon, state.upto + batch));
+	-- From the first number that is there: what is brought in may have any.
+	reached := greatest(state.upto, least(horizon,
+		coalesce((SELECT min(e.event_id) FROM kam.CadenceEventLog e WHERE e.event_id > state.upto) - 1 + batch, horizon)));
 	IF reached > state.upto OR EXISTS (SELECT FROM kam._intelligence_late l WHERE l.event_id <= state.upto) THEN
 		PERFORM kam._add_intelligence(
 			'SELECT * FROM kam._intelligence_event WHERE event_id > $1 AND event_id <= $2

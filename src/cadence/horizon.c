@@ -22,6 +22,12 @@
 
 PG_FUNCTION_INFO_V1(kam_cadence_next_xid);
 
+static KamStatement counts_here = {
+	"log is counted",
+	"SELECT true FROM kam._intelligence_state s WHERE s.home OPERATOR(pg_catalog.=) kam._home()",
+	0, {0}
+};
+
 static KamStatement note_late = {
 	"note late row",
 	"INSERT INTO kam._intelligence_late (lead_id, event_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
@@ -37,7 +43,8 @@ kam_cadence_next_xid(PG_FUNCTION_ARGS)
 
 /*
  * A row that brought its number along is late when that number may have been
- * passed already.  A fresh restore has drawn none: it notes nothing.
+ * passed already.  Where nobody counts yet nobody passes anything, and what was
+ * counted elsewhere (a restore brings both) is complete in itself.
  */
 void
 kam_horizon_note(const char *lead_id, int64 event_id)
@@ -53,6 +60,8 @@ kam_horizon_note(const char *lead_id, int64 event_id)
 	last->args[0].isnull = false;
 	drawn = FunctionCallInvoke(last);
 	if (last->isnull || DatumGetInt64(drawn) < event_id)
+		return;
+	if (kam_statement_run_latest(&counts_here, NULL) == 0)
 		return;
 	kam_values_init(&values);
 	kam_values_add_text(&values, lead_id);

@@ -88,8 +88,10 @@ SELECT * FROM pg_temp.counted;
 SELECT jsonb_object_agg(k, n ORDER BY k) AS suppressed_by
   FROM (SELECT s.key AS k, sum(s.value::bigint) AS n FROM kam.cadence_intelligence i, jsonb_each_text(i.suppressed_by) s GROUP BY 1) s;
 
--- ---- folded in two looks: one takes the mark, the next goes up to it
+-- ---- folded in three looks: one says that it is counted, one takes the mark, the next goes up to it
 SELECT pg_temp.kept(), pg_temp.agrees();
+SELECT kam.kam_tick() -> 'failed' AS failed;
+SELECT upto < 0 AS nothing_yet, mark FROM kam._intelligence_state;
 SELECT kam.kam_tick() -> 'failed' AS failed;
 SELECT pg_temp.kept(), pg_temp.agrees();
 CREATE TEMP TABLE before AS TABLE pg_temp.counted;
