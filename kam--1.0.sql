@@ -921,8 +921,8 @@ COMMENT ON COLUMN Leads.icp_tier IS 'Overrides the account''s tier.';
 COMMENT ON COLUMN Leads.time_zone IS 'IANA name; else kam.default_timezone.';
 COMMENT ON COLUMN Leads.unsubscribe_flag IS 'Blocks every sequence type (gate 1). Setting it cancels holds and ends sequences; clearing it revives none.';
 COMMENT ON COLUMN Leads.opt_out_flag IS 'As unsubscribe_flag; the person wants no contact on any channel.';
-COMMENT ON COLUMN Leads.sales_signal_at IS 'The person''s latest signal to sales (reply, meeting, call); decides conflicts at T2. A later time than the present counts as the present.';
-COMMENT ON COLUMN Leads.marketing_signal_at IS 'The person''s latest signal to marketing (click, form, webinar).';
+COMMENT ON COLUMN Leads.sales_signal_at IS 'The person''s latest signal to sales (reply, meeting, call); decides conflicts at T2. A later time than the present counts as the present. Follows the facts that signal_rule names, only ever forward; a sync may set it too.';
+COMMENT ON COLUMN Leads.marketing_signal_at IS 'The person''s latest signal to marketing (click, form, webinar), likewise.';
 COMMENT ON COLUMN Leads.cadence_state IS 'active when a sequence is, else paused, else queued, else finished; NULL before the first. Transactional sequences do not show.';
 COMMENT ON COLUMN Leads.active_sequence_id IS 'The active sequence, that of sales when there are two.';
 COMMENT ON COLUMN Leads.current_step IS 'The step it last executed.';
@@ -995,6 +995,21 @@ COMMENT ON COLUMN SendRule.channel IS 'email, linkedin, phone, whatsapp or anoth
 COMMENT ON COLUMN SendRule.mode IS 'auto_send (to the endpoint named as the channel), notify_rep (the lead''s owner), both.';
 COMMENT ON COLUMN SendRule.quiet_from IS 'Nothing is sent from here, in the lead''s time zone.';
 COMMENT ON COLUMN SendRule.quiet_until IS 'Until here; before quiet_from means the next morning.';
+
+CREATE TABLE signal_rule (
+	event_type		text NOT NULL CHECK (event_type IN ('touch_observed', 'reply', 'meeting_booked', 'bounce', 'out_of_office', 'opt_out', 'unsubscribe')),
+	channel			text NOT NULL DEFAULT '*' CHECK (channel <> ''),
+	answers			text NOT NULL DEFAULT '*' CHECK (answers IN ('*', 'sales', 'marketing', 'transactional', 'none')),
+	family			text NOT NULL CHECK (family IN ('sales', 'marketing', 'none')),
+	builtin			boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (event_type, channel, answers)
+);
+COMMENT ON TABLE signal_rule IS 'Which facts are signals of the person, and to which family: sales_signal_at and marketing_signal_at of Leads follow them, and T2''s conflicts go by the fresher. A rule for the fact''s channel goes before one for all channels, then one for what it answers before one for everything. Change family to none rather than delete a row that came with the extension: deleted ones come back with a restore.';
+COMMENT ON COLUMN signal_rule.event_type IS 'The fact.';
+COMMENT ON COLUMN signal_rule.channel IS 'The channel it is told with, in lower case; "*" for all.';
+COMMENT ON COLUMN signal_rule.answers IS 'Family of the unfinished sequence that it names, or of those that it may answer when it names none (marketing when all are); else the family of the sequence_type it is told with; none; "*" for all.';
+COMMENT ON COLUMN signal_rule.family IS 'Whose signal it is: sales, marketing, none.';
+COMMENT ON COLUMN signal_rule.builtin IS 'Came with the extension and was not changed since.';
 
 -- ---- suppression -----------------------------------------------------------------
 
@@ -1165,6 +1180,8 @@ CREATE UNIQUE INDEX cadenceeventlog_step ON CadenceEventLog (lead_id, sequence_i
 CREATE UNIQUE INDEX cadenceeventlog_release ON CadenceEventLog (lead_id, parent_event_id) WHERE coordinator_action = 'executed' AND parent_event_id IS NOT NULL;
 -- Inserts go to its right end.
 CREATE INDEX cadenceeventlog_touch_at ON CadenceEventLog (touch_at) INCLUDE (lead_id) WHERE counted;
+-- For who reads what is new, whoever it is about.
+CREATE INDEX cadenceeventlog_event_id ON CadenceEventLog (event_id);
 CREATE INDEX cadenceeventlog_event_at ON CadenceEventLog USING brin (event_at);
 CREATE INDEX cadenceeventlog_play ON CadenceEventLog (play_id) WHERE play_id IS NOT NULL;
 COMMENT ON TABLE CadenceEventLog IS 'Everything that was asked, decided and observed, in the order in which it was decided. An INSERT asks or tells; the trigger writes the verdict into the row; read it with RETURNING. Append-only.';
@@ -1331,6 +1348,7 @@ CREATE TABLE lead_merge (
 	undone_at		timestamptz,
 	before			jsonb NOT NULL
 );
+CREATE INDEX lead_merge_winner ON lead_merge (winner);
 COMMENT ON TABLE lead_merge IS 'Merges, with what is needed to undo them.';
 COMMENT ON COLUMN lead_merge.merge_id IS 'Key.';
 COMMENT ON COLUMN lead_merge.loser IS 'The lead that was merged.';
@@ -1386,7 +1404,7 @@ COMMENT ON FUNCTION _log_guard() IS 'Trigger of CadenceEventLog: UPDATE, DELETE 
 CREATE FUNCTION _rules_changed() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'kam_cadence_rules_changed';
-COMMENT ON FUNCTION _rules_changed() IS 'Statement trigger of sequence_type and SendRule: every process reads them anew.';
+COMMENT ON FUNCTION _rules_changed() IS 'Statement trigger of sequence_type, SendRule and signal_rule: every process reads them anew.';
 
 CREATE FUNCTION _cadence_changed() RETURNS trigger
 	LANGUAGE c SECURITY DEFINER
@@ -1400,6 +1418,7 @@ CREATE TRIGGER aaa_kam_log_guard BEFORE UPDATE OR DELETE ON CadenceEventLog FOR 
 CREATE TRIGGER aaa_kam_log_guard_all BEFORE TRUNCATE ON CadenceEventLog FOR EACH STATEMENT EXECUTE FUNCTION _log_guard();
 CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sequence_type FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
 CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON SendRule FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
+CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON signal_rule FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
 -- Not of what the state does not derive from: the schedules and every touch write that.
 CREATE TRIGGER _cadence_changed AFTER INSERT OR DELETE OR UPDATE OF lead_id, sequence_id, enrolment_no, sequence_type, family, state, play_id,
 	originating_proposal_id, active_until ON Cadence FOR EACH ROW EXECUTE FUNCTION _cadence_changed();
@@ -1497,26 +1516,34 @@ $$;
 COMMENT ON FUNCTION _supersede(text, text, bigint, timestamptz) IS 'Cancels what else waits to start or resume a sequence that has just become active. released: the waiting request whose release this is, 0 for none.';
 
 -- Before the enrolments end, and before the next row of the same statement is judged: T2 goes by the fresher signal.
-CREATE FUNCTION _stamp_signal(lead_id text, sequence_id text, family text, at timestamptz) RETURNS void
+CREATE FUNCTION _stamp_signal(lead_id text, event_type text, channel text, sequence_id text, family text, at timestamptz) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 #variable_conflict use_column
 DECLARE
-	-- To marketing when it ends marketing alone, to sales otherwise.
-	marketing CONSTANT boolean := coalesce(
-		(SELECT bool_and(c.family = 'marketing') FROM Cadence c
+	-- Marketing when what it answers is marketing's alone; what it says itself when it answers nothing.
+	answered CONSTANT text := coalesce(
+		(SELECT CASE WHEN bool_and(c.family = 'marketing') THEN 'marketing' WHEN bool_and(c.family = 'transactional') THEN 'transactional'
+		             WHEN count(*) > 0 THEN 'sales' END
+		   FROM Cadence c
 		  WHERE c.lead_id = _stamp_signal.lead_id AND c.state <> 'finished'
 		    AND (c.sequence_id = _stamp_signal.sequence_id OR _stamp_signal.sequence_id IS NULL AND c.family <> 'transactional')),
-		_stamp_signal.family IS NOT DISTINCT FROM 'marketing');
+		_stamp_signal.family, 'none');
+	fresher CONSTANT text := (
+		SELECT r.family FROM signal_rule r
+		 WHERE r.event_type = _stamp_signal.event_type AND r.channel IN (_stamp_signal.channel, '*') AND r.answers IN (answered, '*')
+		 ORDER BY r.channel = '*', r.answers = '*' LIMIT 1);
 BEGIN
 	UPDATE Leads l
-	   SET sales_signal_at = CASE WHEN marketing THEN l.sales_signal_at ELSE greatest(l.sales_signal_at, _stamp_signal.at) END,
-	       marketing_signal_at = CASE WHEN marketing THEN greatest(l.marketing_signal_at, _stamp_signal.at) ELSE l.marketing_signal_at END
-	 WHERE l.lead_id = _stamp_signal.lead_id;
+	   SET sales_signal_at = CASE fresher WHEN 'sales' THEN _stamp_signal.at ELSE l.sales_signal_at END,
+	       marketing_signal_at = CASE fresher WHEN 'marketing' THEN _stamp_signal.at ELSE l.marketing_signal_at END
+	 WHERE l.lead_id = _stamp_signal.lead_id
+	   AND CASE fresher WHEN 'sales' THEN coalesce(l.sales_signal_at < _stamp_signal.at, true)
+	                    WHEN 'marketing' THEN coalesce(l.marketing_signal_at < _stamp_signal.at, true) ELSE false END;
 END
 $$;
-COMMENT ON FUNCTION _stamp_signal(text, text, text, timestamptz) IS 'Notes a reply or a booked meeting as the lead''s latest signal to the family whose sequence it is about to end (sequence_id NULL: all); to the family given when it ends none.';
+COMMENT ON FUNCTION _stamp_signal(text, text, text, text, text, timestamptz) IS 'Notes a fact as the lead''s latest signal to the family that signal_rule names: by its channel and by the family of the sequence that it is about to end (sequence_id NULL: all), or, when it ends none, the family given. Only ever forward.';
 
 -- What a fact leaves for others to see; the gate has ended or paused the enrolments already, under the lead's lock.
 CREATE FUNCTION _after_fact(lead_id text, event_id bigint, paused text, paused_type text) RETURNS void
@@ -4068,105 +4095,6 @@ END
 $$;
 COMMENT ON FUNCTION kam_unmerge_leads(text) IS 'Undoes kam_merge_leads: loser stands for itself again, with the leads that it stood for; flags that only the merge had set are cleared, an opt-out given meanwhile holds for both; what was going on in loser''s stead is asked for again for loser, also a sequence that both were in, as long as it goes on for winner. What was sent and told meanwhile stays in winner''s history. False when the lead is not merged. Example: SELECT kam.kam_unmerge_leads(''lead-2'');';
 
--- ---- why -----------------------------------------------------------------------------------
-
-CREATE FUNCTION kam_why(lead_id text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-#variable_conflict use_column
-DECLARE
-	canonical text := kam._canonical(kam_why.lead_id);
-	ids text[];
-	lead kam.Leads;
-	account kam.Accounts;
-	cap CONSTANT integer := kam._touch_cap();
-	since CONSTANT timestamptz := kam._now() - kam._touch_window();
-	touches jsonb;
-	counted integer;
-	nth timestamptz;
-	suppressions jsonb;
-BEGIN
-	ids := kam._lead_ids(canonical);
-	SELECT l.* INTO lead FROM kam.Leads l WHERE l.lead_id = canonical;
-	IF NOT FOUND AND NOT EXISTS (SELECT FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids)) THEN
-		PERFORM kam._unknown_lead(kam_why.lead_id);
-	END IF;
-	SELECT a.* INTO account FROM kam.Accounts a WHERE a.account_id = lead.account_id;
-
-	SELECT coalesce(jsonb_agg(jsonb_build_object('address', s.address, 'kind', s.kind, 'source', s.source, 'reason', s.reason,
-	           'created_at', s.created_at, 'created_by', s.created_by) ORDER BY s.created_at, s.address), '[]')
-	  INTO suppressions
-	  FROM kam.Suppression s
-	 WHERE s.address = ANY (kam._lead_addresses(lead) || kam._address_domain(lead.email));
-	SELECT count(*), coalesce(jsonb_agg(jsonb_build_object('event_id', t.event_id, 'at', t.touch_at, 'observed', t.event_type = 'touch_observed',
-	           'sequence_id', t.sequence_id, 'sequence_type', t.sequence_type, 'channel', t.channel, 'originating_agent', t.originating_agent)
-	           ORDER BY t.touch_at DESC), '[]'),
-	       (array_agg(t.touch_at ORDER BY t.touch_at DESC))[cap]
-	  INTO counted, touches, nth
-	  FROM kam.CadenceEventLog t
-	 WHERE t.lead_id = ANY (ids) AND t.touch_no IS NOT NULL AND t.counted AND t.touch_at > since;
-
-	RETURN jsonb_build_object(
-		'lead_id', canonical,
-		'as_of', kam._now(),
-		'known', lead.lead_id IS NOT NULL,
-		'merged_from', to_jsonb(ids[2:]),
-		'unsubscribe_flag', lead.unsubscribe_flag,
-		'opt_out_flag', lead.opt_out_flag,
-		'suppressions', suppressions,
-		'account', CASE WHEN account.account_id IS NOT NULL THEN
-			jsonb_build_object('account_id', account.account_id, 'abm_active', account.abm_active, 'icp_tier', account.icp_tier) END,
-		'icp_tier', coalesce(lead.icp_tier, account.icp_tier),
-		'signals', jsonb_build_object('sales', lead.sales_signal_at, 'marketing', lead.marketing_signal_at),
-		'touches', jsonb_build_object(
-			'cap', cap, 'window_hours', (EXTRACT(epoch FROM kam._touch_window()) / 3600)::float8,
-			'counted', counted,
-			'remaining', CASE WHEN cap >= 0 THEN greatest(cap - counted, 0) END,
-			'next_allowed_at', CASE WHEN cap < 0 OR counted < cap THEN kam._now() WHEN cap > 0 THEN nth + kam._touch_window() END,
-			'list', touches),
-		'enrolments', (
-			SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('sequence_id', c.sequence_id, 'enrolment_no', c.enrolment_no,
-			           'sequence_type', c.sequence_type, 'family', c.family, 'state', c.state, 'paused_reason', c.paused_reason,
-			           'end_reason', c.end_reason, 'current_step', c.current_step, 'steps', jsonb_array_length(c.steps),
-			           'originating_agent', c.originating_agent, 'play_id', c.play_id, 'created_at', c.created_at, 'activated_at', c.activated_at,
-			           'paused_at', c.paused_at, 'finished_at', c.finished_at, 'next_step_at', c.next_step_at, 'active_until', c.active_until))
-			       ORDER BY c.state = 'finished', c.created_at DESC, c.sequence_id), '[]')
-			  FROM kam.Cadence c WHERE c.lead_id = ANY (ids)),
-		'holds', (
-			SELECT coalesce(jsonb_agg(jsonb_build_object('event_id', q.event_id, 'kind', q.kind, 'reason', q.reason, 'requested', e.requested_event_type,
-			           'sequence_id', q.sequence_id, 'sequence_type', e.sequence_type, 'step', e.step, 'channel', e.channel, 'priority', q.priority,
-			           'release_at', q.release_at, 'rounds', q.rounds, 'queued_at', q.queued_at, 'expires_at', q.expires_at,
-			           'parked', q.home <> kam._home())
-			       ORDER BY q.priority DESC, q.event_id), '[]')
-			  FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e USING (lead_id, event_id)
-			 WHERE q.lead_id = canonical AND q.state = 'waiting'),
-		'flags', (
-			SELECT coalesce(jsonb_agg(jsonb_build_object('kind', f.kind, 'sequence_id', f.sequence_id, 'opened_at', f.opened_at,
-			           'escalated_at', f.escalated_at, 'detail', f.detail) ORDER BY f.opened_at, f.flag_id), '[]')
-			  FROM kam.CadenceFlag f WHERE f.lead_id = canonical AND f.closed_at IS NULL),
-		'events', (
-			SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('event_id', r.event_id, 'at', r.event_at, 'event_type', r.event_type,
-			           'requested', r.requested_event_type, 'coordinator_action', r.coordinator_action, 'suppressed_reason', r.suppressed_reason,
-			           'resolution', r.resolution, 'sequence_id', r.sequence_id, 'sequence_type', r.sequence_type, 'step', r.step, 'channel', r.channel,
-			           'originating_agent', r.originating_agent, 'release_at', r.release_at, 'parent_event_id', r.parent_event_id))
-			       ORDER BY r.event_id DESC), '[]')
-			  FROM (SELECT e.* FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) ORDER BY e.event_id DESC LIMIT 20) r),
-		'gate', CASE WHEN lead.lead_id IS NOT NULL THEN (
-			SELECT jsonb_object_agg(f.family || '_' || w.event_type,
-			           to_jsonb(g) - 'gates' || jsonb_build_object('sequence_type', f.sequence_type,
-			               'refusing', jsonb_strip_nulls(jsonb_path_query_array(g.gates, '$[*] ? (@.passes == false)'))))
-			  FROM (SELECT y.family, coalesce(
-			                   (SELECT c.sequence_type FROM kam.Cadence c
-			                     WHERE c.lead_id = canonical AND c.family = y.family AND c.state = 'active'),
-			                   (array_agg(y.sequence_type ORDER BY y.sequence_type NOT IN ('outbound', 'nurture'), y.sequence_type))[1]) AS sequence_type
-			          FROM kam.sequence_type y WHERE y.family <> 'transactional' GROUP BY y.family) f
-			 CROSS JOIN (VALUES ('touch'), ('activation')) w (event_type)
-			 CROSS JOIN LATERAL kam.kam_gate(canonical, f.sequence_type, w.event_type) g) END);
-END
-$$;
-COMMENT ON FUNCTION kam_why(text) IS 'Why a lead is contacted or not, in one answer: flags and suppressions with their source, the touches that count now and when the next is allowed (touches.next_allowed_at: NULL when none ever is), enrolments, holds with reason and time, open flags, the latest 20 events with their verdicts, and what the gates say now of a touch and an activation by sales and by marketing (gate; refusing lists every gate that would refuse, not the first alone). Unknown lead 23503. Example: SELECT jsonb_pretty(kam.kam_why(''lead-1''));';
-
 -- What follows when somebody else than the gate writes Leads, Suppression or Accounts: mostly a CRM sync.
 
 -- ---- Suppression -----------------------------------------------------------------------
@@ -5224,6 +5152,8 @@ BEGIN
 				WHEN 'backlog' THEN kam._tick_backlog(at, batch)
 				WHEN 'stall' THEN kam._tick_stall(at, batch)
 				WHEN 'escalate' THEN kam._tick_escalate(at, batch)
+				-- An event costs far less to count than a flag to look for.
+				WHEN 'fold' THEN jsonb_build_object('more', kam._fold_intelligence(greatest(10000, least(batch, 10000) * 20)))
 				ELSE kam._tick_items(duty, at, batch) END);
 		EXCEPTION WHEN OTHERS THEN
 			GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
@@ -5254,7 +5184,7 @@ BEGIN
 		RETURN '{"scan": "another one is under way"}';
 	END IF;
 	-- Closing comes first: what is gone is neither escalated nor in the way of a new flag.
-	report := kam._tick_duties('{close,cap_warning,backlog,stall,escalate}', at, batch);
+	report := kam._tick_duties('{close,cap_warning,backlog,stall,escalate,fold}', at, batch);
 	DELETE FROM kam._tick_failure f
 	 WHERE f.retry_at <= at AND f.failed_at < at - CASE f.duty WHEN 'settle' THEN interval '168:00:00' ELSE interval '1 hour' END;
 	-- Only what happened.
@@ -5556,6 +5486,345 @@ $$;
 COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run, a replay too: what was asked, with which versions of the prompts and which validated decisions to learn from, facts with evidence, the rule of the decision tree that matched (plan), the score, texts of the contact that try to steer a program (steering), every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
 
 
+-- kam_why(): all there is to say of one lead, in plain words and as data.
+
+-- ---- words ------------------------------------------------------------------------------
+
+CREATE FUNCTION _say(what text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	RETURN coalesce('{
+		"email": "e-mail", "linkedin": "LinkedIn", "whatsapp": "WhatsApp", "sms": "text message", "call": "phone",
+
+		"unsubscribed": "the person has unsubscribed",
+		"opted_out": "the person wants no contact",
+		"suppressed": "the address is on the suppression list",
+		"clear": "the person was not to be contacted",
+
+		"t1_sales_wins": "at T1 sales goes first",
+		"t2_sales_fresher": "at T2 the fresher signal wins, and that was to sales",
+		"t2_marketing_fresher": "at T2 the fresher signal wins, and that was to marketing",
+		"t2_tie_sales": "at T2 sales goes first when neither signal is fresher",
+		"no_tier_incumbent": "nobody knows the tier, so what runs goes on",
+		"same_family_incumbent": "another sequence of its kind runs already",
+		"t3_marketing_always": "at T3 sales never contacts anybody; AGT-202 was told",
+
+		"not_enrolled": "the lead is not in this sequence",
+		"already_active": "the sequence runs already",
+		"enrolment_queued": "the sequence has not begun yet",
+		"enrolment_paused": "the sequence is paused",
+		"enrolment_finished": "the sequence is over",
+		"sequence_ended": "the time of the sequence is over",
+		"type_mismatch": "the sequence is of another type",
+		"step_repeated": "this step went out before",
+		"play_draft": "the play is a draft",
+		"play_ended": "the play is over",
+		"play_not_started": "the play has not begun yet",
+
+		"waited_too_long": "it had waited too long",
+		"sequence_over": "the time of its sequence was over",
+		"superseded": "the sequence had become active without it",
+		"cancelled": "somebody cancelled it",
+		"completed": "the sequence was complete",
+		"stopped": "the sequence was stopped",
+		"replied": "the person replied",
+		"meeting_booked": "a meeting was booked",
+		"bounced": "a message bounced",
+		"expired": "its time was over",
+		"merged": "the lead was merged",
+		"lead_deleted": "the lead was deleted",
+		"compliance_block": "the person must not be contacted",
+		"abm_active_suppression": "the account is in account-based marketing",
+		"routing_error": "at T3 sales never contacts anybody",
+		"illegal_transition": "its sequence no longer allowed it",
+
+		"manual": "by hand",
+		"conflict": "because it lost to the other family",
+		"out_of_office": "while the person is away",
+
+		"cap_warning": "one touch is left under the cap",
+		"concurrency": "sales and marketing both want the lead",
+		"stall": "a sequence has stalled",
+		"backlog_risk": "many prospects are paused",
+		"cap_breach": "more touches than the cap allows were observed",
+		"data_quality": "the tier is missing"
+	}'::jsonb ->> what, replace(what, '_', ' '));
+COMMENT ON FUNCTION _say(text) IS 'What a word of the log, the queue, an enrolment or a flag means, in plain words; one that kam does not know (a user''s own reason, channel or type) as it is.';
+
+CREATE FUNCTION _story_zone(zone text) RETURNS text
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	IF zone ~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
+		PERFORM now() AT TIME ZONE zone;
+		RETURN zone;
+	END IF;
+	RETURN current_setting('kam.default_timezone');
+EXCEPTION WHEN invalid_parameter_value THEN
+	RETURN current_setting('kam.default_timezone');
+END
+$$;
+COMMENT ON FUNCTION _story_zone(text) IS 'The time zone itself when it is one, else kam.default_timezone.';
+
+CREATE FUNCTION _say_time(at timestamptz, zone text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	RETURN CASE WHEN isfinite(at) THEN to_char(at AT TIME ZONE zone, 'YYYY-MM-DD HH24:MI') ELSE at::text END;
+COMMENT ON FUNCTION _say_time(timestamptz, text) IS 'A moment as people write it down in a time zone.';
+
+-- ---- what happened ------------------------------------------------------------------------
+
+CREATE FUNCTION _say_subject(e CadenceEventLog, asked text) RETURNS text
+	LANGUAGE sql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT CASE asked
+		           WHEN 'activation' THEN coalesce('sequence ' || (e).sequence_id, 'a sequence')
+		           WHEN 'resume' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
+		           WHEN 'out_of_office' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
+		           ELSE coalesce('touch ' || (e).step, 'a touch') || coalesce(' of sequence ' || (e).sequence_id, '') || coalesce(' by ' || kam._say((e).channel), '')
+		       END || coalesce(' (' || nullif(concat_ws(', ', replace((e).sequence_type, '_', ' '), 'play ' || (e).play_id,
+		           CASE WHEN (e).originating_agent <> 'AGT-302' THEN 'asked by ' || (e).originating_agent END), '') || ')', '');
+	END;
+COMMENT ON FUNCTION _say_subject(CadenceEventLog, text) IS 'What a row is about: touch 2 of sequence S by e-mail (outbound, asked by AGT-301).';
+
+CREATE FUNCTION _say_event(e CadenceEventLog, p CadenceEventLog, q CadenceQueue, zone text) RETURNS text
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	-- Of a cancelled or expired one, what was asked.
+	subject CONSTANT text := CASE WHEN e.event_type IN ('cancelled', 'expired') AND p.event_id IS NOT NULL THEN kam._say_subject(p, p.requested_event_type)
+	                              ELSE kam._say_subject(e, e.requested_event_type) END;
+	named CONSTANT text := coalesce(' to sequence ' || e.sequence_id, '');
+	waited CONSTANT text := CASE WHEN p.event_type IN ('held', 'deferred', 'out_of_office') THEN
+		', having waited since ' || kam._say_time(p.event_at, zone) ELSE '' END;
+	became CONSTANT text := CASE q.state
+		WHEN 'released' THEN '; released on ' || kam._say_time(q.ended_at, zone)
+		WHEN 'cancelled' THEN format('; cancelled on %s, because %s', kam._say_time(q.ended_at, zone), kam._say(q.end_reason))
+		WHEN 'expired' THEN '; given up on ' || kam._say_time(q.ended_at, zone)
+		WHEN 'waiting' THEN CASE WHEN q.kind = 'held' AND q.release_at = e.release_at THEN ''
+		                         WHEN q.release_at IS NULL THEN '; it waits until the other one has ended'
+		                         ELSE '; it waits until ' || kam._say_time(q.release_at, zone) END
+			|| CASE WHEN q.rounds > 0 THEN format(' (looked at %s times in vain)', q.rounds) ELSE '' END
+		ELSE '' END;
+	told CONSTANT text := CASE WHEN e.coordinator_action = 'recorded' AND e.occurred_at < e.event_at - interval '1 minute'
+		THEN format(' (it happened on %s)', kam._say_time(e.occurred_at, zone)) ELSE '' END;
+BEGIN
+	RETURN CASE
+		-- Requests.
+		WHEN e.event_type = 'touch' THEN subject || ' went out' || waited
+		WHEN e.event_type = 'activation' THEN subject || ' was started' || waited || coalesce('; it won: ' || kam._say(e.resolution), '')
+		WHEN e.event_type = 'resume' THEN subject || ' was let through' || waited || coalesce('; it won: ' || kam._say(e.resolution), '')
+		WHEN e.suppressed_reason = 'compliance_block' THEN subject || ' was refused' || waited || ': ' || kam._say(e.compliance_status)
+		WHEN e.suppressed_reason = 'abm_active_suppression' THEN subject || ' was refused' || waited
+			|| ': nurture does not run while the account is in account-based marketing'
+		WHEN e.event_type = 'suppressed' AND e.originating_agent = 'AGT-302' AND p.event_type IN ('activation', 'resume') THEN
+			coalesce('sequence ' || e.sequence_id, 'a sequence') || ' was paused: ' || kam._say(e.resolution)
+		WHEN e.suppressed_reason = 'routing_error' THEN subject || ' was refused' || waited || ': ' || kam._say(coalesce(e.resolution, e.suppressed_reason))
+		WHEN e.event_type = 'rejected' THEN subject || ' was refused' || waited || ': ' || kam._say(e.resolution)
+		WHEN e.event_type = 'held' THEN subject || ' was held: ' || CASE
+			WHEN e.release_at <= e.event_at THEN 'touches that are due go first'
+			ELSE format('%s %s counted in the %s hours before%s', CASE e.touch_cap_at_event WHEN 0 THEN 'no' ELSE e.touch_cap_at_event::text END,
+				CASE e.touch_cap_at_event WHEN 1 THEN 'touch' ELSE 'touches' END, round(EXTRACT(epoch FROM kam._touch_window()) / 3600),
+				coalesce('; free again on ' || kam._say_time(e.release_at, zone), '')) END || became
+		WHEN e.event_type = 'deferred' AND p.event_id IS NOT NULL THEN
+			coalesce('sequence ' || e.sequence_id, 'a sequence') || ' was paused: ' || kam._say(e.resolution) || became
+		WHEN e.event_type = 'deferred' THEN subject || ' has to wait: ' || kam._say(e.resolution) || became
+		WHEN e.event_type = 'cancelled' THEN subject || ' was cancelled' || waited || coalesce(': ' || kam._say(e.resolution), '')
+		WHEN e.event_type = 'expired' THEN subject || ' was given up' || waited || coalesce(': ' || kam._say(e.resolution), '')
+		-- Facts.
+		WHEN e.event_type = 'touch_observed' THEN coalesce(e.originating_agent, 'somebody') || ' contacted the person' || coalesce(' by ' || kam._say(e.channel), '')
+			|| CASE WHEN e.family = 'transactional' THEN ', which does not count' ELSE '' END
+		WHEN e.event_type = 'reply' THEN 'the person replied' || named || coalesce(' by ' || kam._say(e.channel), '')
+		WHEN e.event_type = 'meeting_booked' THEN 'the person booked a meeting' || coalesce(', answering sequence ' || e.sequence_id, '')
+		WHEN e.event_type = 'bounce' THEN CASE WHEN e.payload ->> 'type' = 'soft' THEN 'a message bounced for now' ELSE 'a message bounced' END
+			|| coalesce(' in sequence ' || e.sequence_id, '')
+		WHEN e.event_type = 'out_of_office' THEN 'the person is away' || coalesce(', back on ' || (e.payload ->> 'until'), '') || became
+		WHEN e.event_type = 'opt_out' THEN 'the person asked not to be contacted any more'
+		WHEN e.event_type = 'unsubscribe' THEN 'the person unsubscribed'
+		WHEN e.event_type = 'pause' THEN coalesce('sequence ' || e.sequence_id || ' was', 'all sequences were') || ' paused' || coalesce(' by ' || e.originating_agent, '')
+		WHEN e.event_type = 'stop' THEN coalesce('sequence ' || e.sequence_id || ' was', 'all sequences were') || ' stopped' || coalesce(' by ' || e.originating_agent, '')
+		WHEN e.event_type = 'complete' THEN coalesce('sequence ' || e.sequence_id || ' was', 'all sequences were') || ' completed'
+		WHEN e.event_type = 'send_failed' AND p.event_type = 'touch' THEN kam._say_subject(p, 'touch') || ' could not be sent: it no longer counts'
+		WHEN e.event_type = 'send_failed' THEN 'a send failed that is no touch of this lead'
+		ELSE concat_ws(' ', subject, e.event_type, e.coordinator_action) END || told;
+END
+$$;
+COMMENT ON FUNCTION _say_event(CadenceEventLog, CadenceEventLog, CadenceQueue, text) IS 'A row of the log as a sentence. p: the row that it names as its parent; q: its place in the queue; both may be NULL.';
+
+CREATE FUNCTION _story(lead_id text, ids text[], zone text, most integer) RETURNS text[]
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		WITH latest AS MATERIALIZED (
+			SELECT e FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) ORDER BY e.event_id DESC LIMIT most),
+		line AS (
+			SELECT (l.e).event_at AS at, (l.e).event_id AS place, 0 AS merges,
+			       CASE WHEN (l.e).lead_id <> _story.lead_id THEN format('(as %s) ', (l.e).lead_id) ELSE '' END || kam._say_event(l.e, p, q, zone) AS says
+			  FROM latest l
+			  LEFT JOIN kam.CadenceEventLog p ON p.lead_id = (l.e).lead_id AND p.event_id = (l.e).parent_event_id
+			  LEFT JOIN kam.CadenceQueue q ON q.lead_id = (l.e).lead_id AND q.event_id = (l.e).event_id
+			UNION ALL
+			SELECT w.at, coalesce((SELECT max((l.e).event_id) FROM latest l WHERE (l.e).event_at < w.at), 0), 1, w.says
+			  FROM kam.lead_merge m
+			 CROSS JOIN LATERAL (VALUES
+				(m.merged_at, format('lead %s was merged into %s by %s', m.loser, m.winner, m.merged_by)),
+				(m.undone_at, format('the merge of lead %s into %s was undone', m.loser, m.winner))) w (at, says)
+			 WHERE (m.winner = ANY (ids) OR m.loser = ANY (ids)) AND w.at IS NOT NULL
+			   AND w.at >= coalesce((SELECT min((l.e).event_at) FROM latest l), '-infinity'))
+		SELECT coalesce(array_agg(format('%s %s: %s', kam._say_time(x.at, zone), zone, x.says) ORDER BY x.place, x.merges, x.at, x.says), '{}') FROM line x;
+	END;
+COMMENT ON FUNCTION _story(text, text[], text, integer) IS 'The latest events of a lead as sentences, oldest first; ids: it and the leads that it stands for.';
+
+-- ---- how it stands ----------------------------------------------------------------------------
+
+CREATE FUNCTION _story_now(lead Leads, lead_id text, suppressions jsonb, zone text) RETURNS text[]
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		WITH line (rank, at, says) AS (
+			SELECT 1, NULL::timestamptz, format('lead %s is not in Leads any more', _story_now.lead_id) WHERE (lead).lead_id IS NULL
+			UNION ALL
+			SELECT 2, NULL, 'nobody may contact the person: ' || f.why
+			  FROM (VALUES ((lead).unsubscribe_flag, 'unsubscribe_flag is set'), ((lead).opt_out_flag, 'opt_out_flag is set')) f (said, why) WHERE f.said
+			UNION ALL
+			SELECT 3, (s.value ->> 'created_at')::timestamptz,
+			       format('nobody may contact the person: %s is suppressed since %s (%s)', s.value ->> 'address',
+			           kam._say_time((s.value ->> 'created_at')::timestamptz, zone), concat_ws(', ', s.value ->> 'source', s.value ->> 'reason'))
+			  FROM jsonb_array_elements(suppressions) s
+			UNION ALL
+			SELECT 4, NULL, 'the account is in account-based marketing: no nurture sequence runs'
+			 WHERE EXISTS (SELECT FROM kam.Accounts a WHERE a.account_id = (lead).account_id AND a.abm_active)
+			UNION ALL
+			SELECT 5, c.created_at, format('sequence %s (%s) is %s%s%s', c.sequence_id, replace(c.sequence_type, '_', ' '), c.state,
+			           CASE c.state WHEN 'paused' THEN coalesce(' ' || kam._say(c.paused_reason), '') WHEN 'active' THEN coalesce(', step ' || c.current_step || ' went out last', '') ELSE '' END,
+			           CASE WHEN c.state = 'active' THEN coalesce('; the next step is due on ' || kam._say_time(c.next_step_at, zone), '') ELSE '' END)
+			  FROM kam.Cadence c WHERE c.lead_id = _story_now.lead_id AND c.state <> 'finished'
+			UNION ALL
+			SELECT 6, q.queued_at, format('%s waits %s%s',
+			           kam._say_subject(e, CASE e.event_type WHEN 'out_of_office' THEN 'resume' ELSE e.requested_event_type END),
+			           coalesce('until ' || kam._say_time(q.release_at, zone), 'until the other sequence has ended'),
+			           CASE WHEN q.home <> kam._home() THEN ', and for kam_resume()' ELSE '' END)
+			  FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e ON e.lead_id = q.lead_id AND e.event_id = q.event_id
+			 WHERE q.lead_id = _story_now.lead_id AND q.state = 'waiting'
+			UNION ALL
+			SELECT 7, f.opened_at, format('flag %s since %s: %s', f.kind, kam._say_time(f.opened_at, zone), kam._say(f.kind))
+			  FROM kam.CadenceFlag f WHERE f.lead_id = _story_now.lead_id AND f.closed_at IS NULL)
+		SELECT coalesce(array_agg(x.says ORDER BY x.rank, x.at, x.says), '{}') FROM line x;
+	END;
+COMMENT ON FUNCTION _story_now(Leads, text, jsonb, text) IS 'What forbids contact now, what runs with its next step, what waits, which flags are open, as sentences.';
+
+-- ---- all of it ----------------------------------------------------------------------------------
+
+CREATE FUNCTION kam_why(lead_id text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	canonical text := kam._canonical(kam_why.lead_id);
+	ids text[];
+	lead kam.Leads;
+	account kam.Accounts;
+	cap CONSTANT integer := kam._touch_cap();
+	since CONSTANT timestamptz := kam._now() - kam._touch_window();
+	touches jsonb;
+	counted integer;
+	nth timestamptz;
+	suppressions jsonb;
+	story text[];
+	told bigint;
+	zone text;
+BEGIN
+	ids := kam._lead_ids(canonical);
+	SELECT l.* INTO lead FROM kam.Leads l WHERE l.lead_id = canonical;
+	IF NOT FOUND AND NOT EXISTS (SELECT FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids)) THEN
+		PERFORM kam._unknown_lead(kam_why.lead_id);
+	END IF;
+	SELECT a.* INTO account FROM kam.Accounts a WHERE a.account_id = lead.account_id;
+
+	SELECT coalesce(jsonb_agg(jsonb_build_object('address', s.address, 'kind', s.kind, 'source', s.source, 'reason', s.reason,
+	           'created_at', s.created_at, 'created_by', s.created_by) ORDER BY s.created_at, s.address), '[]')
+	  INTO suppressions
+	  FROM kam.Suppression s
+	 WHERE s.address = ANY (kam._lead_addresses(lead) || kam._address_domain(lead.email));
+	SELECT count(*), coalesce(jsonb_agg(jsonb_build_object('event_id', t.event_id, 'at', t.touch_at, 'observed', t.event_type = 'touch_observed',
+	           'sequence_id', t.sequence_id, 'sequence_type', t.sequence_type, 'channel', t.channel, 'originating_agent', t.originating_agent)
+	           ORDER BY t.touch_at DESC), '[]'),
+	       (array_agg(t.touch_at ORDER BY t.touch_at DESC))[cap]
+	  INTO counted, touches, nth
+	  FROM kam.CadenceEventLog t
+	 WHERE t.lead_id = ANY (ids) AND t.touch_no IS NOT NULL AND t.counted AND t.touch_at > since;
+
+	zone := kam._story_zone(lead.time_zone);
+	told := (SELECT count(*) FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids));
+	story := kam._story(canonical, ids, zone, 200);
+
+	RETURN jsonb_build_object(
+		'lead_id', canonical,
+		'as_of', kam._now(),
+		'known', lead.lead_id IS NOT NULL,
+		'merged_from', to_jsonb(ids[2:]),
+		'unsubscribe_flag', lead.unsubscribe_flag,
+		'opt_out_flag', lead.opt_out_flag,
+		'suppressions', suppressions,
+		'account', CASE WHEN account.account_id IS NOT NULL THEN
+			jsonb_build_object('account_id', account.account_id, 'abm_active', account.abm_active, 'icp_tier', account.icp_tier) END,
+		'icp_tier', coalesce(lead.icp_tier, account.icp_tier),
+		'signals', jsonb_build_object('sales', lead.sales_signal_at, 'marketing', lead.marketing_signal_at),
+		'touches', jsonb_build_object(
+			'cap', cap, 'window_hours', (EXTRACT(epoch FROM kam._touch_window()) / 3600)::float8,
+			'counted', counted,
+			'remaining', CASE WHEN cap >= 0 THEN greatest(cap - counted, 0) END,
+			'next_allowed_at', CASE WHEN cap < 0 OR counted < cap THEN kam._now() WHEN cap > 0 THEN nth + kam._touch_window() END,
+			'list', touches),
+		'enrolments', (
+			SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('sequence_id', c.sequence_id, 'enrolment_no', c.enrolment_no,
+			           'sequence_type', c.sequence_type, 'family', c.family, 'state', c.state, 'paused_reason', c.paused_reason,
+			           'end_reason', c.end_reason, 'current_step', c.current_step, 'steps', jsonb_array_length(c.steps),
+			           'originating_agent', c.originating_agent, 'play_id', c.play_id, 'created_at', c.created_at, 'activated_at', c.activated_at,
+			           'paused_at', c.paused_at, 'finished_at', c.finished_at, 'next_step_at', c.next_step_at, 'active_until', c.active_until))
+			       ORDER BY c.state = 'finished', c.created_at DESC, c.sequence_id), '[]')
+			  FROM kam.Cadence c WHERE c.lead_id = ANY (ids)),
+		'holds', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object('event_id', q.event_id, 'kind', q.kind, 'reason', q.reason, 'requested', e.requested_event_type,
+			           'sequence_id', q.sequence_id, 'sequence_type', e.sequence_type, 'step', e.step, 'channel', e.channel, 'priority', q.priority,
+			           'release_at', q.release_at, 'rounds', q.rounds, 'queued_at', q.queued_at, 'expires_at', q.expires_at,
+			           'parked', q.home <> kam._home())
+			       ORDER BY q.priority DESC, q.event_id), '[]')
+			  FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e USING (lead_id, event_id)
+			 WHERE q.lead_id = canonical AND q.state = 'waiting'),
+		'flags', (
+			SELECT coalesce(jsonb_agg(jsonb_build_object('kind', f.kind, 'sequence_id', f.sequence_id, 'opened_at', f.opened_at,
+			           'escalated_at', f.escalated_at, 'detail', f.detail) ORDER BY f.opened_at, f.flag_id), '[]')
+			  FROM kam.CadenceFlag f WHERE f.lead_id = canonical AND f.closed_at IS NULL),
+		'events', (
+			SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('event_id', r.event_id, 'at', r.event_at, 'event_type', r.event_type,
+			           'requested', r.requested_event_type, 'coordinator_action', r.coordinator_action, 'suppressed_reason', r.suppressed_reason,
+			           'resolution', r.resolution, 'sequence_id', r.sequence_id, 'sequence_type', r.sequence_type, 'step', r.step, 'channel', r.channel,
+			           'originating_agent', r.originating_agent, 'release_at', r.release_at, 'parent_event_id', r.parent_event_id))
+			       ORDER BY r.event_id DESC), '[]')
+			  FROM (SELECT e.* FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) ORDER BY e.event_id DESC LIMIT 20) r),
+		'story', to_jsonb(story),
+		'story_omitted', greatest(told - 200, 0),
+		'now', to_jsonb(kam._story_now(lead, canonical, suppressions, zone)),
+		'gate', CASE WHEN lead.lead_id IS NOT NULL THEN (
+			SELECT jsonb_object_agg(f.family || '_' || w.event_type,
+			           to_jsonb(g) - 'gates' || jsonb_build_object('sequence_type', f.sequence_type,
+			               'refusing', jsonb_strip_nulls(jsonb_path_query_array(g.gates, '$[*] ? (@.passes == false)'))))
+			  FROM (SELECT y.family, coalesce(
+			                   (SELECT c.sequence_type FROM kam.Cadence c
+			                     WHERE c.lead_id = canonical AND c.family = y.family AND c.state = 'active'),
+			                   (array_agg(y.sequence_type ORDER BY y.sequence_type NOT IN ('outbound', 'nurture'), y.sequence_type))[1]) AS sequence_type
+			          FROM kam.sequence_type y WHERE y.family <> 'transactional' GROUP BY y.family) f
+			 CROSS JOIN (VALUES ('touch'), ('activation')) w (event_type)
+			 CROSS JOIN LATERAL kam.kam_gate(canonical, f.sequence_type, w.event_type) g) END);
+END
+$$;
+COMMENT ON FUNCTION kam_why(text) IS 'Why a lead is contacted or not, in one answer. story: what happened, a sentence per event, oldest first, in the lead''s time zone, with that of leads merged into it; the latest 200 events (story_omitted: how many came before them). now: how it stands, in sentences. Then the same as data: flags and suppressions with their source, the touches that count now and when the next is allowed (touches.next_allowed_at: NULL when none ever is), enrolments, holds with reason and time, open flags, the latest 20 events with their verdicts, and what the gates say now of a touch and an activation by sales and by marketing (gate; refusing lists every gate that would refuse, not the first alone). Unknown lead 23503. Example: SELECT jsonb_array_elements_text(kam.kam_why(''lead-1'') -> ''story'');';
+
 -- The Coordinator for people to look at.
 
 CREATE VIEW suppression_audit AS
@@ -5697,7 +5966,7 @@ COMMENT ON COLUMN held_queue.play_id IS 'The play.';
 COMMENT ON COLUMN held_queue.originating_proposal_id IS 'The proposal the play derives from.';
 COMMENT ON COLUMN held_queue.parked IS 'Came with a restore or a copy: waits for kam_resume() besides.';
 
-CREATE VIEW cadence_intelligence AS
+CREATE VIEW sequence_outcomes AS
 -- An answer ends an enrolment, or comes after its end and names the sequence.
 WITH answer AS (
 	SELECT c.sequence_type, c.sequence_id, c.play_id, c.originating_proposal_id, c.lead_id, c.enrolment_no,
@@ -5752,25 +6021,446 @@ SELECT c.sequence_type,
        round(coalesce(sum(c.n) FILTER (WHERE c.what = 'answered'), 0) / nullif(sum(c.n) FILTER (WHERE c.what = 'activated'), 0), 4) AS reply_rate
   FROM counted c
  GROUP BY 1, 2, 3, 4;
-COMMENT ON VIEW cadence_intelligence IS 'How sequences fare, per type, sequence, play and proposal. Reads all of the log. Example: SELECT sequence_type, sum(touches), sum(replies) FROM kam.cadence_intelligence GROUP BY 1;';
-COMMENT ON COLUMN cadence_intelligence.sequence_type IS 'Type of the sequence.';
-COMMENT ON COLUMN cadence_intelligence.sequence_id IS 'The sequence; NULL for touches that belong to none.';
-COMMENT ON COLUMN cadence_intelligence.play_id IS 'The play.';
+COMMENT ON VIEW sequence_outcomes IS 'What became of the enrolments of each sequence, per type, play and proposal. Reads all of the log: for sums by day, channel and step, which are kept, see cadence_intelligence. Example: SELECT sequence_type, sum(touches), sum(replies) FROM kam.sequence_outcomes GROUP BY 1;';
+COMMENT ON COLUMN sequence_outcomes.sequence_type IS 'Type of the sequence.';
+COMMENT ON COLUMN sequence_outcomes.sequence_id IS 'The sequence; NULL for touches that belong to none.';
+COMMENT ON COLUMN sequence_outcomes.play_id IS 'The play.';
+COMMENT ON COLUMN sequence_outcomes.originating_proposal_id IS 'The proposal the play derives from; NULL when no brain had part in it.';
+COMMENT ON COLUMN sequence_outcomes.enrolments IS 'Rows of Cadence.';
+COMMENT ON COLUMN sequence_outcomes.active IS 'Of these, active.';
+COMMENT ON COLUMN sequence_outcomes.paused IS 'Of these, paused.';
+COMMENT ON COLUMN sequence_outcomes.queued IS 'Of these, never active yet.';
+COMMENT ON COLUMN sequence_outcomes.finished IS 'Of these, finished.';
+COMMENT ON COLUMN sequence_outcomes.finished_by IS 'The finished ones by end_reason: {"replied": 2, "completed": 1}.';
+COMMENT ON COLUMN sequence_outcomes.touches IS 'Touches executed.';
+COMMENT ON COLUMN sequence_outcomes.held IS 'Touches held by the cap.';
+COMMENT ON COLUMN sequence_outcomes.deferred IS 'Activations and resumes that a conflict deferred.';
+COMMENT ON COLUMN sequence_outcomes.blocked IS 'Requests refused.';
+COMMENT ON COLUMN sequence_outcomes.suppressed_by IS 'Requests not let through at once by suppressed_reason.';
+COMMENT ON COLUMN sequence_outcomes.replies IS 'Enrolments that got a reply.';
+COMMENT ON COLUMN sequence_outcomes.meetings IS 'Enrolments that led to a meeting.';
+COMMENT ON COLUMN sequence_outcomes.reply_rate IS 'Enrolments with a reply or a meeting per enrolment that was ever active; NULL when none was.';
+
+-- Cadence intelligence (AGT-303): what was asked, what became of it and what came back, by day, play, type, channel, agent and step.
+--
+-- intelligence_day holds sums of the log up to an event_id, _intelligence_state.upto; the view adds what is above it as it stands.  Nobody who writes
+-- to the log writes here: the schedules fold.  Rows of the log commit in another order than their event_ids were drawn in, so a fold goes only as far as
+-- a mark below which nobody can still commit: event_ids are drawn by transactions that have an id (src/cadence/horizon.c), so once every transaction
+-- that had one when the mark was taken has ended, all rows up to the mark are there for good.  A decided row that comes in below the numbers that are
+-- drawn already (an import) is noted in _intelligence_late; a restore brings sums and state along with the log.
+--
+-- What is counted of a row is what it says, with those that it names, which came before it; no row that comes later, no merge or deletion of a
+-- lead and no cleared "counted" changes it.  So sums stay right, and counting again gives the same.
+
+CREATE TABLE intelligence_day (
+	day				date NOT NULL,
+	play_id			text NOT NULL,
+	originating_proposal_id text NOT NULL,
+	sequence_type	text NOT NULL,
+	channel			text NOT NULL,
+	originating_agent text NOT NULL,
+	step			integer NOT NULL,
+	requested		bigint NOT NULL,
+	executed		bigint NOT NULL,
+	touches			bigint NOT NULL,
+	released		bigint NOT NULL,
+	held			bigint NOT NULL,
+	deferred		bigint NOT NULL,
+	suppressed_compliance bigint NOT NULL,
+	suppressed_abm	bigint NOT NULL,
+	suppressed_routing bigint NOT NULL,
+	rejected		bigint NOT NULL,
+	expired			bigint NOT NULL,
+	cancelled		bigint NOT NULL,
+	observed		bigint NOT NULL,
+	failed			bigint NOT NULL,
+	replies			bigint NOT NULL,
+	meetings		bigint NOT NULL,
+	opt_outs		bigint NOT NULL,
+	bounces			bigint NOT NULL,
+	holds			bigint NOT NULL,
+	hold_seconds	bigint NOT NULL,
+	hold_histogram	bigint[] NOT NULL,
+	PRIMARY KEY (day, play_id, originating_proposal_id, sequence_type, channel, originating_agent, step)
+);
+COMMENT ON TABLE intelligence_day IS 'The part of cadence_intelligence that does not need the log any more; its columns are the view''s, an unknown text as an empty one, no step as -1. Written by the schedules, kept for ever: it says nothing of any person.';
+
+CREATE TABLE _intelligence_state (
+	only_row	boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+	upto		bigint NOT NULL DEFAULT -9223372036854775807,
+	mark		bigint,
+	mark_xid	xid8,
+	home		bigint NOT NULL DEFAULT kam._home()
+);
+COMMENT ON TABLE _intelligence_state IS 'Up to which event_id intelligence_day counts the log; no row: nothing yet.';
+COMMENT ON COLUMN _intelligence_state.only_row IS 'Always true: there is one row at most.';
+COMMENT ON COLUMN _intelligence_state.upto IS 'The last event_id that is counted, with all below it.';
+COMMENT ON COLUMN _intelligence_state.mark IS 'The last event_id drawn when the schedules looked last: the next to count up to.';
+COMMENT ON COLUMN _intelligence_state.mark_xid IS 'Once no transaction below this one runs, nothing can commit up to the mark any more.';
+COMMENT ON COLUMN _intelligence_state.home IS 'The database whose transactions mark_xid speaks of.';
+
+CREATE TABLE _intelligence_late (
+	lead_id		text NOT NULL,
+	event_id	bigint NOT NULL,
+	PRIMARY KEY (event_id, lead_id)
+);
+COMMENT ON TABLE _intelligence_late IS 'Decided rows that were brought in below the event_ids drawn by then; counted by themselves.';
+COMMENT ON COLUMN _intelligence_late.lead_id IS 'The lead.';
+COMMENT ON COLUMN _intelligence_late.event_id IS 'The row of CadenceEventLog.';
+
+CREATE FUNCTION _next_xid() RETURNS xid8
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'kam_cadence_next_xid';
+COMMENT ON FUNCTION _next_xid() IS 'The id that the next transaction will get, given to nobody: all that have one have a smaller one.';
+
+-- ---- time in hold --------------------------------------------------------------
+
+CREATE FUNCTION _hold_bounds() RETURNS float8[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN '{0,2,8,24,48,72,96,120,144,168,192,336}'::float8[];
+COMMENT ON FUNCTION _hold_bounds() IS 'Where the twelve classes of hold_histogram begin, in hours; the last has no end.';
+
+CREATE FUNCTION _add_holds(a bigint[], b bigint[]) RETURNS bigint[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+	RETURN ARRAY[a[1] + b[1], a[2] + b[2], a[3] + b[3], a[4] + b[4], a[5] + b[5], a[6] + b[6],
+		a[7] + b[7], a[8] + b[8], a[9] + b[9], a[10] + b[10], a[11] + b[11], a[12] + b[12]];
+COMMENT ON FUNCTION _add_holds(bigint[], bigint[]) IS 'The sum of two histograms.';
+
+CREATE AGGREGATE kam_sum_holds(bigint[]) (
+	SFUNC = _add_holds, STYPE = bigint[], INITCOND = '{0,0,0,0,0,0,0,0,0,0,0,0}', COMBINEFUNC = _add_holds, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE kam_sum_holds(bigint[]) IS 'The sum of hold_histogram over rows of cadence_intelligence, for kam_median_hold(). Example: SELECT month, kam.kam_median_hold(kam.kam_sum_holds(hold_histogram)) FROM kam.cadence_intelligence GROUP BY month ORDER BY month;';
+
+CREATE FUNCTION kam_median_hold(histogram bigint[]) RETURNS interval
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT CASE WHEN c.up_to IS NULL THEN c.begins ELSE c.begins + (c.up_to - c.begins) * (c.half - c.before) / c.n END * interval '1 hour'
+		  FROM (SELECT b.begins, lead(b.begins) OVER (ORDER BY b.place) AS up_to, h.n, sum(h.n) OVER () / 2.0::float8 AS half,
+		               (sum(h.n) OVER (ORDER BY b.place) - h.n)::float8 AS before
+		          FROM unnest(kam._hold_bounds()) WITH ORDINALITY b (begins, place)
+		          JOIN unnest(histogram) WITH ORDINALITY h (n, place) USING (place)) c
+		 WHERE c.n > 0 AND c.before + c.n >= c.half
+		 ORDER BY c.begins
+		 LIMIT 1;
+	END;
+COMMENT ON FUNCTION kam_median_hold(bigint[]) IS 'The median time in hold, estimated from a hold_histogram: linear within its class (of hours: from 0, 2, 8, 24, 48, 72, 96, 120, 144, 168, 192, 336). NULL for none. Medians cannot be added up: add histograms with kam_sum_holds(). Example: SELECT kam.kam_median_hold(kam.kam_sum_holds(hold_histogram)) FROM kam.cadence_intelligence WHERE day > current_date - 30;';
+
+-- ---- what a row counts for -------------------------------------------------------
+
+CREATE FUNCTION _lead_ids_at(lead_id text, at timestamptz) RETURNS text[]
+	LANGUAGE sql STABLE PARALLEL SAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		WITH RECURSIVE one (lead_id) AS (
+			SELECT _lead_ids_at.lead_id
+			UNION
+			SELECT m.loser FROM one o JOIN kam.lead_merge m ON m.winner = o.lead_id
+			 WHERE m.merged_at <= _lead_ids_at.at AND (m.undone_at IS NULL OR m.undone_at > _lead_ids_at.at))
+		SELECT array_agg(o.lead_id) FROM one o;
+	END;
+COMMENT ON FUNCTION _lead_ids_at(text, timestamptz) IS 'As _lead_ids() at a moment: a merge that came later, or was undone since, makes no difference.';
+
+CREATE VIEW _intelligence_event AS
+SELECT e.lead_id,
+       e.event_id,
+       (w.at AT TIME ZONE current_setting('kam.default_timezone'))::date AS day,
+       coalesce(s.play_id, '') AS play_id,
+       coalesce(s.originating_proposal_id, '') AS originating_proposal_id,
+       coalesce(s.sequence_type, '') AS sequence_type,
+       coalesce(s.channel, '') AS channel,
+       coalesce(s.originating_agent, '') AS originating_agent,
+       coalesce(s.step, -1) AS step,
+       (e.coordinator_action <> 'recorded' AND e.parent_event_id IS NULL)::integer AS requested,
+       (e.coordinator_action = 'executed')::integer AS executed,
+       (e.event_type = 'touch')::integer AS touches,
+       (e.coordinator_action = 'executed' AND e.parent_event_id IS NOT NULL)::integer AS released,
+       (e.event_type = 'held')::integer AS held,
+       (e.event_type = 'deferred')::integer AS deferred,
+       (e.event_type = 'suppressed' AND e.suppressed_reason = 'compliance_block')::integer AS suppressed_compliance,
+       (e.event_type = 'suppressed' AND e.suppressed_reason = 'abm_active_suppression')::integer AS suppressed_abm,
+       (e.event_type = 'suppressed' AND e.suppressed_reason = 'routing_error')::integer AS suppressed_routing,
+       (e.event_type = 'rejected')::integer AS rejected,
+       (e.event_type = 'expired')::integer AS expired,
+       (e.event_type = 'cancelled')::integer AS cancelled,
+       (e.event_type = 'touch_observed')::integer AS observed,
+       -- A failure that is told twice is one.
+       (e.event_type = 'send_failed' AND coalesce(p.event_type, '') = 'touch'
+        AND NOT EXISTS (SELECT FROM CadenceEventLog f
+                         WHERE f.lead_id = e.lead_id AND f.event_type = 'send_failed' AND f.parent_event_id = e.parent_event_id AND f.event_id < e.event_id))::integer AS failed,
+       (e.event_type = 'reply')::integer AS replies,
+       (e.event_type = 'meeting_booked')::integer AS meetings,
+       (e.event_type IN ('opt_out', 'unsubscribe'))::integer AS opt_outs,
+       (e.event_type = 'bounce')::integer AS bounces,
+       CASE WHEN p.event_type IN ('held', 'deferred') AND e.event_type <> 'send_failed'
+            THEN greatest(EXTRACT(epoch FROM e.event_at - p.event_at), 0)::float8 END AS hold_seconds
+  FROM CadenceEventLog e
+  -- What it releases, ends or tells the failure of.  That of a running sequence that was displaced is the request that did it.
+  LEFT JOIN LATERAL (
+       SELECT p.* FROM CadenceEventLog p
+        WHERE p.lead_id = e.lead_id AND p.event_id = e.parent_event_id AND e.event_type <> 'deferred'
+          AND (e.event_type <> 'suppressed' OR p.event_type IN ('held', 'deferred'))) p ON true
+  -- What the person answers: the touch before it, of the sequence that it names, or of any that is not transactional.
+  LEFT JOIN LATERAL (
+       SELECT t.* FROM CadenceEventLog t
+        WHERE e.event_type IN ('reply', 'meeting_booked', 'opt_out', 'unsubscribe', 'bounce')
+          AND t.lead_id = ANY (CASE WHEN EXISTS (SELECT FROM lead_merge m WHERE m.winner = e.lead_id)
+                                    THEN _lead_ids_at(e.lead_id, e.event_at) ELSE ARRAY[e.lead_id] END)
+          AND t.event_id < e.event_id AND t.event_type IN ('touch', 'touch_observed')
+          AND CASE WHEN e.sequence_id IS NULL THEN t.family IS DISTINCT FROM 'transactional' ELSE t.sequence_id = e.sequence_id END
+        ORDER BY t.event_id DESC LIMIT 1) t ON true
+ CROSS JOIN LATERAL (SELECT CASE WHEN e.coordinator_action = 'recorded' THEN coalesce(e.occurred_at, e.event_at) ELSE e.event_at END AS at) w
+ CROSS JOIN LATERAL (
+       SELECT t.play_id, t.originating_proposal_id, t.sequence_type, t.channel, t.originating_agent, t.step WHERE t.event_id IS NOT NULL
+       UNION ALL
+       SELECT p.play_id, p.originating_proposal_id, p.sequence_type, p.channel, p.originating_agent, p.step
+        WHERE t.event_id IS NULL AND p.event_id IS NOT NULL AND e.coordinator_action = 'recorded'
+       UNION ALL
+       SELECT e.play_id, e.originating_proposal_id, e.sequence_type, e.channel,
+              CASE WHEN e.coordinator_action <> 'recorded' OR e.event_type = 'touch_observed' THEN e.originating_agent END, e.step
+        WHERE t.event_id IS NULL AND (p.event_id IS NULL OR e.coordinator_action <> 'recorded')) s
+ WHERE e.event_type NOT IN ('pause', 'stop', 'complete', 'out_of_office');
+COMMENT ON VIEW _intelligence_event IS 'What each row of the log adds to intelligence_day, in the terms of the touch that it answers, releases, ends or tells of. hold_seconds: of what ends a hold.';
+
+CREATE FUNCTION _intelligence_query(source text) RETURNS text
+	LANGUAGE sql IMMUTABLE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	RETURN format($sql$
+		SELECT v.day, v.play_id, v.originating_proposal_id, v.sequence_type, v.channel, v.originating_agent, v.step,
+		       sum(v.requested), sum(v.executed), sum(v.touches), sum(v.released), sum(v.held), sum(v.deferred),
+		       sum(v.suppressed_compliance), sum(v.suppressed_abm), sum(v.suppressed_routing), sum(v.rejected), sum(v.expired), sum(v.cancelled),
+		       sum(v.observed), sum(v.failed), sum(v.replies), sum(v.meetings), sum(v.opt_outs), sum(v.bounces),
+		       count(v.class), coalesce(sum(v.hold_seconds), 0)::bigint,
+		       ARRAY[count(*) FILTER (WHERE v.class = 1), count(*) FILTER (WHERE v.class = 2), count(*) FILTER (WHERE v.class = 3),
+		             count(*) FILTER (WHERE v.class = 4), count(*) FILTER (WHERE v.class = 5), count(*) FILTER (WHERE v.class = 6),
+		             count(*) FILTER (WHERE v.class = 7), count(*) FILTER (WHERE v.class = 8), count(*) FILTER (WHERE v.class = 9),
+		             count(*) FILTER (WHERE v.class = 10), count(*) FILTER (WHERE v.class = 11), count(*) FILTER (WHERE v.class = 12)]
+		  FROM (SELECT i.*, width_bucket(i.hold_seconds / 3600, kam._hold_bounds()) AS class FROM (%s) i) v
+		 GROUP BY v.day, v.play_id, v.originating_proposal_id, v.sequence_type, v.channel, v.originating_agent, v.step
+		$sql$, source);
+COMMENT ON FUNCTION _intelligence_query(text) IS 'The statement that sums rows of _intelligence_event, given as a statement, to rows of intelligence_day.';
+
+-- ---- folding ------------------------------------------------------------------------
+
+CREATE FUNCTION _intelligence_drawn() RETURNS bigint
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT CASE WHEN s.is_called THEN s.last_value ELSE 0 END FROM kam.CadenceEventLog_event_id_seq s;
+	END;
+COMMENT ON FUNCTION _intelligence_drawn() IS 'The last event_id that was drawn, by whomever; 0 for none. A restore sets the numbers after all rows are there.';
+
+CREATE FUNCTION _add_intelligence(source text, after bigint, upto bigint, before bigint, most integer) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	SET enable_seqscan = off
+	SET jit = off
+	AS $$
+DECLARE
+	added bigint;
+BEGIN
+	-- What was late is taken out by the statement that counts it, and sees what it sees.
+	EXECUTE format($sql$
+		WITH late AS (
+			DELETE FROM kam._intelligence_late l
+			 WHERE l.event_id > $3 AND l.event_id <= $2
+			    OR (l.event_id, l.lead_id) IN (SELECT k.event_id, k.lead_id FROM kam._intelligence_late k WHERE k.event_id <= $3 ORDER BY k.event_id LIMIT $4)
+			RETURNING l.lead_id, l.event_id)
+		INSERT INTO kam.intelligence_day AS d %s
+		ON CONFLICT (day, play_id, originating_proposal_id, sequence_type, channel, originating_agent, step) DO UPDATE SET
+			requested = d.requested + EXCLUDED.requested, executed = d.executed + EXCLUDED.executed, touches = d.touches + EXCLUDED.touches,
+			released = d.released + EXCLUDED.released, held = d.held + EXCLUDED.held, deferred = d.deferred + EXCLUDED.deferred,
+			suppressed_compliance = d.suppressed_compliance + EXCLUDED.suppressed_compliance, suppressed_abm = d.suppressed_abm + EXCLUDED.suppressed_abm,
+			suppressed_routing = d.suppressed_routing + EXCLUDED.suppressed_routing, rejected = d.rejected + EXCLUDED.rejected,
+			expired = d.expired + EXCLUDED.expired, cancelled = d.cancelled + EXCLUDED.cancelled, observed = d.observed + EXCLUDED.observed,
+			failed = d.failed + EXCLUDED.failed, replies = d.replies + EXCLUDED.replies, meetings = d.meetings + EXCLUDED.meetings,
+			opt_outs = d.opt_outs + EXCLUDED.opt_outs, bounces = d.bounces + EXCLUDED.bounces, holds = d.holds + EXCLUDED.holds,
+			hold_seconds = d.hold_seconds + EXCLUDED.hold_seconds, hold_histogram = kam._add_holds(d.hold_histogram, EXCLUDED.hold_histogram)
+		$sql$, kam._intelligence_query(source))
+	USING after, upto, before, most;
+	GET DIAGNOSTICS added = ROW_COUNT;
+	RETURN added;
+END
+$$;
+COMMENT ON FUNCTION _add_intelligence(text, bigint, bigint, bigint, integer) IS 'Adds what "source" gives of _intelligence_event ($1 after, $2 upto; "late" are rows taken out of _intelligence_late) to intelligence_day. Of the late rows all above "before" are taken, and at most so many up to it. Returns how many rows it wrote there.';
+
+CREATE FUNCTION _fold_intelligence(batch integer) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	here CONSTANT bigint := kam._home();
+	state kam._intelligence_state;
+	horizon bigint;
+	reached bigint;
+	drawn bigint;
+	ahead xid8;
+BEGIN
+	SELECT * INTO state FROM kam._intelligence_state FOR NO KEY UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		IF kam._intelligence_drawn() = 0 OR EXISTS (SELECT FROM kam._intelligence_state) THEN
+			RETURN false;
+		END IF;
+		-- No mark before others can see that there are marks: from here on they note what they bring in late.
+		INSERT INTO kam._intelligence_state DEFAULT VALUES ON CONFLICT DO NOTHING;
+		RETURN false;
+	END IF;
+
+	-- Of a database that this one is a copy of, all that was drawn has ended.
+	horizon := CASE WHEN state.home = here AND pg_snapshot_xmin(pg_current_snapshot()) >= state.mark_xid THEN state.mark ELSE state.upto END;
+	-- From the first number that is there: what is brought in may have any.
+	reached := greatest(state.upto, least(horizon,
+		coalesce((SELECT min(e.event_id) FROM kam.CadenceEventLog e WHERE e.event_id > state.upto) - 1 + batch, horizon)));
+	IF reached > state.upto OR EXISTS (SELECT FROM kam._intelligence_late l WHERE l.event_id <= state.upto) THEN
+		PERFORM kam._add_intelligence(
+			'SELECT * FROM kam._intelligence_event WHERE event_id > $1 AND event_id <= $2
+			 UNION ALL
+			 SELECT e.* FROM late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $1',
+			state.upto, reached, state.upto, batch);
+	END IF;
+	-- The numbers first, then who may have drawn them.
+	IF reached >= horizon AND (horizon = state.mark OR state.mark IS NULL OR state.home <> here) THEN
+		drawn := kam._intelligence_drawn();
+		ahead := kam._next_xid();
+		UPDATE kam._intelligence_state s SET upto = reached, mark = drawn, mark_xid = ahead, home = here
+		 WHERE (s.upto, s.mark, s.home) IS DISTINCT FROM (reached, drawn, here);
+	ELSE
+		UPDATE kam._intelligence_state s SET upto = reached WHERE s.upto <> reached;
+	END IF;
+	RETURN reached < horizon OR (SELECT count(*) FROM (SELECT FROM kam._intelligence_late l WHERE l.event_id <= reached LIMIT 1) l) > 0;
+END
+$$;
+COMMENT ON FUNCTION _fold_intelligence(integer) IS 'Counts what the log has got, at most so many event_ids, up to the mark, once nobody can commit anything below it, and takes the next mark. Does nothing while somebody else does the same. True when there is more to count at once.';
+
+CREATE FUNCTION kam_rebuild_intelligence(since date DEFAULT NULL) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	state kam._intelligence_state;
+	-- As a parameter of the statement it is the day of nobody's row.
+	days CONSTANT text := CASE WHEN since IS NULL THEN '' ELSE format(' AND day >= %L', since) END;
+BEGIN
+	SELECT * INTO state FROM kam._intelligence_state FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		RETURN 0;
+	END IF;
+	-- First what is late, so that none of it is left that the log is counted with.
+	PERFORM kam._add_intelligence('SELECT e.* FROM late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $1 AND $2 >= $1',
+		state.upto, state.upto, state.upto, 2147483647);
+	DELETE FROM kam.intelligence_day d WHERE since IS NULL OR d.day >= since;
+	RETURN kam._add_intelligence(format('SELECT * FROM kam._intelligence_event WHERE event_id > $1 AND event_id <= $2%s', days),
+		-9223372036854775807, state.upto, state.upto, 2147483647);
+END
+$$;
+COMMENT ON FUNCTION kam_rebuild_intelligence(date) IS 'Counts the log anew into intelligence_day: all of it, or the days from "since" on; earlier days stay as they are. For after rows were loaded past the triggers, or kam.default_timezone was changed. What was counted of rows that are gone is lost. Readers see the old sums until it commits, nobody who writes to the log waits. Returns how many rows intelligence_day got. Example: SELECT kam.kam_rebuild_intelligence(''2026-01-01'');';
+
+-- ---- looking -----------------------------------------------------------------------------
+
+CREATE FUNCTION _intelligence_tail() RETURNS SETOF intelligence_day
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER ROWS 1000
+	SET search_path = pg_catalog, kam, pg_temp
+	-- However the table was analysed: above upto there is little.
+	SET enable_seqscan = off
+	SET jit = off
+	AS $$
+BEGIN
+	RETURN QUERY EXECUTE kam._intelligence_query(
+		'SELECT * FROM kam._intelligence_event WHERE event_id > $1
+		 UNION ALL
+		 SELECT e.* FROM kam._intelligence_late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $1')
+	USING coalesce((SELECT s.upto FROM kam._intelligence_state s), -9223372036854775807);
+END
+$$;
+COMMENT ON FUNCTION _intelligence_tail() IS 'What is not counted in intelligence_day yet, summed as it stands.';
+
+CREATE VIEW cadence_intelligence AS
+SELECT d.day,
+       date_trunc('week', d.day::timestamp)::date AS week,
+       date_trunc('month', d.day::timestamp)::date AS month,
+       date_trunc('quarter', d.day::timestamp)::date AS quarter,
+       nullif(d.play_id, '') AS play_id,
+       nullif(d.originating_proposal_id, '') AS originating_proposal_id,
+       nullif(d.sequence_type, '') AS sequence_type,
+       nullif(d.channel, '') AS channel,
+       nullif(d.originating_agent, '') AS originating_agent,
+       nullif(d.step, -1) AS step,
+       d.requested, d.executed, d.touches, d.released, d.held, d.deferred,
+       d.suppressed_compliance + d.suppressed_abm + d.suppressed_routing AS suppressed,
+       jsonb_strip_nulls(jsonb_build_object(
+           'compliance_block', nullif(d.suppressed_compliance, 0),
+           'abm_active_suppression', nullif(d.suppressed_abm, 0),
+           'touch_cap_exceeded', nullif(d.held, 0),
+           'conflict_resolved_queued', nullif(d.deferred, 0),
+           'routing_error', nullif(d.suppressed_routing, 0),
+           'illegal_transition', nullif(d.rejected, 0))) AS suppressed_by,
+       d.suppressed_compliance, d.suppressed_abm, d.suppressed_routing,
+       d.rejected, d.expired, d.cancelled, d.observed, d.failed, d.replies, d.meetings, d.opt_outs, d.bounces,
+       d.holds,
+       CASE WHEN d.holds > 0 THEN d.hold_seconds::float8 / d.holds * interval '1 second' END AS average_hold,
+       kam_median_hold(d.hold_histogram) AS median_hold,
+       d.hold_seconds,
+       d.hold_histogram
+  FROM (SELECT s.day, s.play_id, s.originating_proposal_id, s.sequence_type, s.channel, s.originating_agent, s.step,
+               sum(s.requested)::bigint AS requested, sum(s.executed)::bigint AS executed, sum(s.touches)::bigint AS touches,
+               sum(s.released)::bigint AS released, sum(s.held)::bigint AS held, sum(s.deferred)::bigint AS deferred,
+               sum(s.suppressed_compliance)::bigint AS suppressed_compliance, sum(s.suppressed_abm)::bigint AS suppressed_abm,
+               sum(s.suppressed_routing)::bigint AS suppressed_routing, sum(s.rejected)::bigint AS rejected, sum(s.expired)::bigint AS expired,
+               sum(s.cancelled)::bigint AS cancelled, sum(s.observed)::bigint AS observed, sum(s.failed)::bigint AS failed,
+               sum(s.replies)::bigint AS replies, sum(s.meetings)::bigint AS meetings, sum(s.opt_outs)::bigint AS opt_outs,
+               sum(s.bounces)::bigint AS bounces, sum(s.holds)::bigint AS holds, sum(s.hold_seconds)::bigint AS hold_seconds,
+               kam_sum_holds(s.hold_histogram) AS hold_histogram
+          FROM (SELECT * FROM intelligence_day UNION ALL SELECT * FROM _intelligence_tail()) s
+         GROUP BY s.day, s.play_id, s.originating_proposal_id, s.sequence_type, s.channel, s.originating_agent, s.step) d;
+COMMENT ON VIEW cadence_intelligence IS 'How cadences fare (AGT-303), by day, play, proposal, sequence type, channel, agent and step; add rows up by week, month, quarter or whatever else, medians with kam_sum_holds(). Up to the last committed event, and quick however long the log is: days are kept as sums, for ever, and only what came since is read from the log. What a person does (replies, meetings, opt_outs, bounces) is counted on the day it happened and credited to the touch before it, of the sequence that it names or of any that is not transactional: its play, type, channel, agent and step; to none of these where nothing was sent before. A failed send, a cancelled or expired request: under that request''s. Example: SELECT week, sequence_type, sum(touches) AS touches, sum(replies) AS replies FROM kam.cadence_intelligence WHERE day > current_date - 90 GROUP BY 1, 2 ORDER BY 1, 2;';
+COMMENT ON COLUMN cadence_intelligence.day IS 'Day of kam.default_timezone: of the decision, of what was told (replies, observed touches, …) the day it happened.';
+COMMENT ON COLUMN cadence_intelligence.week IS 'The Monday of that week.';
+COMMENT ON COLUMN cadence_intelligence.month IS 'The first of that month.';
+COMMENT ON COLUMN cadence_intelligence.quarter IS 'The first day of that quarter.';
+COMMENT ON COLUMN cadence_intelligence.play_id IS 'The play; NULL for none.';
 COMMENT ON COLUMN cadence_intelligence.originating_proposal_id IS 'The proposal the play derives from; NULL when no brain had part in it.';
-COMMENT ON COLUMN cadence_intelligence.enrolments IS 'Rows of Cadence.';
-COMMENT ON COLUMN cadence_intelligence.active IS 'Of these, active.';
-COMMENT ON COLUMN cadence_intelligence.paused IS 'Of these, paused.';
-COMMENT ON COLUMN cadence_intelligence.queued IS 'Of these, never active yet.';
-COMMENT ON COLUMN cadence_intelligence.finished IS 'Of these, finished.';
-COMMENT ON COLUMN cadence_intelligence.finished_by IS 'The finished ones by end_reason: {"replied": 2, "completed": 1}.';
-COMMENT ON COLUMN cadence_intelligence.touches IS 'Touches executed.';
+COMMENT ON COLUMN cadence_intelligence.sequence_type IS 'Type of the sequence.';
+COMMENT ON COLUMN cadence_intelligence.channel IS 'Channel of the touch; NULL for activations.';
+COMMENT ON COLUMN cadence_intelligence.originating_agent IS 'Who asked for it.';
+COMMENT ON COLUMN cadence_intelligence.step IS 'Step of the sequence.';
+COMMENT ON COLUMN cadence_intelligence.requested IS 'Activations, touches and resumes asked for, each once, releases not included; each is executed, held, deferred, suppressed or rejected at first. What a merge of leads asks for again is asked for once more.';
+COMMENT ON COLUMN cadence_intelligence.executed IS 'Let through, at once or on release.';
+COMMENT ON COLUMN cadence_intelligence.touches IS 'Of these, touches, transactional ones too; of them, "failed" were never sent.';
+COMMENT ON COLUMN cadence_intelligence.released IS 'Of executed, those that had waited.';
 COMMENT ON COLUMN cadence_intelligence.held IS 'Touches held by the cap.';
-COMMENT ON COLUMN cadence_intelligence.deferred IS 'Activations and resumes that a conflict deferred.';
-COMMENT ON COLUMN cadence_intelligence.blocked IS 'Requests refused.';
-COMMENT ON COLUMN cadence_intelligence.suppressed_by IS 'Requests not let through at once by suppressed_reason.';
-COMMENT ON COLUMN cadence_intelligence.replies IS 'Enrolments that got a reply.';
-COMMENT ON COLUMN cadence_intelligence.meetings IS 'Enrolments that led to a meeting.';
-COMMENT ON COLUMN cadence_intelligence.reply_rate IS 'Enrolments with a reply or a meeting per enrolment that was ever active; NULL when none was.';
+COMMENT ON COLUMN cadence_intelligence.deferred IS 'Activations and resumes that a conflict made wait, running sequences that it displaced too.';
+COMMENT ON COLUMN cadence_intelligence.suppressed IS 'Refused by gates 1, 2 and 4, at once or on release.';
+COMMENT ON COLUMN cadence_intelligence.suppressed_by IS 'What was not let through at once, by suppressed_reason: {"compliance_block": 2, "touch_cap_exceeded": 5}.';
+COMMENT ON COLUMN cadence_intelligence.suppressed_compliance IS 'Of suppressed, compliance_block.';
+COMMENT ON COLUMN cadence_intelligence.suppressed_abm IS 'Of suppressed, abm_active_suppression.';
+COMMENT ON COLUMN cadence_intelligence.suppressed_routing IS 'Of suppressed, routing_error.';
+COMMENT ON COLUMN cadence_intelligence.rejected IS 'Refused by gate 5.';
+COMMENT ON COLUMN cadence_intelligence.expired IS 'Had waited too long, or longer than their sequence ran.';
+COMMENT ON COLUMN cadence_intelligence.cancelled IS 'Given up while they waited.';
+COMMENT ON COLUMN cadence_intelligence.observed IS 'Touches by others, as told.';
+COMMENT ON COLUMN cadence_intelligence.failed IS 'Touches of which send_failed was told.';
+COMMENT ON COLUMN cadence_intelligence.replies IS 'Replies.';
+COMMENT ON COLUMN cadence_intelligence.meetings IS 'Meetings booked.';
+COMMENT ON COLUMN cadence_intelligence.opt_outs IS 'Opt-outs and unsubscribes told as events; flags that a sync sets and kam_unsubscribe() are of no touch.';
+COMMENT ON COLUMN cadence_intelligence.bounces IS 'Bounces, soft ones too.';
+COMMENT ON COLUMN cadence_intelligence.holds IS 'Waits that ended on this day: released, refused, cancelled or expired.';
+COMMENT ON COLUMN cadence_intelligence.average_hold IS 'How long these had waited on average.';
+COMMENT ON COLUMN cadence_intelligence.median_hold IS 'Their median, estimated from the histogram.';
+COMMENT ON COLUMN cadence_intelligence.hold_seconds IS 'Their sum, in seconds.';
+COMMENT ON COLUMN cadence_intelligence.hold_histogram IS 'How many waited less than 2, 8, 24, 48, 72, 96, 120, 144, 168, 192, 336 hours, and more.';
+
+DO $do$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT a.attname AS name, col_description('kam.cadence_intelligence'::regclass, v.attnum) AS text
+	           FROM pg_attribute a JOIN pg_attribute v ON v.attrelid = 'kam.cadence_intelligence'::regclass AND v.attname = a.attname
+	          WHERE a.attrelid = 'kam.intelligence_day'::regclass AND a.attnum > 0
+	LOOP
+		EXECUTE format('COMMENT ON COLUMN kam.intelligence_day.%I IS %L', c.name, c.text);
+	END LOOP;
+END
+$do$;
 
 -- Watching calls and runs from outside: telemetry under the names that tools know, and what is wrong and what to do about it.
 
@@ -6199,11 +6889,22 @@ INSERT INTO sequence_type (sequence_type, family, builtin) VALUES
 	('event', 'marketing', true),
 	('transactional', 'transactional', true);
 
+-- Who answers a sequence answers its family; who writes or books of their own accord wants to talk to sales, unless it is a form of marketing's.
+INSERT INTO signal_rule (event_type, channel, answers, family, builtin) VALUES
+	('reply', '*', '*', 'sales', true),
+	('reply', '*', 'marketing', 'marketing', true),
+	('reply', 'form', '*', 'marketing', true),
+	('reply', 'newsletter', '*', 'marketing', true),
+	('reply', 'webinar', '*', 'marketing', true),
+	('reply', 'event', '*', 'marketing', true),
+	('meeting_booked', '*', '*', 'sales', true),
+	('meeting_booked', '*', 'marketing', 'marketing', true);
+
 DO $do$
 DECLARE
 	t text;
 BEGIN
-	FOREACH t IN ARRAY '{sequence_type,type_transition}'::text[]
+	FOREACH t IN ARRAY '{sequence_type,type_transition,signal_rule}'::text[]
 	LOOP
 		EXECUTE format('CREATE TRIGGER seed_changed BEFORE UPDATE ON kam.%I FOR EACH ROW
 			WHEN (OLD.builtin AND NEW.builtin AND OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION kam._seed_changed()', t);
@@ -7417,6 +8118,19 @@ GRANT EXECUTE ON FUNCTION kam_request(text, text, text, text, text, text, intege
 GRANT EXECUTE ON FUNCTION kam_cancel_held(text, bigint), kam_unsubscribe(text, text) TO kam_submit, kam_review, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_gate(text, text, text, text), kam_why(text) TO kam_submit, kam_review, kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_merge_leads(text, text), kam_unmerge_leads(text) TO kam_admin;
+
+-- Cadence intelligence, and what counts as a signal.
+GRANT SELECT ON sequence_outcomes, intelligence_day TO kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION _intelligence_tail(), _add_holds(bigint[], bigint[]), kam_sum_holds(bigint[]), kam_median_hold(bigint[]), _hold_bounds()
+	TO kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_rebuild_intelligence(date) TO kam_admin;
+GRANT SELECT ON signal_rule, _intelligence_state TO kam_read, kam_admin;
+GRANT INSERT, UPDATE, DELETE ON signal_rule TO kam_admin;
+GRANT SELECT, INSERT ON signal_rule, intelligence_day, _intelligence_state, _intelligence_late TO kam_restore;
+SELECT pg_extension_config_dump('signal_rule', 'WHERE NOT builtin');
+SELECT pg_extension_config_dump('intelligence_day', '');
+SELECT pg_extension_config_dump('_intelligence_state', '');
+SELECT pg_extension_config_dump('_intelligence_late', '');
 
 -- What the views of the Coordinator call.
 GRANT EXECUTE ON FUNCTION _now(), _home(), _touch_cap(), _touch_window(), _canonical(text), _lead_ids(text),

@@ -62,8 +62,8 @@ COMMENT ON COLUMN Leads.icp_tier IS 'Overrides the account''s tier.';
 COMMENT ON COLUMN Leads.time_zone IS 'IANA name; else kam.default_timezone.';
 COMMENT ON COLUMN Leads.unsubscribe_flag IS 'Blocks every sequence type (gate 1). Setting it cancels holds and ends sequences; clearing it revives none.';
 COMMENT ON COLUMN Leads.opt_out_flag IS 'As unsubscribe_flag; the person wants no contact on any channel.';
-COMMENT ON COLUMN Leads.sales_signal_at IS 'The person''s latest signal to sales (reply, meeting, call); decides conflicts at T2. A later time than the present counts as the present.';
-COMMENT ON COLUMN Leads.marketing_signal_at IS 'The person''s latest signal to marketing (click, form, webinar).';
+COMMENT ON COLUMN Leads.sales_signal_at IS 'The person''s latest signal to sales (reply, meeting, call); decides conflicts at T2. A later time than the present counts as the present. Follows the facts that signal_rule names, only ever forward; a sync may set it too.';
+COMMENT ON COLUMN Leads.marketing_signal_at IS 'The person''s latest signal to marketing (click, form, webinar), likewise.';
 COMMENT ON COLUMN Leads.cadence_state IS 'active when a sequence is, else paused, else queued, else finished; NULL before the first. Transactional sequences do not show.';
 COMMENT ON COLUMN Leads.active_sequence_id IS 'The active sequence, that of sales when there are two.';
 COMMENT ON COLUMN Leads.current_step IS 'The step it last executed.';
@@ -138,6 +138,21 @@ COMMENT ON COLUMN SendRule.channel IS 'email, linkedin, phone, whatsapp or anoth
 COMMENT ON COLUMN SendRule.mode IS 'auto_send (to the endpoint named as the channel), notify_rep (the lead''s owner), both.';
 COMMENT ON COLUMN SendRule.quiet_from IS 'Nothing is sent from here, in the lead''s time zone.';
 COMMENT ON COLUMN SendRule.quiet_until IS 'Until here; before quiet_from means the next morning.';
+
+CREATE TABLE signal_rule (
+	event_type		text NOT NULL CHECK (event_type IN ('touch_observed', 'reply', 'meeting_booked', 'bounce', 'out_of_office', 'opt_out', 'unsubscribe')),
+	channel			text NOT NULL DEFAULT '*' CHECK (channel <> ''),
+	answers			text NOT NULL DEFAULT '*' CHECK (answers IN ('*', 'sales', 'marketing', 'transactional', 'none')),
+	family			text NOT NULL CHECK (family IN ('sales', 'marketing', 'none')),
+	builtin			boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (event_type, channel, answers)
+);
+COMMENT ON TABLE signal_rule IS 'Which facts are signals of the person, and to which family: sales_signal_at and marketing_signal_at of Leads follow them, and T2''s conflicts go by the fresher. A rule for the fact''s channel goes before one for all channels, then one for what it answers before one for everything. Change family to none rather than delete a row that came with the extension: deleted ones come back with a restore.';
+COMMENT ON COLUMN signal_rule.event_type IS 'The fact.';
+COMMENT ON COLUMN signal_rule.channel IS 'The channel it is told with, in lower case; "*" for all.';
+COMMENT ON COLUMN signal_rule.answers IS 'Family of the unfinished sequence that it names, or of those that it may answer when it names none (marketing when all are); else the family of the sequence_type it is told with; none; "*" for all.';
+COMMENT ON COLUMN signal_rule.family IS 'Whose signal it is: sales, marketing, none.';
+COMMENT ON COLUMN signal_rule.builtin IS 'Came with the extension and was not changed since.';
 
 -- ---- suppression -----------------------------------------------------------------
 
@@ -317,6 +332,8 @@ CREATE UNIQUE INDEX cadenceeventlog_step ON CadenceEventLog (lead_id, sequence_i
 CREATE UNIQUE INDEX cadenceeventlog_release ON CadenceEventLog (lead_id, parent_event_id) WHERE coordinator_action = 'executed' AND parent_event_id IS NOT NULL;
 -- Inserts go to its right end.
 CREATE INDEX cadenceeventlog_touch_at ON CadenceEventLog (touch_at) INCLUDE (lead_id) WHERE counted;
+-- For who reads what is new, whoever it is about.
+CREATE INDEX cadenceeventlog_event_id ON CadenceEventLog (event_id);
 CREATE INDEX cadenceeventlog_event_at ON CadenceEventLog USING brin (event_at);
 CREATE INDEX cadenceeventlog_play ON CadenceEventLog (play_id) WHERE play_id IS NOT NULL;
 COMMENT ON TABLE CadenceEventLog IS 'Everything that was asked, decided and observed, in the order in which it was decided. An INSERT asks or tells; the trigger writes the verdict into the row; read it with RETURNING. Append-only.';
@@ -483,6 +500,7 @@ CREATE TABLE lead_merge (
 	undone_at		timestamptz,
 	before			jsonb NOT NULL
 );
+CREATE INDEX lead_merge_winner ON lead_merge (winner);
 COMMENT ON TABLE lead_merge IS 'Merges, with what is needed to undo them.';
 COMMENT ON COLUMN lead_merge.merge_id IS 'Key.';
 COMMENT ON COLUMN lead_merge.loser IS 'The lead that was merged.';

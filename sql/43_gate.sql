@@ -31,7 +31,7 @@ COMMENT ON FUNCTION _log_guard() IS 'Trigger of CadenceEventLog: UPDATE, DELETE 
 CREATE FUNCTION _rules_changed() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'kam_cadence_rules_changed';
-COMMENT ON FUNCTION _rules_changed() IS 'Statement trigger of sequence_type and SendRule: every process reads them anew.';
+COMMENT ON FUNCTION _rules_changed() IS 'Statement trigger of sequence_type, SendRule and signal_rule: every process reads them anew.';
 
 CREATE FUNCTION _cadence_changed() RETURNS trigger
 	LANGUAGE c SECURITY DEFINER
@@ -45,6 +45,7 @@ CREATE TRIGGER aaa_kam_log_guard BEFORE UPDATE OR DELETE ON CadenceEventLog FOR 
 CREATE TRIGGER aaa_kam_log_guard_all BEFORE TRUNCATE ON CadenceEventLog FOR EACH STATEMENT EXECUTE FUNCTION _log_guard();
 CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sequence_type FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
 CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON SendRule FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
+CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON signal_rule FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
 -- Not of what the state does not derive from: the schedules and every touch write that.
 CREATE TRIGGER _cadence_changed AFTER INSERT OR DELETE OR UPDATE OF lead_id, sequence_id, enrolment_no, sequence_type, family, state, play_id,
 	originating_proposal_id, active_until ON Cadence FOR EACH ROW EXECUTE FUNCTION _cadence_changed();
@@ -143,26 +144,34 @@ $$;
 COMMENT ON FUNCTION _supersede(text, text, bigint, timestamptz) IS 'Cancels what else waits to start or resume a sequence that has just become active. released: the waiting request whose release this is, 0 for none.';
 
 -- Before the enrolments end, and before the next row of the same statement is judged: T2 goes by the fresher signal.
-CREATE FUNCTION _stamp_signal(lead_id text, sequence_id text, family text, at timestamptz) RETURNS void
+CREATE FUNCTION _stamp_signal(lead_id text, event_type text, channel text, sequence_id text, family text, at timestamptz) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 #variable_conflict use_column
 DECLARE
-	-- To marketing when it ends marketing alone, to sales otherwise.
-	marketing CONSTANT boolean := coalesce(
-		(SELECT bool_and(c.family = 'marketing') FROM Cadence c
+	-- Marketing when what it answers is marketing's alone; what it says itself when it answers nothing.
+	answered CONSTANT text := coalesce(
+		(SELECT CASE WHEN bool_and(c.family = 'marketing') THEN 'marketing' WHEN bool_and(c.family = 'transactional') THEN 'transactional'
+		             WHEN count(*) > 0 THEN 'sales' END
+		   FROM Cadence c
 		  WHERE c.lead_id = _stamp_signal.lead_id AND c.state <> 'finished'
 		    AND (c.sequence_id = _stamp_signal.sequence_id OR _stamp_signal.sequence_id IS NULL AND c.family <> 'transactional')),
-		_stamp_signal.family IS NOT DISTINCT FROM 'marketing');
+		_stamp_signal.family, 'none');
+	fresher CONSTANT text := (
+		SELECT r.family FROM signal_rule r
+		 WHERE r.event_type = _stamp_signal.event_type AND r.channel IN (_stamp_signal.channel, '*') AND r.answers IN (answered, '*')
+		 ORDER BY r.channel = '*', r.answers = '*' LIMIT 1);
 BEGIN
 	UPDATE Leads l
-	   SET sales_signal_at = CASE WHEN marketing THEN l.sales_signal_at ELSE greatest(l.sales_signal_at, _stamp_signal.at) END,
-	       marketing_signal_at = CASE WHEN marketing THEN greatest(l.marketing_signal_at, _stamp_signal.at) ELSE l.marketing_signal_at END
-	 WHERE l.lead_id = _stamp_signal.lead_id;
+	   SET sales_signal_at = CASE fresher WHEN 'sales' THEN _stamp_signal.at ELSE l.sales_signal_at END,
+	       marketing_signal_at = CASE fresher WHEN 'marketing' THEN _stamp_signal.at ELSE l.marketing_signal_at END
+	 WHERE l.lead_id = _stamp_signal.lead_id
+	   AND CASE fresher WHEN 'sales' THEN coalesce(l.sales_signal_at < _stamp_signal.at, true)
+	                    WHEN 'marketing' THEN coalesce(l.marketing_signal_at < _stamp_signal.at, true) ELSE false END;
 END
 $$;
-COMMENT ON FUNCTION _stamp_signal(text, text, text, timestamptz) IS 'Notes a reply or a booked meeting as the lead''s latest signal to the family whose sequence it is about to end (sequence_id NULL: all); to the family given when it ends none.';
+COMMENT ON FUNCTION _stamp_signal(text, text, text, text, text, timestamptz) IS 'Notes a fact as the lead''s latest signal to the family that signal_rule names: by its channel and by the family of the sequence that it is about to end (sequence_id NULL: all), or, when it ends none, the family given. Only ever forward.';
 
 -- What a fact leaves for others to see; the gate has ended or paused the enrolments already, under the lead's lock.
 CREATE FUNCTION _after_fact(lead_id text, event_id bigint, paused text, paused_type text) RETURNS void

@@ -855,6 +855,8 @@ BEGIN
 				WHEN 'backlog' THEN kam._tick_backlog(at, batch)
 				WHEN 'stall' THEN kam._tick_stall(at, batch)
 				WHEN 'escalate' THEN kam._tick_escalate(at, batch)
+				-- An event costs far less to count than a flag to look for.
+				WHEN 'fold' THEN jsonb_build_object('more', kam._fold_intelligence(greatest(10000, least(batch, 10000) * 20)))
 				ELSE kam._tick_items(duty, at, batch) END);
 		EXCEPTION WHEN OTHERS THEN
 			GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
@@ -885,7 +887,7 @@ BEGIN
 		RETURN '{"scan": "another one is under way"}';
 	END IF;
 	-- Closing comes first: what is gone is neither escalated nor in the way of a new flag.
-	report := kam._tick_duties('{close,cap_warning,backlog,stall,escalate}', at, batch);
+	report := kam._tick_duties('{close,cap_warning,backlog,stall,escalate,fold}', at, batch);
 	DELETE FROM kam._tick_failure f
 	 WHERE f.retry_at <= at AND f.failed_at < at - CASE f.duty WHEN 'settle' THEN interval '168:00:00' ELSE interval '1 hour' END;
 	-- Only what happened.

@@ -139,7 +139,7 @@ COMMENT ON COLUMN held_queue.play_id IS 'The play.';
 COMMENT ON COLUMN held_queue.originating_proposal_id IS 'The proposal the play derives from.';
 COMMENT ON COLUMN held_queue.parked IS 'Came with a restore or a copy: waits for kam_resume() besides.';
 
-CREATE VIEW cadence_intelligence AS
+CREATE VIEW sequence_outcomes AS
 -- An answer ends an enrolment, or comes after its end and names the sequence.
 WITH answer AS (
 	SELECT c.sequence_type, c.sequence_id, c.play_id, c.originating_proposal_id, c.lead_id, c.enrolment_no,
@@ -194,22 +194,22 @@ SELECT c.sequence_type,
        round(coalesce(sum(c.n) FILTER (WHERE c.what = 'answered'), 0) / nullif(sum(c.n) FILTER (WHERE c.what = 'activated'), 0), 4) AS reply_rate
   FROM counted c
  GROUP BY 1, 2, 3, 4;
-COMMENT ON VIEW cadence_intelligence IS 'How sequences fare, per type, sequence, play and proposal. Reads all of the log. Example: SELECT sequence_type, sum(touches), sum(replies) FROM kam.cadence_intelligence GROUP BY 1;';
-COMMENT ON COLUMN cadence_intelligence.sequence_type IS 'Type of the sequence.';
-COMMENT ON COLUMN cadence_intelligence.sequence_id IS 'The sequence; NULL for touches that belong to none.';
-COMMENT ON COLUMN cadence_intelligence.play_id IS 'The play.';
-COMMENT ON COLUMN cadence_intelligence.originating_proposal_id IS 'The proposal the play derives from; NULL when no brain had part in it.';
-COMMENT ON COLUMN cadence_intelligence.enrolments IS 'Rows of Cadence.';
-COMMENT ON COLUMN cadence_intelligence.active IS 'Of these, active.';
-COMMENT ON COLUMN cadence_intelligence.paused IS 'Of these, paused.';
-COMMENT ON COLUMN cadence_intelligence.queued IS 'Of these, never active yet.';
-COMMENT ON COLUMN cadence_intelligence.finished IS 'Of these, finished.';
-COMMENT ON COLUMN cadence_intelligence.finished_by IS 'The finished ones by end_reason: {"replied": 2, "completed": 1}.';
-COMMENT ON COLUMN cadence_intelligence.touches IS 'Touches executed.';
-COMMENT ON COLUMN cadence_intelligence.held IS 'Touches held by the cap.';
-COMMENT ON COLUMN cadence_intelligence.deferred IS 'Activations and resumes that a conflict deferred.';
-COMMENT ON COLUMN cadence_intelligence.blocked IS 'Requests refused.';
-COMMENT ON COLUMN cadence_intelligence.suppressed_by IS 'Requests not let through at once by suppressed_reason.';
-COMMENT ON COLUMN cadence_intelligence.replies IS 'Enrolments that got a reply.';
-COMMENT ON COLUMN cadence_intelligence.meetings IS 'Enrolments that led to a meeting.';
-COMMENT ON COLUMN cadence_intelligence.reply_rate IS 'Enrolments with a reply or a meeting per enrolment that was ever active; NULL when none was.';
+COMMENT ON VIEW sequence_outcomes IS 'What became of the enrolments of each sequence, per type, play and proposal. Reads all of the log: for sums by day, channel and step, which are kept, see cadence_intelligence. Example: SELECT sequence_type, sum(touches), sum(replies) FROM kam.sequence_outcomes GROUP BY 1;';
+COMMENT ON COLUMN sequence_outcomes.sequence_type IS 'Type of the sequence.';
+COMMENT ON COLUMN sequence_outcomes.sequence_id IS 'The sequence; NULL for touches that belong to none.';
+COMMENT ON COLUMN sequence_outcomes.play_id IS 'The play.';
+COMMENT ON COLUMN sequence_outcomes.originating_proposal_id IS 'The proposal the play derives from; NULL when no brain had part in it.';
+COMMENT ON COLUMN sequence_outcomes.enrolments IS 'Rows of Cadence.';
+COMMENT ON COLUMN sequence_outcomes.active IS 'Of these, active.';
+COMMENT ON COLUMN sequence_outcomes.paused IS 'Of these, paused.';
+COMMENT ON COLUMN sequence_outcomes.queued IS 'Of these, never active yet.';
+COMMENT ON COLUMN sequence_outcomes.finished IS 'Of these, finished.';
+COMMENT ON COLUMN sequence_outcomes.finished_by IS 'The finished ones by end_reason: {"replied": 2, "completed": 1}.';
+COMMENT ON COLUMN sequence_outcomes.touches IS 'Touches executed.';
+COMMENT ON COLUMN sequence_outcomes.held IS 'Touches held by the cap.';
+COMMENT ON COLUMN sequence_outcomes.deferred IS 'Activations and resumes that a conflict deferred.';
+COMMENT ON COLUMN sequence_outcomes.blocked IS 'Requests refused.';
+COMMENT ON COLUMN sequence_outcomes.suppressed_by IS 'Requests not let through at once by suppressed_reason.';
+COMMENT ON COLUMN sequence_outcomes.replies IS 'Enrolments that got a reply.';
+COMMENT ON COLUMN sequence_outcomes.meetings IS 'Enrolments that led to a meeting.';
+COMMENT ON COLUMN sequence_outcomes.reply_rate IS 'Enrolments with a reply or a meeting per enrolment that was ever active; NULL when none was.';

@@ -81,11 +81,22 @@ INSERT INTO sequence_type (sequence_type, family, builtin) VALUES
 	('event', 'marketing', true),
 	('transactional', 'transactional', true);
 
+-- Who answers a sequence answers its family; who writes or books of their own accord wants to talk to sales, unless it is a form of marketing's.
+INSERT INTO signal_rule (event_type, channel, answers, family, builtin) VALUES
+	('reply', '*', '*', 'sales', true),
+	('reply', '*', 'marketing', 'marketing', true),
+	('reply', 'form', '*', 'marketing', true),
+	('reply', 'newsletter', '*', 'marketing', true),
+	('reply', 'webinar', '*', 'marketing', true),
+	('reply', 'event', '*', 'marketing', true),
+	('meeting_booked', '*', '*', 'sales', true),
+	('meeting_booked', '*', 'marketing', 'marketing', true);
+
 DO $do$
 DECLARE
 	t text;
 BEGIN
-	FOREACH t IN ARRAY '{sequence_type,type_transition}'::text[]
+	FOREACH t IN ARRAY '{sequence_type,type_transition,signal_rule}'::text[]
 	LOOP
 		EXECUTE format('CREATE TRIGGER seed_changed BEFORE UPDATE ON kam.%I FOR EACH ROW
 			WHEN (OLD.builtin AND NEW.builtin AND OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION kam._seed_changed()', t);

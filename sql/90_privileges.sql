@@ -75,6 +75,19 @@ GRANT EXECUTE ON FUNCTION kam_cancel_held(text, bigint), kam_unsubscribe(text, t
 GRANT EXECUTE ON FUNCTION kam_gate(text, text, text, text), kam_why(text) TO kam_submit, kam_review, kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_merge_leads(text, text), kam_unmerge_leads(text) TO kam_admin;
 
+-- Cadence intelligence, and what counts as a signal.
+GRANT SELECT ON sequence_outcomes, intelligence_day TO kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION _intelligence_tail(), _add_holds(bigint[], bigint[]), kam_sum_holds(bigint[]), kam_median_hold(bigint[]), _hold_bounds()
+	TO kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_rebuild_intelligence(date) TO kam_admin;
+GRANT SELECT ON signal_rule, _intelligence_state TO kam_read, kam_admin;
+GRANT INSERT, UPDATE, DELETE ON signal_rule TO kam_admin;
+GRANT SELECT, INSERT ON signal_rule, intelligence_day, _intelligence_state, _intelligence_late TO kam_restore;
+SELECT pg_extension_config_dump('signal_rule', 'WHERE NOT builtin');
+SELECT pg_extension_config_dump('intelligence_day', '');
+SELECT pg_extension_config_dump('_intelligence_state', '');
+SELECT pg_extension_config_dump('_intelligence_late', '');
+
 -- What the views of the Coordinator call.
 GRANT EXECUTE ON FUNCTION _now(), _home(), _touch_cap(), _touch_window(), _canonical(text), _lead_ids(text),
 	_address(text), _address_kind(text), _address_domain(text) TO kam_submit, kam_review, kam_read, kam_admin, kam_restore, kam_worker;

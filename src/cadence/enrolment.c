@@ -58,8 +58,8 @@ static KamStatement pause_enrolments = {
 
 static KamStatement stamp_signal = {
 	"stamp signal",
-	"SELECT kam._stamp_signal($1, $2, $3, $4)",
-	4, {TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}, .generic = true
+	"SELECT kam._stamp_signal($1, $2, $3, $4, $5, $6)",
+	6, {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}, .generic = true
 };
 
 /* Writes in progress, one within the other. */
@@ -166,14 +166,16 @@ kam_enrolments_pause(const char *lead_id, const char *sequence, const char *reas
 }
 
 void
-kam_enrolments_signal(const char *lead_id, const char *sequence, const char *family, TimestampTz at)
+kam_enrolments_signal(const char *lead_id, KamEvent event, const char *channel, const char *sequence, KamFamily family, TimestampTz at)
 {
 	KamValues	values;
 
 	kam_values_init(&values);
 	kam_values_add_text(&values, lead_id);
+	kam_values_add_text(&values, kam_event_name(event));
+	kam_values_add_text(&values, channel);
 	kam_values_add_text(&values, sequence);
-	kam_values_add_text(&values, family);
+	kam_values_add_text(&values, kam_family_name(family));
 	kam_values_add_time(&values, at);
 	kam_statement_run(&stamp_signal, &values);
 }

@@ -34,8 +34,8 @@ extern void kam_enrolment_pause(const char *lead_id, const char *sequence, int n
 extern void kam_enrolments_end(const char *lead_id, const char *sequence, const char *reason, TimestampTz at, bool transactional_too);
 extern void kam_enrolments_pause(const char *lead_id, const char *sequence, const char *reason, TimestampTz at);
 
-/* A reply or a booked meeting: the signal to the family whose sequence it is about to end; family NULL for unknown. */
-extern void kam_enrolments_signal(const char *lead_id, const char *sequence, const char *family, TimestampTz at);
+/* A fact that signal_rule has a row for: the signal to the family that the rules name; before the fact ends what it answers. */
+extern void kam_enrolments_signal(const char *lead_id, KamEvent event, const char *channel, const char *sequence, KamFamily family, TimestampTz at);
 
 /* Whether this process is writing Cadence for the gate: see _cadence_changed(). */
 extern bool kam_enrolment_writing(void);

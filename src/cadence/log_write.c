@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
@@ -43,8 +44,8 @@ forget_sequence(Datum arg, Oid relation)
 		sequence_oid = InvalidOid;
 }
 
-int64
-kam_log_next_id(void)
+Oid
+kam_log_sequence(void)
 {
 	if (!OidIsValid(sequence_oid))
 	{
@@ -69,7 +70,17 @@ kam_log_next_id(void)
 		sequence_oid = getIdentitySequence(log_oid, column, false);
 #endif
 	}
-	return nextval_internal(sequence_oid, false);
+	return sequence_oid;
+}
+
+int64
+kam_log_next_id(void)
+{
+	Oid			sequence = kam_log_sequence();
+
+	/* First the transaction's, then the row's: horizon.c counts on it. */
+	(void) GetTopTransactionId();
+	return nextval_internal(sequence, false);
 }
 
 int64

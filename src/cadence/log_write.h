@@ -29,8 +29,11 @@ typedef struct KamSystemRow
 /* Wants an open SPI connection, as the tables' owner.  Returns the new event_id. */
 extern int64 kam_log_write(const KamSystemRow *row);
 
-/* A new event_id. */
+/* A new event_id; the transaction has an id by then. */
 extern int64 kam_log_next_id(void);
+
+/* The identity sequence of the log. */
+extern Oid	kam_log_sequence(void);
 
 /* Clears "counted" of an executed touch; true when it was counted. */
 extern bool kam_log_uncount(const char *lead_id, int64 event_id);

@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "cadence/horizon.h"
 #include "cadence/log_row.h"
 #include "cadence/log_write.h"
 #include "cadence/mutant.h"
@@ -439,7 +440,10 @@ kam_cadence_gate_done(PG_FUNCTION_ARGS)
 	SPI_connect();
 	MemoryContextSwitchTo(caller);
 	if (restored)
+	{
 		mark_restored(&row);
+		kam_horizon_note(kam_log_text(&row, KAM_LOG_LEAD_ID), kam_log_bigint(&row, KAM_LOG_EVENT_ID, 0));
+	}
 	else
 	{
 		project(&row, &note);

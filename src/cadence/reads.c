@@ -361,12 +361,14 @@ static struct
 	bool		loaded;
 	uint64		changes;		/* seen so far */
 	Oid			types_oid,
-				rules_oid;
+				rules_oid,
+				signals_oid;
 	MemoryContext context;
 	TypeRow    *type;
 	int			ntypes;
 	RuleRow    *rule;
 	int			nrules;
+	bool		signals[KAM_CANCELLED + 1];
 }			cache;
 
 static KamStatement all_types = {
@@ -381,10 +383,16 @@ static KamStatement all_rules = {
 	0, {0}
 };
 
+static KamStatement all_signals = {
+	"signal rules",
+	"SELECT r.event_type FROM kam.signal_rule r",
+	0, {0}
+};
+
 static void
 forget_rules(Datum arg, Oid relation)
 {
-	if (relation == InvalidOid || relation == cache.types_oid || relation == cache.rules_oid)
+	if (relation == InvalidOid || relation == cache.types_oid || relation == cache.rules_oid || relation == cache.signals_oid)
 	{
 		cache.loaded = false;
 		cache.changes++;
@@ -411,8 +419,10 @@ load_rules(void)
 	}
 	cache.types_oid = get_relname_relid("sequence_type", get_namespace_oid("kam", false));
 	cache.rules_oid = get_relname_relid("sendrule", get_namespace_oid("kam", false));
+	cache.signals_oid = get_relname_relid("signal_rule", get_namespace_oid("kam", false));
 	changes = cache.changes;
 	cache.ntypes = cache.nrules = 0;
+	memset(cache.signals, 0, sizeof(cache.signals));
 	MemoryContextReset(cache.context);
 
 	count = run(&all_types, NULL, true);
@@ -440,6 +450,9 @@ load_rules(void)
 		cache.rule[i].rule.send = strcmp(mode, "notify_rep") != 0;
 		cache.rule[i].rule.tell_rep = strcmp(mode, "auto_send") != 0;
 	}
+	count = run(&all_signals, NULL, true);
+	for (uint64 i = 0; i < count; i++)
+		cache.signals[kam_event_find(kam_column_text(CurrentMemoryContext, i, 1))] = true;
 	/* A change that was announced meanwhile makes us read again. */
 	cache.loaded = changes == cache.changes;
 }
@@ -477,7 +490,15 @@ kam_read_send_rule(const char *type, const char *channel)
 	return found;
 }
 
-/* Statement trigger on sequence_type and SendRule: every process reads them anew. */
+bool
+kam_read_signals(KamEvent event)
+{
+	if (!cache.loaded)
+		load_rules();
+	return cache.signals[event];
+}
+
+/* Statement trigger on sequence_type, SendRule and signal_rule: every process reads them anew. */
 Datum
 kam_cadence_rules_changed(PG_FUNCTION_ARGS)
 {

@@ -57,3 +57,6 @@ typedef struct KamSendRule
 } KamSendRule;
 
 extern KamSendRule kam_read_send_rule(const char *type, const char *channel);
+
+/* Whether signal_rule has a row for such a fact.  Cached. */
+extern bool kam_read_signals(KamEvent event);

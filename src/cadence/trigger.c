@@ -30,6 +30,7 @@
 #include "cadence/notes.h"
 #include "cadence/owner.h"
 #include "cadence/prospect.h"
+#include "cadence/reads.h"
 #include "cadence/view.h"
 #include "kam.h"
 #include "pg/clock.h"
@@ -421,14 +422,13 @@ typedef struct FactRule
 	const char *ends;			/* end_reason, or NULL */
 	const char *pauses;			/* paused_reason, or NULL */
 	bool		everything;		/* all sequences, transactional ones too, whichever is named */
-	bool		signals;		/* tells that the person wants to talk */
 	bool		unsubscribes,
 				opts_out;
 } FactRule;
 
 static const FactRule fact_rule[] = {
-	[KAM_REPLY] = {.ends = "replied", .signals = true},
-	[KAM_MEETING_BOOKED] = {.ends = "meeting_booked", .signals = true},
+	[KAM_REPLY] = {.ends = "replied"},
+	[KAM_MEETING_BOOKED] = {.ends = "meeting_booked"},
 	[KAM_BOUNCE] = {.ends = "bounced"},
 	[KAM_OUT_OF_OFFICE] = {.pauses = "out_of_office"},
 	[KAM_OPT_OUT] = {.ends = "opted_out", .everything = true, .opts_out = true},
@@ -444,9 +444,6 @@ apply_rule(const FactRule *rule, const Asked *asked, KamProspect *prospect, Time
 {
 	const char *sequence = rule->everything ? NULL : asked->sequence;
 
-	if (rule->signals)
-		kam_enrolments_signal(prospect->lead_id, sequence, kam_family_name(asked->family),
-							  asked->occurred_at != KAM_NO_STAMP ? asked->occurred_at : at);
 	if (rule->ends != NULL)
 		kam_enrolments_end(prospect->lead_id, sequence, rule->ends, at, rule->everything);
 	if (rule->pauses != NULL)
@@ -514,6 +511,9 @@ record_fact(const Asked *asked, KamLogRow *row, KamProspect *prospect, const Kam
 		kam_log_set_text(row, KAM_LOG_PROPOSAL, active->proposal);
 	}
 
+	if (kam_read_signals(asked->event))
+		kam_enrolments_signal(prospect->lead_id, asked->event, kam_log_text(row, KAM_LOG_CHANNEL), asked->sequence, asked->family,
+							  asked->occurred_at != KAM_NO_STAMP ? asked->occurred_at : at);
 	prospect->last_at = at;
 	if (asked->event == KAM_TOUCH_OBSERVED)
 	{

@@ -11,7 +11,7 @@ use Test::More;
 
 my @tables = qw(accounts leads reps holiday sequence_type type_transition sendrule suppression brainanalysislog salesplaylibrary cadence cadenceeventlog
     cadencequeue cadenceflag lead_alias lead_merge notification abmplaybook expansionlog qbrlog opportunitybrieflog commbrieflog nurturerecommendations
-    opportunities request agent_call final_decision workflow_run decision_evaluation n8n_orchestrator_synthesis);
+    opportunities signal_rule intelligence_day _intelligence_state _intelligence_late request agent_call final_decision workflow_run decision_evaluation n8n_orchestrator_synthesis);
 
 my $node = kam_node('govern', databases => 'postgres,copy', conf => "kam.clock = '2026-03-09 10:00+01'\nkam.schedules = off\n");
 my $dir = PostgreSQL::Test::Utils::tempdir();
@@ -25,6 +25,8 @@ UPDATE sequence_type SET family = 'marketing' WHERE sequence_type = 'event';
 UPDATE sequence_type SET family = 'sales' WHERE sequence_type = 'renewal';
 INSERT INTO sequence_type VALUES ('winback', 'sales');
 INSERT INTO type_transition VALUES ('renewal', 'winback', 'still_renewing');
+UPDATE signal_rule SET family = 'none' WHERE event_type = 'reply' AND channel = 'form';
+INSERT INTO signal_rule VALUES ('touch_observed', 'phone', '*', 'sales');
 INSERT INTO SendRule VALUES ('newsletter', 'email', 'auto_send', '20:00', '08:00');
 INSERT INTO BrainAnalysisLog (proposal_id, agent) VALUES ('p-1', 'AGT-901');
 INSERT INTO SalesPlayLibrary (play_id, state, originating_proposal_id, active_period_start, active_period_end)
@@ -57,7 +59,7 @@ sub rows_of
     foreach my $table (@tables)
     {
         # Seeds come with the extension.
-        my $where = $table =~ /^(sequence_type|type_transition)$/ ? 'WHERE NOT builtin' : '';
+        my $where = $table =~ /^(sequence_type|type_transition|signal_rule)$/ ? 'WHERE NOT builtin' : '';
         $rows{$table} = $node->safe_psql($database, "COPY (SELECT * FROM kam.$table t $where ORDER BY t::text COLLATE \"C\") TO STDOUT");
     }
     return \%rows;
@@ -90,6 +92,15 @@ RETURNING lead_id, event_id, event_type, touch_cap_at_event, touch_no, touch_ear
 SQL
 }
 
+# Half of the log is in the sums, the rest is not; a row was brought in below.
+my $sums = 'SELECT i FROM kam.cadence_intelligence i ORDER BY i::text COLLATE "C"';
+$node->safe_psql('postgres', 'SELECT kam._fold_intelligence(20)') for 1 .. 2;
+wait_until($node, 'SELECT kam._fold_intelligence(20) IS NOT NULL AND (SELECT upto > 20 FROM kam._intelligence_state)', 'some of it is folded');
+$node->safe_psql('postgres', "INSERT INTO kam.CadenceEventLog (lead_id, event_id, event_type, requested_event_type, coordinator_action, event_at, gate_version, compliance_status)"
+        . " VALUES ('old', -5, 'reply', 'reply', 'recorded', '2020-01-01', 1, 'clear')");
+is($node->safe_psql('postgres', 'SELECT count(*) FROM kam._intelligence_late'), '1', 'it is noted');
+my $intelligence = $node->safe_psql('postgres', $sums);
+
 my $before = rows_of('postgres');
 my $gates = verdicts('postgres');
 
@@ -100,6 +111,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE copy');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/all.sql", $node->connstr('copy') ], 'restore');
 is_deeply(rows_of('copy'), $before, 'every row of every table is there as it was: no verdict was made again');
 is(cadence_troubles($node, 'copy'), '', 'the copy is sound');
+is($node->safe_psql('copy', $sums), $intelligence, 'cadence_intelligence says the same');
 is(verdicts('copy'), $gates, 'the gates say the same there');
 is($node->safe_psql('copy', 'SELECT lead_id FROM kam.prospect_state s WHERE NOT stale AND to_jsonb(s) IS DISTINCT FROM to_jsonb(kam._derive_state(lead_id))'), '',
     'what was derived before all rows were there is not taken for true');
@@ -124,6 +136,12 @@ is(cadence_troubles($node, 'copy'), '', 'and is sound after it');
 cmp_ok($node->safe_psql('copy', 'SELECT kam.kam_resume()'), '>=', $parked, 'kam_resume lets go on');
 is($node->safe_psql('copy', 'SELECT count(*) FROM kam.held_queue WHERE parked'), '0', 'nothing is parked any more');
 is(cadence_troubles($node, 'copy'), '', 'still sound');
+# Counting goes on there, from where it stood.
+$node->safe_psql('copy', 'SELECT kam._fold_intelligence(20)') for 1 .. 2;
+wait_until($node, 'SELECT kam._fold_intelligence(1000) IS NOT NULL AND (SELECT upto = kam._intelligence_drawn() FROM kam._intelligence_state)', 'all is folded', 'copy');
+$intelligence = $node->safe_psql('copy', $sums);
+$node->safe_psql('copy', 'SELECT kam.kam_rebuild_intelligence()');
+is($node->safe_psql('copy', $sums), $intelligence, 'and what was counted in two places is what there is');
 my $released = "SELECT (t->>'released')::int > 0, (t->>'failed')::int FROM kam.kam_tick('2026-03-24 12:00+01') t";
 is($node->safe_psql('copy', $released), 't|0', 'holds are released');
 is(cadence_troubles($node, 'copy'), '', 'through the gates');

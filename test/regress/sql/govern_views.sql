@@ -1,4 +1,4 @@
--- suppression_audit, touch_headroom, held_queue, cadence_intelligence and kam_why: what people see of the Coordinator.
+-- suppression_audit, touch_headroom, held_queue, sequence_outcomes and kam_why: what people see of the Coordinator.
 \getenv srcdir PG_ABS_SRCDIR
 \set helpers :srcdir /helpers.sql
 \i :helpers
@@ -78,9 +78,9 @@ SELECT touch_count, remaining, next_slot_at FROM kam.touch_headroom WHERE lead_i
 -- How sequences fare.
 SELECT pg_temp.ask('vie-2', NULL, 'reply', 'vie-N'), pg_temp.ask('vie-2', NULL, 'meeting_booked', 'vie-N');
 SELECT sequence_type, sequence_id, play_id, originating_proposal_id, enrolments, active, paused, queued, finished, finished_by
-  FROM kam.cadence_intelligence WHERE sequence_id IN ('vie-P', 'vie-N', 'vie-S') ORDER BY 1, 2, 3;
+  FROM kam.sequence_outcomes WHERE sequence_id IN ('vie-P', 'vie-N', 'vie-S') ORDER BY 1, 2, 3;
 SELECT sequence_type, sequence_id, touches, held, deferred, blocked, suppressed_by, replies, meetings, reply_rate
-  FROM kam.cadence_intelligence WHERE sequence_id IN ('vie-P', 'vie-N', 'vie-S') ORDER BY 1, 2, play_id;
+  FROM kam.sequence_outcomes WHERE sequence_id IN ('vie-P', 'vie-N', 'vie-S') ORDER BY 1, 2, play_id;
 
 -- Why.
 SELECT pg_temp.clock('2026-03-09 10:30+01') IS NULL AS nothing \gset
@@ -88,7 +88,7 @@ SELECT jsonb_object_keys(kam.kam_why('vie-1')) AS key ORDER BY 1;
 CREATE FUNCTION pg_temp.bare_ids(j jsonb) RETURNS jsonb LANGUAGE sql AS $$
 	SELECT regexp_replace(j::text, '"(parent_)?event_id": \d+, |, "(parent_)?event_id": \d+(?=})', '', 'g')::jsonb
 $$;
-SELECT jsonb_pretty(pg_temp.bare_ids(kam.kam_why('vie-1') - 'events' - 'gate'));
+SELECT jsonb_pretty(pg_temp.bare_ids(kam.kam_why('vie-1') - '{events,gate,story,now,story_omitted}'::text[]));
 SELECT x.* FROM jsonb_to_recordset(kam.kam_why('vie-1') -> 'events') x (at timestamptz, event_type text, coordinator_action text, suppressed_reason text, resolution text, step integer);
 SELECT g.key, v.* FROM jsonb_each(kam.kam_why('vie-1') -> 'gate') g,
        jsonb_to_record(g.value) v (allowed boolean, gate integer, sequence_type text, suppressed_reason text, resolution text, touch_count integer, release_at timestamptz)
@@ -111,7 +111,7 @@ SET ROLE regress_auditor;
 SELECT count(*) > 0 AS audit FROM kam.suppression_audit WHERE lead_id = 'vie-1';
 SELECT count(*) AS headroom FROM kam.touch_headroom WHERE lead_id = 'vie-1';
 SELECT count(*) AS held FROM kam.held_queue WHERE lead_id = 'vie-1';
-SELECT count(*) > 0 AS intelligence FROM kam.cadence_intelligence WHERE sequence_id = 'vie-P';
+SELECT count(*) > 0 AS outcomes FROM kam.sequence_outcomes WHERE sequence_id = 'vie-P';
 SELECT kam.kam_why('vie-1') ->> 'lead_id' AS why;
 SELECT pg_temp.refused('SELECT kam.kam_request(''vie-1'', ''outbound'', ''touch'')');
 RESET ROLE;
