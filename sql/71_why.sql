@@ -195,7 +195,7 @@ COMMENT ON FUNCTION _story(text, text[], text, integer) IS 'The latest events of
 CREATE FUNCTION _story_now(lead Leads, lead_id text, suppressions jsonb, zone text) RETURNS text[]
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
+	AS $$
 		WITH line (rank, at, says) AS (
 			SELECT 1, NULL::timestamptz, format('lead %s is not in Leads any more', _story_now.lead_id) WHERE (lead).lead_id IS NULL
 			UNION ALL
@@ -225,7 +225,7 @@ CREATE FUNCTION _story_now(lead Leads, lead_id text, suppressions jsonb, zone te
 			SELECT 7, f.opened_at, format('flag %s since %s: %s', f.kind, kam._say_time(f.opened_at, zone), kam._say(f.kind))
 			  FROM kam.CadenceFlag f WHERE f.lead_id = _story_now.lead_id AND f.closed_at IS NULL)
 		SELECT coalesce(array_agg(x.says ORDER BY x.rank, x.at, x.says), '{}') FROM line x;
-	END;
+$$;
 COMMENT ON FUNCTION _story_now(Leads, text, jsonb, text) IS 'What forbids contact now, what runs with its next step, what waits, which flags are open, as sentences.';
 
 -- ---- all of it ----------------------------------------------------------------------------------
