@@ -49,12 +49,12 @@ SELECT 'x-' || n, 'Prospect ' || n, 'hexa', 'prospect' || n || '@hexa.example', 
 
 SET LOCAL kam.clock = '2026-03-02 09:00+01';
 
--- An enrolment with its plan.  The steps are stored with it; each is asked for when it is due.
-SELECT * FROM kam_enrol('w-ines', 'outbound', '[
-	{"day": 0, "channel": "email", "content": "Vos fours à induction"},
-	{"day": 1, "channel": "linkedin", "content": "Invitation"},
-	{"day": 3, "channel": "phone"},
-	{"day": 4, "channel": "email", "content": "Une dernière question"}]', 'AGT-301', 'ines-out');
+-- An enrolment with its plan.  Without days it does not run by itself: who made it asks for each step.  (The plan of play.sql runs.)
+SELECT * FROM kam_request('w-ines', 'outbound', 'activation', 'ines-out', NULL, 'AGT-301', payload => '{"steps": [
+	{"channel": "email", "content": "Vos fours à induction"},
+	{"channel": "linkedin", "content": "Invitation"},
+	{"channel": "phone"},
+	{"channel": "email", "content": "Une dernière question"}]}');
 -- The same as plain INSERTs.  Pierre's account is in account-based marketing: no nurture, but a sequence of its own.
 INSERT INTO CadenceEventLog (lead_id, sequence_type, event_type, sequence_id, originating_agent) VALUES
 	('w-marc', 'newsletter', 'activation', 'marc-news', 'AGT-304'),
