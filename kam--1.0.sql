@@ -904,6 +904,7 @@ CREATE TABLE Leads (
 	merged_into		text
 ) WITH (fillfactor = 80);
 CREATE INDEX leads_account ON Leads (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX leads_owner ON Leads (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX leads_email ON Leads (_address(email), lead_id) WHERE email IS NOT NULL;
 CREATE INDEX leads_email_domain ON Leads (_address_domain(email), lead_id) WHERE email IS NOT NULL;
 CREATE INDEX leads_phone ON Leads (_address(phone), lead_id) WHERE phone IS NOT NULL;
@@ -935,7 +936,8 @@ CREATE TABLE Reps (
 	name			text,
 	manager_id		text,
 	time_zone		text,
-	endpoint		text
+	endpoint		text,
+	daily_limit		integer CHECK (daily_limit >= 0)
 );
 COMMENT ON TABLE Reps IS 'Salespeople, as the CRM has them.';
 COMMENT ON COLUMN Reps.rep_id IS 'The CRM''s key; owner_id of accounts and leads.';
@@ -943,6 +945,7 @@ COMMENT ON COLUMN Reps.name IS 'Name.';
 COMMENT ON COLUMN Reps.manager_id IS 'The rep''s manager, also a rep: hears of backlogs and of conflicts that do not settle.';
 COMMENT ON COLUMN Reps.time_zone IS 'IANA name: business days are counted in it; else kam.default_timezone.';
 COMMENT ON COLUMN Reps.endpoint IS 'Where the rep''s notifications go.';
+COMMENT ON COLUMN Reps.daily_limit IS 'Instead of kam.rep_daily_limit: from so many touches of the rep''s leads in a day their steps wait for the next day; 0: no limit.';
 
 CREATE TABLE holiday (
 	day				date NOT NULL,
@@ -1084,6 +1087,10 @@ CREATE TABLE Cadence (
 	finished_at		timestamptz,
 	last_activity_at timestamptz,
 	stall_check_at	timestamptz,
+	runs			boolean NOT NULL DEFAULT false,
+	plan_step		integer,
+	plan_at			timestamptz,
+	step_note		text,
 	home			bigint NOT NULL DEFAULT kam._home(),
 	PRIMARY KEY (lead_id, sequence_id, enrolment_no),
 	CHECK ((state = 'finished') = (end_reason IS NOT NULL)),
@@ -1094,6 +1101,7 @@ CREATE UNIQUE INDEX cadence_one_active ON Cadence (lead_id, family) WHERE state 
 CREATE INDEX cadence_waiting ON Cadence (lead_id) WHERE state IN ('queued', 'paused');
 CREATE INDEX cadence_stall ON Cadence (home, stall_check_at) WHERE state = 'active';
 CREATE INDEX cadence_until ON Cadence (home, active_until) WHERE state <> 'finished' AND active_until IS NOT NULL;
+CREATE INDEX cadence_next_step ON Cadence (home, next_step_at) WHERE state = 'active' AND next_step_at IS NOT NULL;
 CREATE INDEX cadence_play ON Cadence (play_id, lead_id) WHERE play_id IS NOT NULL;
 COMMENT ON TABLE Cadence IS 'Enrolments: one row each time a lead goes through a sequence. Written by the Coordinator.';
 COMMENT ON COLUMN Cadence.lead_id IS 'The lead.';
@@ -1105,9 +1113,9 @@ COMMENT ON COLUMN Cadence.originating_agent IS 'Who asked for it.';
 COMMENT ON COLUMN Cadence.state IS 'queued (gate 4 made it wait), active, paused, finished.';
 COMMENT ON COLUMN Cadence.paused_reason IS 'manual, conflict (lost to the other family), out_of_office.';
 COMMENT ON COLUMN Cadence.end_reason IS 'completed, stopped, replied, meeting_booked, bounced, unsubscribed, opted_out, suppressed, expired, cancelled, merged, play_ended, lead_deleted.';
-COMMENT ON COLUMN Cadence.steps IS 'The plan: [{"day": 0, "channel": "email", "content": "…"}, …].';
+COMMENT ON COLUMN Cadence.steps IS 'The plan: [{"day": 0, "channel": "email", "content": "…"}, …]; a step''s number is its place, from 1. Steps with day, delay or execute_at run by themselves (docs/sequences.md), others are asked for.';
 COMMENT ON COLUMN Cadence.current_step IS 'The highest step executed.';
-COMMENT ON COLUMN Cadence.next_step_at IS 'When the next step is due.';
+COMMENT ON COLUMN Cadence.next_step_at IS 'When the schedules look at the next step: its time, moved into the send window. NULL unless active, while the step is held, and when the next step has no time.';
 COMMENT ON COLUMN Cadence.play_id IS 'The play it executes.';
 COMMENT ON COLUMN Cadence.originating_proposal_id IS 'Inherited from the play.';
 COMMENT ON COLUMN Cadence.active_until IS 'Nothing of it is executed from here on.';
@@ -1117,6 +1125,10 @@ COMMENT ON COLUMN Cadence.paused_at IS 'When it was last paused.';
 COMMENT ON COLUMN Cadence.finished_at IS 'When it ended.';
 COMMENT ON COLUMN Cadence.last_activity_at IS 'The latest executed step or inbound signal.';
 COMMENT ON COLUMN Cadence.stall_check_at IS 'When to look next whether it has stalled.';
+COMMENT ON COLUMN Cadence.runs IS 'Its steps have times and run by themselves; told from steps.';
+COMMENT ON COLUMN Cadence.plan_step IS 'The step that was dealt with last: executed, skipped, refused for good or given up.';
+COMMENT ON COLUMN Cadence.plan_at IS 'When that was, or the activation: the next step''s time counts from here.';
+COMMENT ON COLUMN Cadence.step_note IS 'Why the next step does not go at its time: held, send_window, account_daily_cap, rep_daily_limit, or what it lacks.';
 COMMENT ON COLUMN Cadence.home IS 'The database it was written in.';
 
 -- ---- the log ----------------------------------------------------------------------
@@ -1345,13 +1357,15 @@ CREATE TABLE coordinator_state (
 	singleton		boolean PRIMARY KEY DEFAULT true CHECK (singleton),
 	touch_cap		integer NOT NULL,
 	touch_window	interval NOT NULL,
-	rejudge_from	text
+	rejudge_from	text,
+	stepped_at		timestamptz
 );
 COMMENT ON TABLE coordinator_state IS 'The touch cap and window that the schedules last worked with.';
 COMMENT ON COLUMN coordinator_state.singleton IS 'One row.';
 COMMENT ON COLUMN coordinator_state.touch_cap IS 'kam.touch_cap then.';
 COMMENT ON COLUMN coordinator_state.touch_window IS 'kam.touch_window then.';
 COMMENT ON COLUMN coordinator_state.rejudge_from IS 'After a change: the lead whose holds were made due last; NULL when all were.';
+COMMENT ON COLUMN coordinator_state.stepped_at IS 'When steps last ran under a daily limit: who runs them holds this row, so that two do not count the same day at once.';
 
 -- The gate: the triggers of CadenceEventLog and what they stand on.  The decisions are made in C, src/cadence/README.md tells how.
 
@@ -1441,11 +1455,12 @@ CREATE FUNCTION _carry_next() RETURNS void
 	AS 'MODULE_PATHNAME', 'kam_cadence_carry_next';
 COMMENT ON FUNCTION _carry_next() IS 'The next request of this transaction is a touch that was held for a lead which has just been merged: while the sequence it belongs to waits or is paused, it is held.';
 
-CREATE FUNCTION _system_event(lead_id text, event_type text, parent_event_id bigint, resolution text, sequence_id text, sequence_type text) RETURNS bigint
+CREATE FUNCTION _system_event(lead_id text, event_type text, parent_event_id bigint, resolution text, sequence_id text, sequence_type text,
+		enrolment_no integer DEFAULT NULL, step integer DEFAULT NULL) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_cadence_system_event';
-COMMENT ON FUNCTION _system_event(text, text, bigint, text, text, text) IS 'Writes an expired, cancelled or deferred row past the gates and returns its event_id. The lead need not exist any more.';
+COMMENT ON FUNCTION _system_event(text, text, bigint, text, text, text, integer, integer) IS 'Writes an expired, cancelled or deferred row past the gates and returns its event_id; with enrolment and step, of a step that no touch was asked for. The lead need not exist any more.';
 
 -- When somebody who is out of office is back: a date means 09:00 in the lead's zone.
 CREATE FUNCTION _return_time(said text, zone text, at timestamptz) RETURNS timestamptz
@@ -2002,6 +2017,7 @@ BEGIN
 	           'metadata', jsonb_strip_nulls(jsonb_build_object(
 	               'subject', CASE WHEN jsonb_typeof(t.payload -> 'subject') = 'string' THEN t.payload ->> 'subject' END,
 	               'body', CASE WHEN t.event_type = 'reply' AND jsonb_typeof(t.payload -> 'body') = 'string' THEN t.payload ->> 'body'
+	                            WHEN jsonb_typeof(t.payload -> 'message') = 'string' THEN t.payload ->> 'message'
 	                            WHEN jsonb_typeof(t.payload -> 'content') = 'string' THEN t.payload ->> 'content'
 	                            WHEN jsonb_typeof(t.payload -> 'text') = 'string' THEN t.payload ->> 'text' END,
 	               -- Another rep; what agents send for the lead's owner is the owner's.
@@ -2108,7 +2124,9 @@ BEGIN
 	RETURN jsonb_build_array(jsonb_strip_nulls(jsonb_build_object(
 	           'step', 1, 'day', 0, 'channel', lower(decision ->> 'selected_channel'),
 	           'execute_at', CASE WHEN starts_at IS NOT NULL THEN decision #>> '{execution_timing,execute_at}' END,
-	           'subject', decision #>> '{selected_content,subject}', 'content', _decision_steps.message)))
+	           'subject', decision #>> '{selected_content,subject}', 'content', _decision_steps.message,
+	           -- Braces in a message are its own.
+	           'verbatim', CASE WHEN strpos(concat(_decision_steps.message, decision #>> '{selected_content,subject}'), '{{') > 0 THEN true END)))
 	       || coalesce(further, '[]');
 END
 $$;
@@ -2165,6 +2183,7 @@ BEGIN
 	IF asked IS NOT NULL THEN
 		-- Asked for already: what has not gone out yet goes out as it reads now.
 		PERFORM FROM kam.Leads l WHERE l.lead_id = person FOR NO KEY UPDATE;
+		PERFORM kam._withdraw_step(person, sequence, plan);
 		UPDATE kam.Cadence c SET steps = plan
 		 WHERE c.lead_id = person AND c.sequence_id = sequence AND c.state <> 'finished' AND c.current_step IS NULL;
 		RETURN asked;
@@ -3683,41 +3702,6 @@ COMMENT ON FUNCTION kam_request_batch(jsonb) IS 'kam_request for an array of obj
 
 -- ---- enrolling --------------------------------------------------------------------------
 
-CREATE FUNCTION _check_steps(steps jsonb) RETURNS void
-	LANGUAGE plpgsql IMMUTABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-#variable_conflict use_column
-DECLARE
-	bad record;
-BEGIN
-	IF steps IS NULL OR jsonb_typeof(steps) <> 'array' THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'steps must be an array of objects',
-			DETAIL = 'The value is at "/steps".', HINT = 'For example [{"day": 0, "channel": "email", "content": "…"}].';
-	END IF;
-	SELECT e.n, e.path, e.what INTO bad
-	  FROM jsonb_array_elements(steps) WITH ORDINALITY s (value, n)
-	 CROSS JOIN LATERAL (
-		SELECT s.n, '' AS path, 'a step must be an object' AS what, 0 AS rank WHERE jsonb_typeof(s.value) <> 'object'
-		UNION ALL
-		SELECT s.n, '/day', 'the day of a step must be a number from 0', 1
-		 WHERE jsonb_typeof(s.value) = 'object'
-		   AND CASE WHEN jsonb_typeof(s.value -> 'day') = 'number' THEN (s.value ->> 'day')::numeric < 0 ELSE true END
-		UNION ALL
-		SELECT s.n, '/channel', 'the channel of a step must be text', 2
-		 WHERE jsonb_typeof(s.value) = 'object'
-		   AND (jsonb_typeof(s.value -> 'channel') IS DISTINCT FROM 'string' OR btrim(s.value ->> 'channel') = '')) e
-	 ORDER BY e.n, e.rank
-	 LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = bad.what,
-			DETAIL = format('The value is at "/steps/%s%s".', bad.n - 1, bad.path),
-			HINT = 'For example [{"day": 0, "channel": "email", "content": "…"}].';
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION _check_steps(jsonb) IS 'Refuses what is no plan of a sequence: 22023 with the path.';
-
 CREATE FUNCTION kam_enrol(lead_id text, sequence_type text, steps jsonb, originating_agent text, sequence_id text DEFAULT NULL,
 		play_id text DEFAULT NULL)
 	RETURNS CadenceEventLog
@@ -3728,14 +3712,14 @@ CREATE FUNCTION kam_enrol(lead_id text, sequence_type text, steps jsonb, origina
 DECLARE
 	answer kam.CadenceEventLog;
 BEGIN
-	PERFORM kam._check_steps(steps);
+	PERFORM kam._check_steps(steps, '/steps', true);
 	INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, originating_agent, play_id, payload)
 	VALUES (lead_id, sequence_id, sequence_type, 'activation', originating_agent, play_id, jsonb_build_object('steps', steps))
 	RETURNING e.* INTO answer;
 	RETURN answer;
 END
 $$;
-COMMENT ON FUNCTION kam_enrol(text, text, jsonb, text, text, text) IS 'Asks for a sequence to be activated with its plan, and returns the row with the verdict: executed, queued or blocked. steps: [{"day": 0, "channel": "email", "content": …}, …], day counted from the activation; kept in Cadence.steps. Without sequence_id it gets a new one. Errors: steps that are none (22023 with the path), unknown lead (23503), sequence type (22023), play (23503). Example: SELECT sequence_id, coordinator_action FROM kam.kam_enrol(''lead-1'', ''outbound'', ''[{"day": 0, "channel": "email", "content": "Hello"}]'', ''AGT-301'');';
+COMMENT ON FUNCTION kam_enrol(text, text, jsonb, text, text, text) IS 'Asks for a sequence to be activated with its plan, and returns the row with the verdict: executed, queued or blocked. steps: [{"day": 0, "channel": "email", "content": "Hello {{first_name|there}}", "subject": …}, …]; day counts from the activation, or delay from the step before, or execute_at; each is executed at its time by the schedules (docs/sequences.md). Without sequence_id it gets a new one. Errors: steps that are none (22023 with the path), unknown lead (23503), sequence type (22023), play (23503). Example: SELECT sequence_id, coordinator_action FROM kam.kam_enrol(''lead-1'', ''outbound'', ''[{"day": 0, "channel": "email", "content": "Hello"}]'', ''AGT-301'');';
 
 -- ---- holds --------------------------------------------------------------------------------
 
@@ -3876,7 +3860,7 @@ BEGIN
 		RETURNING e.* INTO answer;
 		-- It goes on where it was, unless there is one already: the lead's own, which goes on for both.
 		UPDATE kam.Cadence c
-		   SET current_step = was.current_step, next_step_at = was.next_step_at, active_until = coalesce(c.active_until, was.active_until),
+		   SET current_step = was.current_step, plan_step = was.plan_step, plan_at = was.plan_at, active_until = coalesce(c.active_until, was.active_until),
 		       last_activity_at = coalesce(was.last_activity_at, c.last_activity_at)
 		 WHERE c.lead_id = to_lead AND c.sequence_id = answer.sequence_id AND c.enrolment_no = answer.enrolment_no AND c.created_at = answer.event_at
 		   AND answer.coordinator_action IN ('executed', 'queued');
@@ -4489,6 +4473,7 @@ CREATE FUNCTION _tick_due(duty text, at timestamptz, batch integer, passed integ
 #variable_conflict use_column
 DECLARE
 	here CONSTANT bigint := kam._home();
+	outreach CONSTANT boolean := current_setting('kam.outreach')::boolean;
 BEGIN
 	CASE _tick_due.duty
 		WHEN 'release' THEN
@@ -4497,11 +4482,11 @@ BEGIN
 			SELECT q.lead_id::text, q.event_id::text, coalesce(a.canonical_id, q.lead_id)
 			  FROM (SELECT DISTINCT d.lead_id
 			          FROM (SELECT q.lead_id FROM kam.CadenceQueue q
-			                 WHERE q.home = here AND q.state = 'waiting' AND q.release_at <= _tick_due.at
+			                 WHERE q.home = here AND q.state = 'waiting' AND q.release_at <= _tick_due.at AND (outreach OR q.kind <> 'held')
 			                 ORDER BY q.release_at LIMIT _tick_due.batch OFFSET _tick_due.passed) d) lead
 			  JOIN kam.CadenceQueue q USING (lead_id)
 			  LEFT JOIN kam.lead_alias a USING (lead_id)
-			 WHERE q.state = 'waiting' AND q.release_at <= _tick_due.at AND q.home = here
+			 WHERE q.state = 'waiting' AND q.release_at <= _tick_due.at AND q.home = here AND (outreach OR q.kind <> 'held')
 			 ORDER BY lead_id, q.priority DESC, q.event_id
 			 LIMIT _tick_due.batch;
 		WHEN 'expire' THEN
@@ -4522,6 +4507,13 @@ BEGIN
 			           AND NOT EXISTS (SELECT FROM kam._tick_failure f
 			                            WHERE f.lead_id = c.lead_id AND f.duty = 'end' AND f.item = c.sequence_id AND f.retry_at > _tick_due.at)
 			         ORDER BY c.active_until LIMIT _tick_due.batch OFFSET _tick_due.passed) due
+			 ORDER BY due.lead_id, due.sequence_id;
+		WHEN 'step' THEN
+			RETURN QUERY
+			SELECT due.lead_id::text, due.sequence_id::text, due.lead_id::text
+			  FROM (SELECT c.lead_id, c.sequence_id FROM kam.Cadence c
+			         WHERE outreach AND c.home = here AND c.state = 'active' AND c.next_step_at <= _tick_due.at
+			         ORDER BY c.next_step_at LIMIT _tick_due.batch OFFSET _tick_due.passed) due
 			 ORDER BY due.lead_id, due.sequence_id;
 		WHEN 'conflict' THEN
 			RETURN QUERY
@@ -4552,6 +4544,10 @@ BEGIN
 	  WHERE q.lead_id = _tick_release.lead_id AND q.event_id = _tick_release.event_id AND q.state = 'waiting' AND q.release_at <= _tick_release.at;
 	IF NOT FOUND THEN
 		RETURN 'gone';
+	END IF;
+	outcome := kam._step_release(_tick_release.lead_id, _tick_release.event_id, _tick_release.at);
+	IF outcome IS NOT NULL THEN
+		RETURN outcome;
 	END IF;
 	outcome := kam._release(_tick_release.lead_id, _tick_release.event_id);
 	IF outcome = 'moved' THEN
@@ -4676,7 +4672,7 @@ BEGIN
 		WHEN 'release', 'expire' THEN
 			UPDATE kam.CadenceQueue q SET state = 'cancelled', ended_at = _tick_passed_over.at, end_reason = 'lead_deleted'
 			 WHERE q.lead_id = _tick_passed_over.lead_id AND q.event_id = _tick_passed_over.item::bigint AND q.state = 'waiting';
-		WHEN 'end' THEN
+		WHEN 'end', 'step' THEN
 			PERFORM kam._end_enrolments(_tick_passed_over.lead_id, _tick_passed_over.item, 'lead_deleted', _tick_passed_over.at, true);
 		WHEN 'conflict' THEN
 			DELETE FROM kam.prospect_state s WHERE s.lead_id = _tick_passed_over.lead_id;
@@ -4702,7 +4698,7 @@ DECLARE
 	state text;
 	message text;
 BEGIN
-	-- Several looks only when leads that are locked stand in front.
+	-- Several looks when leads that are locked stand in front, and for steps: the next of a sequence may be due as well.
 	FOR look IN 1 .. 10 LOOP
 		seen := 0;
 		FOR due IN SELECT * FROM kam._tick_due(duty, at, batch - done, passed) LOOP
@@ -4715,6 +4711,7 @@ BEGIN
 						WHEN 'expire' THEN kam._tick_expire(due.lead_id, due.item::bigint, due.holder, at)
 						WHEN 'end' THEN kam._tick_end(due.lead_id, due.item, at)
 						WHEN 'conflict' THEN kam._tick_conflict(due.lead_id, at)
+						WHEN 'step' THEN kam._tick_step(due.lead_id, due.item, at)
 					END;
 				ELSE
 					outcome := kam._tick_passed_over(duty, due.lead_id, due.item, due.holder, at);
@@ -4730,6 +4727,9 @@ BEGIN
 				IF duty = 'release' THEN
 					UPDATE kam.CadenceQueue q SET release_at = at + interval '5 min'
 					 WHERE q.lead_id = due.lead_id AND q.event_id = due.item::bigint AND q.state = 'waiting';
+				ELSIF duty = 'step' THEN
+					UPDATE kam.Cadence c SET next_step_at = at + interval '5 min', step_note = message
+					 WHERE c.lead_id = due.lead_id AND c.sequence_id = due.item AND c.state = 'active';
 				END IF;
 				PERFORM kam._tick_put_off(duty, due.lead_id, due.item, at, '5 min', state, message);
 				errors := errors || jsonb_build_object('duty', duty, 'lead_id', due.lead_id, 'item', due.item, 'sqlstate', state, 'message', message);
@@ -4742,7 +4742,7 @@ BEGIN
 				done := done + 1;
 			END IF;
 		END LOOP;
-		EXIT WHEN seen = 0 OR done >= batch OR passed = 0;
+		EXIT WHEN seen = 0 OR done >= batch OR passed = 0 AND duty <> 'step';
 	END LOOP;
 	RETURN tally || jsonb_build_object('more', done >= batch) || CASE WHEN errors = '[]' THEN '{}' ELSE jsonb_build_object('errors', errors) END;
 END
@@ -4762,7 +4762,10 @@ DECLARE
 BEGIN
 	SELECT * INTO known FROM kam.coordinator_state FOR NO KEY UPDATE SKIP LOCKED;
 	IF NOT FOUND THEN
-		INSERT INTO kam.coordinator_state (touch_cap, touch_window) VALUES (kam._touch_cap(), kam._touch_window()) ON CONFLICT DO NOTHING;
+		-- Not beside a row that somebody is writing: ON CONFLICT would wait for them.
+		IF NOT EXISTS (SELECT FROM kam.coordinator_state) THEN
+			INSERT INTO kam.coordinator_state (touch_cap, touch_window) VALUES (kam._touch_cap(), kam._touch_window()) ON CONFLICT DO NOTHING;
+		END IF;
 		RETURN '{}';
 	END IF;
 	IF (known.touch_cap, known.touch_window) IS DISTINCT FROM (kam._touch_cap(), kam._touch_window()) THEN
@@ -5157,7 +5160,12 @@ BEGIN
 				                   AND e.requested_event_type IN ('activation', 'touch', 'resume') AND e.event_at > _tick_close.at - interval '168:00:00')
 				AND f.opened_at <= _tick_close.at - interval '168:00:00'
 				THEN 'no sales request for seven days'
-			WHEN f.kind = 'data_quality' AND coalesce(l.icp_tier, a.icp_tier) IS NOT NULL THEN 'the tier is known'
+			WHEN f.kind = 'data_quality' AND f.sequence_id IS NULL AND coalesce(l.icp_tier, a.icp_tier) IS NOT NULL THEN 'the tier is known'
+			WHEN f.kind = 'data_quality' AND f.sequence_id IS NOT NULL
+				AND NOT EXISTS (SELECT FROM kam.Cadence c
+				                 WHERE c.lead_id = f.lead_id AND c.sequence_id = f.sequence_id AND c.state IN ('active', 'paused')
+				                   AND coalesce(c.plan_step, 0) < (f.detail ->> 'step')::integer)
+				THEN 'the step was dealt with'
 			WHEN f.kind = 'cap_breach' AND (kam._touch_cap() < 0 OR kam._touch_cap() >=
 				(SELECT count(*) FROM kam.CadenceEventLog e
 				  WHERE e.lead_id = ANY (kam._lead_ids(f.lead_id)) AND e.touch_no IS NOT NULL AND e.counted
@@ -5282,7 +5290,7 @@ DECLARE
 BEGIN
 	IF items > 0 THEN
 		-- What is over must not be released any more: expire and end come before release.
-		report := kam._tick_sum(report, kam._tick_duties('{rejudge,settle,expire,end,release,conflict}', at, items));
+		report := kam._tick_sum(report, kam._tick_duties('{rejudge,settle,expire,end,release,conflict,step}', at, items));
 	END IF;
 	IF flags > 0 THEN
 		report := kam._tick_sum(report, kam._tick_scan(at, flags));
@@ -5304,7 +5312,10 @@ CREATE FUNCTION _tick_next() RETURNS timestamptz
 			(SELECT c.active_until FROM kam.Cadence c
 			  WHERE c.home = kam._home() AND c.state <> 'finished' AND c.active_until IS NOT NULL ORDER BY c.active_until LIMIT 1),
 			(SELECT s.created_at FROM kam.Suppression s
-			  WHERE s.home = kam._home() AND s.settled_at IS NULL ORDER BY s.created_at LIMIT 1));
+			  WHERE s.home = kam._home() AND s.settled_at IS NULL ORDER BY s.created_at LIMIT 1),
+			(SELECT c.next_step_at FROM kam.Cadence c
+			  WHERE c.home = kam._home() AND c.state = 'active' AND c.next_step_at IS NOT NULL AND current_setting('kam.outreach')::boolean
+			  ORDER BY c.next_step_at LIMIT 1));
 	END;
 COMMENT ON FUNCTION _tick_next() IS 'When the next item of the schedules is due (kam''s clock), flags apart; NULL for none.';
 
@@ -5340,7 +5351,7 @@ BEGIN
 	RETURN report;
 END
 $$;
-COMMENT ON FUNCTION kam_tick(timestamptz, integer) IS 'Does what is due: judges held requests again after a change of the cap, ends what runs for suppressed addresses, expires and releases what waits (through all gates), finishes enrolments whose time is over, settles conflicts, opens, escalates and closes flags. At most "batch" items of each duty; "more" tells to call again. What somebody else holds locked is skipped. One item''s failure is a WARNING, an entry of "errors", and costs that item five minutes. as_of takes the place of the clock, for gates and stamps too. The worker does the same while kam.schedules is on; while kam.paused is on nothing happens. Returns counts: released, moved (judged again and refused for now), blocked, expired, settled, ended, resolved, failed, skipped, and per kind of flag opened, escalated, closed. Batch below 1 raises 22023, an infinite as_of 22008. Example: SELECT kam.kam_tick(''2026-03-10 09:00+01'');';
+COMMENT ON FUNCTION kam_tick(timestamptz, integer) IS 'Does what is due: judges held requests again after a change of the cap, ends what runs for suppressed addresses, expires and releases what waits (through all gates), finishes enrolments whose time is over, executes due steps, settles conflicts, opens, escalates and closes flags. At most "batch" items of each duty; "more" tells to call again. What somebody else holds locked is skipped. One item''s failure is a WARNING, an entry of "errors", and costs that item five minutes. as_of takes the place of the clock, for gates and stamps too. The worker does the same while kam.schedules is on; while kam.paused is on nothing happens. Returns counts: released, moved (judged again and refused for now), blocked, expired, settled, ended, resolved, failed, skipped, and per kind of flag opened, escalated, closed; of steps, when there were any, stepped (executed), step_held, step_refused, step_skipped, step_moved (to a time when it may go), step_lacking (a field), completed. Batch below 1 raises 22023, an infinite as_of 22008. Example: SELECT kam.kam_tick(''2026-03-10 09:00+01'');';
 
 CREATE FUNCTION _tick_health() RETURNS TABLE (item text, state text, detail text, hint text)
 	LANGUAGE plpgsql VOLATILE ROWS 5
@@ -5366,6 +5377,15 @@ BEGIN
 		CASE WHEN stuck.n > 0 THEN format('%s%s due requests are not released, the oldest since %s', CASE WHEN stuck.n = 1000 THEN 'at least ' ELSE '' END, stuck.n, stuck.since)
 		     ELSE 'none overdue' END,
 		CASE WHEN stuck.n > 0 THEN 'Is a worker running, are kam.schedules on and kam.paused off? SELECT kam.kam_tick() does it by hand.' END;
+
+	SELECT count(*) AS n, min(c.next_step_at) AS since INTO stuck
+	  FROM (SELECT c.next_step_at FROM kam.Cadence c
+	         WHERE c.home = kam._home() AND c.state = 'active' AND c.next_step_at <= late ORDER BY c.next_step_at LIMIT 1000) c;
+	IF stuck.n > 0 THEN
+		RETURN QUERY VALUES ('steps', 'warning', format('%s%s due steps are not executed, the oldest since %s',
+			CASE WHEN stuck.n = 1000 THEN 'at least ' ELSE '' END, stuck.n, stuck.since),
+			'Is a worker running, are kam.schedules and kam.outreach on and kam.paused off? SELECT kam.kam_tick() does it by hand.');
+	END IF;
 
 	SELECT count(*) AS n INTO stuck FROM kam.CadenceQueue q WHERE q.state = 'waiting' AND q.home <> kam._home();
 	IF stuck.n > 0 THEN
@@ -5400,6 +5420,715 @@ CREATE TRIGGER queue_wake AFTER INSERT OR UPDATE OF release_at ON CadenceQueue F
 CREATE TRIGGER suppression_wake AFTER INSERT OR UPDATE OF settled_at ON Suppression FOR EACH STATEMENT EXECUTE FUNCTION _wake();
 
 INSERT INTO coordinator_state (touch_cap, touch_window) VALUES (_touch_cap(), _touch_window());
+
+-- Sequences that run by themselves: what a plan may say, when its next step is due, what it sends, and the schedules' duty that executes it.
+--
+-- A step becomes a touch as anybody's: the gates judge it.  Whatever happens to it, Cadence.plan_step says that it was dealt
+-- with in the same transaction, and its idempotency key that it was asked for.
+
+-- ---- what a plan may say --------------------------------------------------------------
+
+CREATE FUNCTION _reads_as(type text, written text) RETURNS boolean
+	LANGUAGE plpgsql STABLE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	CASE _reads_as.type
+		WHEN 'interval' THEN RETURN written::interval >= interval '0' AND written::interval < interval '3660 days';
+		WHEN 'timestamptz' THEN RETURN isfinite(written::timestamptz);
+		WHEN 'jsonpath' THEN PERFORM written::jsonpath; RETURN true;
+		WHEN 'zone' THEN
+			-- The server would take "(GMT+01:00) Paris" for a zone of its own making.
+			IF written !~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
+				RETURN false;
+			END IF;
+			PERFORM now() AT TIME ZONE written;
+			RETURN true;
+	END CASE;
+EXCEPTION WHEN data_exception OR syntax_error THEN
+	RETURN false;
+END
+$$;
+COMMENT ON FUNCTION _reads_as(text, text) IS 'Whether a text is an interval from 0 to ten years, a finite timestamptz, a jsonpath, a zone.';
+
+CREATE FUNCTION _template_parts(template text) RETURNS TABLE (place integer, literal text, field text, fallback text, trouble text)
+	LANGUAGE plpgsql IMMUTABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	rest text := template;
+	opens integer;
+	closes integer;
+	inner_text text;
+BEGIN
+	place := 0;
+	LOOP
+		opens := strpos(rest, '{{');
+		place := place + 1;
+		IF opens = 0 THEN
+			literal := rest; field := NULL; fallback := NULL; trouble := NULL;
+			RETURN NEXT;
+			RETURN;
+		END IF;
+		literal := left(rest, opens - 1);
+		rest := substr(rest, opens + 2);
+		closes := strpos(rest, '}}');
+		inner_text := CASE WHEN closes > 0 THEN left(rest, closes - 1) END;
+		field := btrim(split_part(inner_text, '|', 1));
+		fallback := CASE WHEN strpos(inner_text, '|') > 0 THEN btrim(substr(inner_text, strpos(inner_text, '|') + 1)) END;
+		trouble := CASE
+			WHEN inner_text IS NULL THEN '"{{" without "}}"'
+			WHEN inner_text ~ '[{}]' THEN format('"{{%s}}" has braces inside', inner_text)
+			WHEN field !~ '^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_ -]+)*$' THEN format('"{{%s}}" names no field', inner_text)
+			WHEN field !~ '^(full_name|first_name|last_name|job_title|email|phone|linkedin_url|account\.(name|account_id|icp_tier|attributes\..+)|attributes\..+|owner\.(name|rep_id))$'
+				THEN format('unknown field "%s"', field) END;
+		RETURN NEXT;
+		EXIT WHEN closes = 0;
+		rest := substr(rest, closes + 2);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _template_parts(text) IS 'A template taken apart: text and the field after it (NULL after the last), its fallback, and what is wrong with it.';
+
+CREATE FUNCTION _check_steps(steps jsonb, at_path text, complete boolean) RETURNS void
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	example CONSTANT text := 'For example [{"day": 0, "channel": "email", "content": "…"}].';
+	bad record;
+BEGIN
+	IF steps IS NULL OR jsonb_typeof(steps) <> 'array' THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'steps must be an array of objects',
+			DETAIL = format('The value is at "%s".', at_path), HINT = example;
+	END IF;
+	SELECT e.n, e.path, e.what, e.hint INTO bad
+	  FROM jsonb_array_elements(steps) WITH ORDINALITY s (value, n)
+	 CROSS JOIN LATERAL (
+		SELECT s.n, '' AS path, 'a step must be an object' AS what, example AS hint, 0 AS rank WHERE jsonb_typeof(s.value) <> 'object'
+		UNION ALL
+		SELECT s.n, '/day', 'the day of a step must be a number from 0', CASE WHEN s.value ? 'day' THEN example
+		           ELSE example || ' Instead of day it may have delay (since the step before) or execute_at.' END, 1
+		 WHERE jsonb_typeof(s.value) = 'object'
+		   AND CASE WHEN NOT s.value ? 'day' THEN complete AND NOT s.value ?| '{delay,execute_at}'
+		            WHEN jsonb_typeof(s.value -> 'day') = 'number' THEN (s.value ->> 'day')::numeric NOT BETWEEN 0 AND 3660 ELSE true END
+		UNION ALL
+		SELECT s.n, '/channel', 'the channel of a step must be text', example, 2
+		 WHERE jsonb_typeof(s.value) = 'object' AND (complete OR s.value ? 'channel')
+		   AND (jsonb_typeof(s.value -> 'channel') IS DISTINCT FROM 'string' OR btrim(s.value ->> 'channel') = '')
+		UNION ALL
+		SELECT s.n, '/' || r.key, r.what, r.hint, r.rank
+		  FROM (VALUES
+		           ('delay', 'the delay of a step must be an interval from 0', 'For example "2 days" or "4 hours", counted from the step before.', 3,
+		            kam._reads_as('interval', s.value ->> 'delay')),
+		           ('execute_at', 'the execute_at of a step must be a time', 'ISO 8601 with its zone, for example "2026-03-10T09:00:00+01:00".', 4,
+		            kam._reads_as('timestamptz', s.value ->> 'execute_at')),
+		           ('at', 'the time of day of a step must be HH:MM', 'For example "09:30", in the recipient''s time zone.', 5,
+		            s.value ->> 'at' ~ '^([01][0-9]|2[0-3]):[0-5][0-9]$'),
+		           ('on_quiet', 'on_quiet must be next or skip', 'What becomes of a step whose time is not one to send at: it goes at the next one that is, or not at all.', 6,
+		            s.value ->> 'on_quiet' IN ('next', 'skip')),
+		           ('condition', 'the condition of a step must be a jsonpath predicate', 'For example "$.account.attributes.seats > 250".', 7,
+		            kam._reads_as('jsonpath', s.value ->> 'condition'))) r (key, what, hint, rank, good)
+		 WHERE jsonb_typeof(s.value) = 'object' AND s.value ? r.key AND (jsonb_typeof(s.value -> r.key) <> 'string' OR r.good IS NOT TRUE)
+		UNION ALL
+		SELECT s.n, '/' || k.key, format('the %s of a step must be text', k.key), example, 8
+		  FROM unnest('{content,template,subject}'::text[]) k (key)
+		 WHERE jsonb_typeof(s.value) = 'object' AND s.value ? k.key AND jsonb_typeof(s.value -> k.key) <> 'string'
+		UNION ALL
+		SELECT s.n, '/' || k.key, p.trouble,
+		       'Fields are full_name, first_name, last_name, job_title, email, phone, linkedin_url, attributes.…, account.name, account.account_id, account.icp_tier, account.attributes.…, owner.name, owner.rep_id; {{first_name|there}} has a fallback.', 9
+		  FROM unnest('{content,template,subject}'::text[]) k (key)
+		 CROSS JOIN LATERAL kam._template_parts(s.value ->> k.key) p
+		 WHERE jsonb_typeof(s.value) = 'object' AND jsonb_typeof(s.value -> k.key) = 'string' AND s.value -> 'verbatim' IS DISTINCT FROM 'true'
+		   AND p.trouble IS NOT NULL) e
+	 ORDER BY e.n, e.rank, e.path
+	 LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = bad.what,
+			DETAIL = format('The value is at "%s/%s%s".', at_path, bad.n - 1, bad.path), HINT = bad.hint;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _check_steps(jsonb, text, boolean) IS 'Refuses what is no plan of a sequence: 22023 with the path. complete: each step needs a time and a channel.';
+
+CREATE FUNCTION _check_plan() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	IF TG_TABLE_NAME = 'abmplaybook' THEN
+		PERFORM kam._check_steps(NEW.steps, '/steps', false);
+	ELSIF NEW.suggested_cadence ? 'steps' THEN
+		PERFORM kam._check_steps(NEW.suggested_cadence -> 'steps', '/suggested_cadence/steps', false);
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _check_plan() IS 'Row trigger of ABMPlaybook and SalesPlayLibrary: refuses (22023 with the path) steps that could not be executed.';
+CREATE TRIGGER _check_plan BEFORE INSERT OR UPDATE OF steps ON ABMPlaybook FOR EACH ROW WHEN (NEW.steps <> '[]') EXECUTE FUNCTION _check_plan();
+CREATE TRIGGER _check_plan BEFORE INSERT OR UPDATE OF suggested_cadence ON SalesPlayLibrary FOR EACH ROW WHEN (NEW.suggested_cadence <> '{}')
+	EXECUTE FUNCTION _check_plan();
+
+-- ---- when somebody may be written to ----------------------------------------------------
+
+CREATE FUNCTION _recipient_zone(lead_id text) RETURNS text
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	said record;
+BEGIN
+	SELECT l.time_zone, a.owner_id INTO said
+	  FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) WHERE l.lead_id = _recipient_zone.lead_id;
+	RETURN CASE WHEN kam._reads_as('zone', said.time_zone) THEN said.time_zone ELSE kam._rep_zone(said.owner_id) END;
+END
+$$;
+COMMENT ON FUNCTION _recipient_zone(text) IS 'The time zone of a lead: its own, else that of the rep who owns its account, else kam.default_timezone.';
+
+CREATE FUNCTION _send_moment("from" timestamptz, zone text, sequence_type text, channel text) RETURNS timestamptz
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	opens CONSTANT time := split_part(current_setting('kam.send_window'), '-', 1);
+	closes CONSTANT time := split_part(current_setting('kam.send_window'), '-', 2);
+	today CONSTANT date := ("from" AT TIME ZONE _send_moment.zone)::date;
+	rule record;
+	local_day date;
+	moment timestamptz;
+	until timestamptz;
+	bounds timestamptz[];
+BEGIN
+	SELECT r.quiet_from, r.quiet_until INTO rule
+	  FROM kam.SendRule r
+	 WHERE r.sequence_type = _send_moment.sequence_type AND r.channel IN (_send_moment.channel, '*')
+	 ORDER BY r.channel = '*' LIMIT 1;
+	-- A year of holidays and quiet hours without a gap is a mistake; a step waits for somebody to mend it.
+	FOR ahead IN 0 .. 400 LOOP
+		local_day := today + ahead;
+		CONTINUE WHEN extract(isodow FROM local_day) > 5
+			OR EXISTS (SELECT FROM kam.holiday h WHERE h.day = local_day AND h.time_zone IN ('*', _send_moment.zone));
+		moment := greatest("from", (local_day + opens) AT TIME ZONE _send_moment.zone);
+		until := (local_day + closes) AT TIME ZONE _send_moment.zone;
+		-- The quiet hours that may reach into this day: last night's and its own.
+		IF rule.quiet_from IS NOT NULL THEN
+			FOR bounds IN
+				SELECT ARRAY[(n + rule.quiet_from) AT TIME ZONE _send_moment.zone,
+				             (n + rule.quiet_until + CASE WHEN rule.quiet_until < rule.quiet_from THEN interval '1 day' ELSE '0' END) AT TIME ZONE _send_moment.zone]
+				  FROM (VALUES (local_day - 1), (local_day)) q (n) ORDER BY q.n
+			LOOP
+				IF moment >= bounds[1] AND moment < bounds[2] THEN
+					moment := bounds[2];
+				END IF;
+			END LOOP;
+		END IF;
+		IF moment < until THEN
+			RETURN moment;
+		END IF;
+	END LOOP;
+	RETURN "from" + interval '400 days';
+END
+$$;
+COMMENT ON FUNCTION _send_moment(timestamptz, text, text, text) IS 'The first moment from one on at which a step may go: within kam.send_window of a working day (Monday to Friday but holiday) and outside the SendRule''s quiet hours, all in the zone. 400 days later when there is none.';
+
+CREATE FUNCTION _step_due(c Cadence, n integer, zone text) RETURNS timestamptz
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	step CONSTANT jsonb := c.steps -> (n - 1);
+	before CONSTANT jsonb := c.steps -> (n - 2);
+	base CONSTANT timestamptz := coalesce(c.plan_at, c.activated_at, c.created_at);
+	days numeric;
+	delay interval;
+	due timestamptz;
+	earliest timestamptz := base;
+BEGIN
+	IF step ? 'execute_at' THEN
+		due := kam._time_or_null(step ->> 'execute_at');
+		-- What came before was late: so is this.
+		IF n > 1 AND kam._time_or_null(before ->> 'execute_at') < base THEN
+			due := due + (base - kam._time_or_null(before ->> 'execute_at'));
+		END IF;
+		RETURN due;
+	ELSIF step ? 'delay' THEN
+		delay := (step ->> 'delay')::interval;
+		-- Days are the zone's, hours are hours.
+		due := ((base AT TIME ZONE zone) + date_trunc('day', delay)) AT TIME ZONE zone + (delay - date_trunc('day', delay));
+		earliest := due;
+	ELSIF jsonb_typeof(step -> 'day') = 'number' THEN
+		days := (step ->> 'day')::numeric;
+		IF n > 1 AND jsonb_typeof(before -> 'day') = 'number' THEN
+			days := greatest(days - (before ->> 'day')::numeric, 0);
+		ELSIF n > 1 THEN
+			-- After one that counts otherwise: from the activation, never before that one.
+			RETURN greatest(base, ((c.created_at AT TIME ZONE zone) + days::float8 * interval '1 day') AT TIME ZONE zone);
+		END IF;
+		due := ((base AT TIME ZONE zone) + trunc(days)::integer * interval '1 day') AT TIME ZONE zone + (days - trunc(days))::float8 * interval '24 hours';
+	ELSE
+		RETURN NULL;
+	END IF;
+	IF step ? 'at' THEN
+		due := ((due AT TIME ZONE zone)::date + (step ->> 'at')::time) AT TIME ZONE zone;
+		IF due < earliest THEN
+			due := ((earliest AT TIME ZONE zone)::date + 1 + (step ->> 'at')::time) AT TIME ZONE zone;
+		END IF;
+	END IF;
+	RETURN due;
+END
+$$;
+COMMENT ON FUNCTION _step_due(Cadence, integer, text) IS 'The time of the n-th step of an enrolment as planned, counted from when the step before was dealt with; NULL for a step without a time.';
+
+-- ---- Cadence keeps the time of its next step ------------------------------------------------
+
+CREATE FUNCTION _plan_next() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	n integer;
+	step jsonb;
+	zone text;
+BEGIN
+	IF TG_OP = 'INSERT' AND NEW.home <> kam._home() THEN
+		RETURN NEW;				-- of a restore: as it was
+	END IF;
+	IF TG_OP = 'INSERT' OR NEW.steps IS DISTINCT FROM OLD.steps THEN
+		PERFORM kam._check_steps(NEW.steps, '/payload/steps', false);
+		NEW.runs := jsonb_path_exists(NEW.steps, '$[*] ? (exists (@.day) || exists (@.delay) || exists (@.execute_at))');
+	END IF;
+	IF coalesce(NEW.current_step, 0) > coalesce(NEW.plan_step, 0) THEN
+		NEW.plan_step := NEW.current_step;
+		NEW.plan_at := coalesce(NEW.last_activity_at, kam._now());
+	END IF;
+	IF TG_OP = 'UPDATE' AND NEW.plan_step IS DISTINCT FROM OLD.plan_step THEN
+		-- In time is what the schedules came to within minutes: their pace does not add up over the steps.
+		NEW.plan_at := CASE WHEN OLD.next_step_at BETWEEN NEW.plan_at - interval '10 min' AND NEW.plan_at THEN OLD.next_step_at
+		                    ELSE date_trunc('second', NEW.plan_at) END;
+	END IF;
+	IF NEW.state <> 'active' OR NOT NEW.runs THEN
+		NEW.next_step_at := NULL;
+		NEW.step_note := NULL;
+		RETURN NEW;
+	END IF;
+	-- A pause moves nothing: what its time has passed meanwhile is due.
+	NEW.plan_at := coalesce(NEW.plan_at, NEW.activated_at, kam._now());
+	NEW.step_note := NULL;
+	n := coalesce(NEW.plan_step, 0) + 1;
+	step := NEW.steps -> (n - 1);
+	IF step IS NULL THEN
+		NEW.next_step_at := kam._now();	-- for the schedules to complete it
+	ELSE
+		zone := kam._recipient_zone(NEW.lead_id);
+		NEW.next_step_at := kam._step_due(NEW, n, zone);
+		IF NEW.next_step_at IS NOT NULL THEN
+			NEW.next_step_at := greatest(NEW.next_step_at, kam._now());
+			IF step ->> 'on_quiet' IS DISTINCT FROM 'skip' THEN
+				NEW.next_step_at := kam._send_moment(NEW.next_step_at, zone, NEW.sequence_type, lower(btrim(step ->> 'channel')));
+			END IF;
+		END IF;
+	END IF;
+	IF NEW.next_step_at IS NOT NULL THEN
+		PERFORM kam._wake_worker();
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _plan_next() IS 'Row trigger of Cadence: checks a plan (22023 with the path) and keeps runs, plan_step, plan_at and next_step_at.';
+CREATE TRIGGER _plan_came BEFORE INSERT ON Cadence FOR EACH ROW WHEN (NEW.steps <> '[]') EXECUTE FUNCTION _plan_next();
+CREATE TRIGGER _plan_next BEFORE UPDATE OF state, current_step, plan_step, steps ON Cadence FOR EACH ROW
+	WHEN ((NEW.runs OR NEW.steps <> '[]')
+	      AND (OLD.state, OLD.current_step, OLD.plan_step, OLD.steps) IS DISTINCT FROM (NEW.state, NEW.current_step, NEW.plan_step, NEW.steps))
+	EXECUTE FUNCTION _plan_next();
+
+CREATE FUNCTION _step_hold_ended() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	UPDATE kam.Cadence c
+	   SET plan_step = e.step, plan_at = NEW.ended_at
+	  FROM kam.CadenceEventLog e
+	 WHERE e.lead_id = NEW.lead_id AND e.event_id = NEW.event_id AND e.step IS NOT NULL
+	   AND c.lead_id = e.lead_id AND c.sequence_id = e.sequence_id AND c.enrolment_no = e.enrolment_no
+	   AND c.runs AND c.state <> 'finished' AND coalesce(c.plan_step, 0) < e.step;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION _step_hold_ended() IS 'Row trigger of CadenceQueue: the sequence whose step was held goes on when the hold was released, given up or has expired.';
+CREATE TRIGGER _step_hold_ended AFTER UPDATE OF state ON CadenceQueue FOR EACH ROW
+	WHEN (OLD.state = 'waiting' AND NEW.state <> 'waiting' AND NEW.kind = 'held' AND NEW.end_reason IS DISTINCT FROM 'rewritten') EXECUTE FUNCTION _step_hold_ended();
+
+CREATE FUNCTION _withdraw_step(lead_id text, sequence_id text, steps jsonb) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	held bigint;
+BEGIN
+	FOR held IN
+		SELECT q.event_id
+		  FROM kam.Cadence c
+		  JOIN kam.CadenceEventLog e ON e.lead_id = c.lead_id AND e.sequence_id = c.sequence_id AND e.enrolment_no = c.enrolment_no
+		       AND e.step = coalesce(c.plan_step, 0) + 1 AND e.payload ? 'planned_at'
+		  JOIN kam.CadenceQueue q ON q.lead_id = e.lead_id AND q.event_id = e.event_id AND q.state = 'waiting' AND q.kind = 'held'
+		 WHERE c.lead_id = _withdraw_step.lead_id AND c.sequence_id = _withdraw_step.sequence_id AND c.state <> 'finished' AND c.runs
+		   AND c.steps IS DISTINCT FROM _withdraw_step.steps
+	LOOP
+		PERFORM kam._cancel_holds(_withdraw_step.lead_id, held, 'rewritten', kam._now());
+		PERFORM kam._rebuild_state(_withdraw_step.lead_id);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _withdraw_step(text, text, jsonb) IS 'Before a plan is rewritten: a held touch of its next step has the old words, so it is cancelled (rewritten), and the step is asked for anew. Wants the lead''s lock.';
+
+-- ---- what a step says ---------------------------------------------------------------------------
+
+-- What runs per step is in plpgsql: a session keeps the plans of that.
+CREATE FUNCTION _lead_document(lead_id text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a))
+	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id)
+	         WHERE l.lead_id = _lead_document.lead_id);
+END
+$$;
+COMMENT ON FUNCTION _lead_document(text) IS 'What conditions of steps are evaluated on: the lead''s columns, its attributes among them, and its account (null for none).';
+
+CREATE FUNCTION _lead_fields(lead_id text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a), 'first_name', l.attributes -> 'first_name', 'last_name', l.attributes -> 'last_name',
+	                   'owner', to_jsonb(r))
+	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) LEFT JOIN kam.Reps r ON r.rep_id = l.owner_id
+	         WHERE l.lead_id = _lead_fields.lead_id);
+END
+$$;
+COMMENT ON FUNCTION _lead_fields(text) IS 'What templates of steps draw on: _lead_document(), first_name and last_name from attributes, and owner.';
+
+CREATE FUNCTION _render(template text, fields jsonb, OUT message text, OUT missing text[]) RETURNS record
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	part record;
+	value jsonb;
+	said text;
+BEGIN
+	missing := '{}';
+	message := CASE WHEN template IS NOT NULL THEN '' END;
+	FOR part IN SELECT * FROM kam._template_parts(template) p WHERE template IS NOT NULL ORDER BY p.place LOOP
+		message := message || part.literal;
+		CONTINUE WHEN part.field IS NULL AND part.trouble IS NULL;
+		value := fields #> string_to_array(part.field, '.');
+		said := coalesce(CASE WHEN jsonb_typeof(value) IN ('string', 'number', 'boolean') THEN nullif(btrim(value #>> '{}'), '') END, part.fallback);
+		IF part.trouble IS NOT NULL OR said IS NULL THEN
+			missing := missing || coalesce(part.field, part.trouble);
+		ELSE
+			message := message || said;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _render(text, jsonb) IS 'A template with its fields filled in, and the fields that have neither a value nor a fallback: with any of these the message must not be sent.';
+
+-- ---- limits by the day ----------------------------------------------------------------------------
+
+CREATE FUNCTION _rep_limit(rep_id text) RETURNS integer
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN CASE WHEN _rep_limit.rep_id IS NULL THEN 0
+	            ELSE coalesce((SELECT r.daily_limit FROM kam.Reps r WHERE r.rep_id = _rep_limit.rep_id), current_setting('kam.rep_daily_limit')::integer) END;
+END
+$$;
+COMMENT ON FUNCTION _rep_limit(text) IS 'A rep''s daily limit: Reps.daily_limit, else kam.rep_daily_limit; 0 for none.';
+
+CREATE FUNCTION _touches_since(account_id text, owner_id text, since timestamptz) RETURNS bigint
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		-- Of leads that were touched since, each by its own rows.
+		SELECT coalesce(sum((SELECT count(*) FROM kam.CadenceEventLog e
+		                      WHERE e.lead_id = l.lead_id AND e.touch_no IS NOT NULL AND e.counted AND e.event_type = 'touch'
+		                        AND e.touch_at >= _touches_since.since)), 0)::bigint
+		  FROM (SELECT l.lead_id FROM kam.Leads l WHERE l.account_id = _touches_since.account_id AND l.last_touch_at >= _touches_since.since
+		        UNION ALL
+		        SELECT l.lead_id FROM kam.Leads l WHERE l.owner_id = _touches_since.owner_id AND l.last_touch_at >= _touches_since.since) l;
+	END;
+COMMENT ON FUNCTION _touches_since(text, text, timestamptz) IS 'Executed touches that count, since a moment, of the leads of an account or of a rep (the other NULL).';
+
+CREATE FUNCTION _limited_until(lead_id text, at timestamptz, OUT until timestamptz, OUT why text) RETURNS record
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	lead record;
+	cap CONSTANT integer := current_setting('kam.account_daily_cap')::integer;
+	rep_limit integer;
+	zone text;
+	today timestamp;
+BEGIN
+	SELECT l.account_id, l.owner_id, a.owner_id AS account_owner INTO lead
+	  FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) WHERE l.lead_id = _limited_until.lead_id;
+	rep_limit := kam._rep_limit(lead.owner_id);
+	IF (cap = 0 OR lead.account_id IS NULL) AND rep_limit = 0 THEN
+		RETURN;
+	END IF;
+	-- One at a time: two that counted the same day at once would both find room.
+	PERFORM FROM kam.coordinator_state FOR NO KEY UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		why := 'locked';
+		RETURN;
+	END IF;
+	-- Written, so that one with an older snapshot fails (40001) instead of counting by it.
+	UPDATE kam.coordinator_state SET stepped_at = _limited_until.at WHERE stepped_at IS DISTINCT FROM _limited_until.at;
+	IF cap > 0 AND lead.account_id IS NOT NULL THEN
+		zone := kam._rep_zone(lead.account_owner);
+		today := date_trunc('day', _limited_until.at AT TIME ZONE zone);
+		IF kam._touches_since(lead.account_id, NULL, today AT TIME ZONE zone) >= cap THEN
+			why := 'account_daily_cap';
+			until := (today + interval '1 day') AT TIME ZONE zone;
+			RETURN;
+		END IF;
+	END IF;
+	IF rep_limit > 0 THEN
+		zone := kam._rep_zone(lead.owner_id);
+		today := date_trunc('day', _limited_until.at AT TIME ZONE zone);
+		IF kam._touches_since(NULL, lead.owner_id, today AT TIME ZONE zone) >= rep_limit THEN
+			why := 'rep_daily_limit';
+			until := (today + interval '1 day') AT TIME ZONE zone;
+		END IF;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _limited_until(text, timestamptz) IS 'Until when a daily limit keeps the steps of a lead, and which (account_daily_cap, rep_daily_limit); NULL when none does. why is locked while another run of the schedules counts.';
+
+CREATE FUNCTION _step_moment(lead_id text, sequence_type text, channel text, at timestamptz, OUT moment timestamptz, OUT why text) RETURNS record
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	zone CONSTANT text := kam._recipient_zone(lead_id);
+	limited record;
+BEGIN
+	moment := kam._send_moment(at, zone, sequence_type, channel);
+	IF moment > at THEN
+		why := 'send_window';
+		RETURN;
+	END IF;
+	IF (SELECT t.family FROM kam.sequence_type t WHERE t.sequence_type = _step_moment.sequence_type) = 'transactional' THEN
+		RETURN;
+	END IF;
+	SELECT * INTO limited FROM kam._limited_until(lead_id, at);
+	why := limited.why;
+	IF limited.until IS NOT NULL THEN
+		moment := kam._send_moment(limited.until, zone, sequence_type, channel);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _step_moment(text, text, text, timestamptz) IS 'When a step that is due may go: at once (why NULL), or later and why.';
+
+-- ---- the duty ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION _step_dealt_with(c Cadence, n integer, at timestamptz) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	UPDATE kam.Cadence k SET plan_step = n, plan_at = at
+	 WHERE k.lead_id = c.lead_id AND k.sequence_id = c.sequence_id AND k.enrolment_no = c.enrolment_no
+	   AND k.state <> 'finished' AND coalesce(k.plan_step, 0) < n;
+END
+$$;
+COMMENT ON FUNCTION _step_dealt_with(Cadence, integer, timestamptz) IS 'The enrolment goes on after a step, unless it did already.';
+
+CREATE FUNCTION _step_later(c Cadence, moment timestamptz, why text) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	UPDATE kam.Cadence k SET next_step_at = moment, step_note = why
+	 WHERE k.lead_id = c.lead_id AND k.sequence_id = c.sequence_id AND k.enrolment_no = c.enrolment_no;
+END
+$$;
+COMMENT ON FUNCTION _step_later(Cadence, timestamptz, text) IS 'Puts the next step of an enrolment off (NULL: until its hold ends), and says why.';
+
+CREATE FUNCTION _step_skip(c Cadence, n integer, why text, at timestamptz) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	PERFORM kam._system_event(c.lead_id, 'cancelled', NULL, why, c.sequence_id, c.sequence_type, c.enrolment_no, n);
+	PERFORM kam._step_dealt_with(c, n, at);
+	RETURN 'step_skipped';
+END
+$$;
+COMMENT ON FUNCTION _step_skip(Cadence, integer, text, timestamptz) IS 'Leaves a step out: a row "cancelled" in the log, with the step and why (condition, quiet).';
+
+CREATE FUNCTION _step_message(c Cadence, n integer, OUT payload jsonb, OUT missing text[]) RETURNS record
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	step CONSTANT jsonb := c.steps -> (n - 1);
+	template CONSTANT text := coalesce(step ->> 'content', step ->> 'template');
+	fields jsonb;
+	message record;
+	subject record;
+BEGIN
+	payload := step - '{day,delay,at,execute_at,condition,on_quiet,content,template,subject,verbatim,channel,step,message,planned_at}'::text[];
+	IF step -> 'verbatim' = 'true' THEN
+		payload := payload || jsonb_strip_nulls(jsonb_build_object('message', template, 'subject', step -> 'subject'));
+		missing := '{}';
+	ELSE
+		fields := kam._lead_fields(c.lead_id);
+		SELECT * INTO message FROM kam._render(template, fields);
+		SELECT * INTO subject FROM kam._render(step ->> 'subject', fields);
+		payload := payload || jsonb_strip_nulls(jsonb_build_object('message', message.message, 'subject', subject.message));
+		missing := ARRAY(SELECT DISTINCT m FROM unnest(message.missing || subject.missing) m ORDER BY m);
+	END IF;
+	-- A rep can do without words, a machine that sends cannot.
+	IF coalesce(btrim(payload ->> 'message'), '') = '' AND EXISTS (
+		SELECT FROM (SELECT r.mode FROM kam.SendRule r WHERE r.sequence_type = c.sequence_type AND r.channel IN (lower(btrim(step ->> 'channel')), '*')
+		              ORDER BY r.channel = '*' LIMIT 1) r WHERE r.mode <> 'notify_rep') THEN
+		missing := missing || 'content'::text;
+	END IF;
+	payload := payload || jsonb_build_object('planned_at', kam._step_due(c, n, kam._recipient_zone(c.lead_id)));
+END
+$$;
+COMMENT ON FUNCTION _step_message(Cadence, integer) IS 'The payload of a step''s touch: message and subject as they go out, planned_at, and what else the step says; with what is missing for it, a step that is sent by itself but has no words among that.';
+
+CREATE FUNCTION _tick_step(lead_id text, sequence_id text, at timestamptz) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	c kam.Cadence;
+	n integer;
+	step jsonb;
+	place text;
+	said record;
+	may record;
+	key text;
+	answer kam.CadenceEventLog;
+BEGIN
+	SELECT k.* INTO c FROM kam.Cadence k
+	 WHERE k.lead_id = _tick_step.lead_id AND k.sequence_id = _tick_step.sequence_id AND k.state = 'active' AND k.next_step_at <= _tick_step.at
+	   FOR NO KEY UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN 'gone';
+	END IF;
+	n := coalesce(c.plan_step, 0) + 1;
+	step := c.steps -> (n - 1);
+	IF step IS NULL THEN
+		PERFORM kam._step_complete(c);
+		RETURN 'completed';
+	END IF;
+	IF EXISTS (SELECT FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e USING (lead_id, event_id)
+	            WHERE q.lead_id = c.lead_id AND q.state = 'waiting' AND q.kind = 'held'
+	              AND e.sequence_id = c.sequence_id AND e.enrolment_no = c.enrolment_no AND e.step = n) THEN
+		PERFORM kam._step_later(c, NULL, 'held');
+		RETURN 'step_held';
+	END IF;
+
+	place := lower(btrim(step ->> 'channel'));
+	IF step ->> 'on_quiet' = 'skip'
+	   AND kam._send_moment(c.next_step_at, kam._recipient_zone(c.lead_id), c.sequence_type, place) > c.next_step_at THEN
+		RETURN kam._step_skip(c, n, 'quiet', _tick_step.at);
+	END IF;
+	SELECT * INTO may FROM kam._step_moment(c.lead_id, c.sequence_type, place, _tick_step.at);
+	IF may.moment > _tick_step.at THEN
+		PERFORM kam._step_later(c, may.moment, may.why);
+		RETURN 'step_moved';
+	ELSIF may.why = 'locked' THEN
+		RETURN 'skipped';
+	END IF;
+	IF step ? 'condition'
+	   AND jsonb_path_match(kam._lead_document(c.lead_id), (step ->> 'condition')::jsonpath, silent => true) IS NOT TRUE THEN
+		RETURN kam._step_skip(c, n, 'condition', _tick_step.at);
+	END IF;
+	SELECT * INTO said FROM kam._step_message(c, n);
+	IF cardinality(said.missing) > 0 THEN
+		PERFORM kam._raise_flag('data_quality', c.lead_id, NULL, c.sequence_id,
+			jsonb_build_object('step', n, 'missing', to_jsonb(said.missing), 'path', format('/steps/%s', n - 1)), NULL);
+		PERFORM kam._step_later(c, _tick_step.at + interval '1 hour', 'missing: ' || array_to_string(said.missing, ', '));
+		RETURN 'step_lacking';
+	END IF;
+
+	-- As kam_request, whose lock we have: the same step again is given its first answer.
+	key := format('step %s/%s/%s', c.sequence_id, c.enrolment_no, n)
+		|| coalesce(' ' || nullif((SELECT count(*) FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e USING (lead_id, event_id)
+		                            WHERE q.lead_id = c.lead_id AND q.end_reason = 'rewritten' AND e.sequence_id = c.sequence_id
+		                              AND e.enrolment_no = c.enrolment_no AND e.step = n), 0), '');
+	SELECT e.* INTO answer FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (kam._lead_ids(c.lead_id)) AND e.idempotency_key = key LIMIT 1;
+	IF NOT FOUND THEN
+		INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent, idempotency_key, payload)
+		VALUES (c.lead_id, c.sequence_id, c.sequence_type, 'touch', n, place, c.originating_agent, key, said.payload)
+		RETURNING e.* INTO answer;
+	END IF;
+	IF answer.coordinator_action = 'held'
+	   AND EXISTS (SELECT FROM kam.CadenceQueue q WHERE q.lead_id = answer.lead_id AND q.event_id = answer.event_id AND q.state = 'waiting') THEN
+		PERFORM kam._step_later(c, NULL, 'held');
+		RETURN 'step_held';
+	END IF;
+	PERFORM kam._step_dealt_with(c, n, _tick_step.at);
+	IF answer.coordinator_action <> 'executed' THEN
+		RETURN 'step_refused';
+	END IF;
+	IF n = jsonb_array_length(c.steps) THEN
+		PERFORM kam._step_complete(c);
+	END IF;
+	RETURN 'stepped';
+END
+$$;
+COMMENT ON FUNCTION _tick_step(text, text, timestamptz) IS 'Deals with the due step of an enrolment, under its lead''s lock: stepped (executed), step_held (by the cap), step_refused (for good, with its row), step_skipped (condition, quiet), step_moved (to when it may go), step_lacking (a field; a flag says which), completed (nothing is left), gone.';
+
+CREATE FUNCTION _step_complete(c Cadence) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type, originating_agent)
+	VALUES (c.lead_id, c.sequence_id, c.sequence_type, 'complete', 'AGT-302');
+END
+$$;
+COMMENT ON FUNCTION _step_complete(Cadence) IS 'Ends an enrolment whose last step was dealt with, by a fact.';
+
+CREATE FUNCTION _step_release(lead_id text, event_id bigint, at timestamptz) RETURNS text
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	held kam.CadenceEventLog;
+	may record;
+BEGIN
+	SELECT e.* INTO held FROM kam.CadenceEventLog e WHERE e.lead_id = _step_release.lead_id AND e.event_id = _step_release.event_id;
+	IF held.event_type IS DISTINCT FROM 'held' OR held.payload -> 'planned_at' IS NULL THEN
+		RETURN NULL;
+	END IF;
+	SELECT * INTO may FROM kam._step_moment(held.lead_id, held.sequence_type, held.channel, _step_release.at);
+	IF may.moment > _step_release.at THEN
+		UPDATE kam.CadenceQueue q SET release_at = may.moment WHERE q.lead_id = held.lead_id AND q.event_id = held.event_id;
+		RETURN 'moved';
+	END IF;
+	RETURN CASE may.why WHEN 'locked' THEN 'skipped' END;
+END
+$$;
+COMMENT ON FUNCTION _step_release(text, bigint, timestamptz) IS 'Whether a held touch that a step asked for may be released now: NULL for yes, and for everybody else''s; moved to when it may, or skipped.';
 
 -- Looking at runs: how far, why so, what is wrong.
 
@@ -5997,6 +6726,10 @@ BEGIN
 
 	IF paused THEN
 		RETURN QUERY VALUES ('paused', 'warning', 'kam.paused is on: nothing is decided', 'ALTER SYSTEM SET kam.paused = off, then reload.');
+	END IF;
+	IF NOT current_setting('kam.outreach')::boolean THEN
+		RETURN QUERY VALUES ('outreach', 'warning', 'kam.outreach is off: no step is executed, touches are held and none is released',
+			'ALTER SYSTEM SET kam.outreach = on, then reload.');
 	END IF;
 	IF current_setting('kam.clock') <> '' THEN
 		RETURN QUERY VALUES ('clock', 'warning', format('kam.clock stands at %s', current_setting('kam.clock')), 'Only for tests and back-tests.');
