@@ -49,12 +49,12 @@ SELECT 'x-' || n, 'Prospect ' || n, 'hexa', 'prospect' || n || '@hexa.example', 
 
 SET LOCAL kam.clock = '2026-03-02 09:00+01';
 
--- An enrolment with its plan.  The steps are stored with it; each is asked for when it is due.
+-- An enrolment with its plan: kam_tick() executes each step when it is due.  Others ask for their touches themselves.
 SELECT * FROM kam_enrol('w-ines', 'outbound', '[
-	{"day": 0, "channel": "email", "content": "Vos fours à induction"},
-	{"day": 1, "channel": "linkedin", "content": "Invitation"},
-	{"day": 3, "channel": "phone"},
-	{"day": 4, "channel": "email", "content": "Une dernière question"}]', 'AGT-301', 'ines-out');
+	{"day": 0, "at": "09:30", "channel": "email", "content": "Bonjour {{full_name}}, vos fours à induction …"},
+	{"day": 1, "at": "10:00", "channel": "linkedin", "content": "Invitation"},
+	{"day": 3, "at": "10:00", "channel": "phone"},
+	{"day": 4, "at": "09:00", "channel": "email", "content": "Une dernière question"}]', 'AGT-301', 'ines-out');
 -- The same as plain INSERTs.  Pierre's account is in account-based marketing: no nurture, but a sequence of its own.
 INSERT INTO CadenceEventLog (lead_id, sequence_type, event_type, sequence_id, originating_agent) VALUES
 	('w-marc', 'newsletter', 'activation', 'marc-news', 'AGT-304'),
@@ -72,19 +72,18 @@ INSERT INTO CadenceEventLog (lead_id, sequence_type, event_type, sequence_id, or
 SELECT 'x-' || n, 'outbound', 'activation', 'x-' || n || '-out', 'AGT-301' FROM generate_series(1, 10) n ORDER BY 'x-' || n;
 
 SET LOCAL kam.clock = '2026-03-02 09:30+01';
-SELECT * FROM kam_request('w-ines', 'outbound', 'touch', 'ines-out', 'email', 'AGT-301', 0, idempotency_key => 'ines-out/0');
-SELECT * FROM kam_request('w-ines', 'outbound', 'touch', 'ines-out', 'email', 'AGT-301', 0, idempotency_key => 'ines-out/0');	-- a retry: the same row
+SELECT kam_tick();																		-- Inès's first step
+SELECT * FROM kam_request('w-anna', 'outbound', 'touch', 'anna-out', 'email', 'AGT-301', 0, idempotency_key => 'anna-out/0');
+SELECT * FROM kam_request('w-anna', 'outbound', 'touch', 'anna-out', 'email', 'AGT-301', 0, idempotency_key => 'anna-out/0');	-- a retry: the same row
 INSERT INTO CadenceEventLog (lead_id, sequence_type, event_type, sequence_id, step, channel, originating_agent) VALUES
-	('w-anna', 'outbound', 'touch', 'anna-out', 0, 'email', 'AGT-301'),
 	('w-karl', 'outbound', 'touch', 'karl-out', 0, 'email', 'AGT-301'),
 	('w-pierre', 'abm', 'touch', 'pierre-abm', 0, 'email', 'AGT-203');
 
 -- ---- Tuesday ---------------------------------------------------------------------------------
 
 SET LOCAL kam.clock = '2026-03-03 10:00+01';
-SELECT kam_tick();
+SELECT kam_tick();																		-- Inès's second: she has one touch left, her rep is told
 INSERT INTO CadenceEventLog (lead_id, sequence_type, event_type, sequence_id, step, channel, originating_agent) VALUES
-	('w-ines', 'outbound', 'touch', 'ines-out', 1, 'linkedin', 'AGT-301'),
 	('w-marc', 'outbound', 'activation', 'marc-out', NULL, NULL, 'AGT-301'),			-- T1: sales wins, whatever is fresher
 	('w-sofia', 'outbound', 'activation', 'sofia-out', NULL, NULL, 'AGT-301'),			-- T2: marketing is fresher
 	('w-lena', 'outbound', 'activation', 'lena-out', NULL, NULL, 'AGT-301');			-- T3: never sales
@@ -93,7 +92,7 @@ INSERT INTO CadenceEventLog (lead_id, event_type, originating_agent, payload) VA
 	('w-pierre', 'out_of_office', 'mail server', '{"until": "2026-03-06"}');
 
 SET LOCAL kam.clock = '2026-03-03 18:00+01';
-SELECT kam_tick();																		-- Inès has one touch left: her rep is told
+SELECT kam_tick();
 
 -- ---- Wednesday ---------------------------------------------------------------------------------
 
@@ -117,8 +116,7 @@ SELECT * FROM kam_request('w-anna', 'transactional', 'touch', NULL, 'email', 'bi
 -- ---- Thursday ----------------------------------------------------------------------------------
 
 SET LOCAL kam.clock = '2026-03-05 10:00+01';
-SELECT kam_tick();																		-- Sofia: sales is fresher now
-SELECT * FROM kam_request('w-ines', 'outbound', 'touch', 'ines-out', 'phone', 'AGT-301', 2);
+SELECT kam_tick();																		-- Sofia: sales is fresher now; Inès's third step
 INSERT INTO CadenceEventLog (lead_id, event_type, sequence_type, sequence_id, channel, originating_agent, payload) VALUES
 	('w-marc', 'reply', 'outbound', 'marc-out', 'email', 'mail server', '{"body": "Appelez-moi lundi."}');
 SELECT kam_unsubscribe('tanaka-works.example', 'legal');								-- a whole company
@@ -130,9 +128,8 @@ SELECT kam_tick();																		-- Marc's newsletter goes on; Yuki's sequenc
 -- ---- Friday ------------------------------------------------------------------------------------
 
 SET LOCAL kam.clock = '2026-03-06 09:00+01';
-SELECT kam_tick();																		-- Pierre is back
+SELECT kam_tick();																		-- Pierre is back; Inès's fourth within 7 days is held
 INSERT INTO CadenceEventLog (lead_id, sequence_type, event_type, sequence_id, step, channel, originating_agent) VALUES
-	('w-ines', 'outbound', 'touch', 'ines-out', 3, 'email', 'AGT-301'),					-- her fourth within 7 days
 	('w-ines', 'transactional', 'touch', NULL, NULL, 'email', 'billing'),				-- an invoice
 	('w-thomas', 'outbound', 'touch', 'tom-out', 1, 'email', 'AGT-301'),				-- asked for under the old id
 	('w-yuki', 'newsletter', 'activation', 'yuki-again', NULL, NULL, 'AGT-304');
