@@ -5353,7 +5353,7 @@ INSERT INTO coordinator_state (touch_cap, touch_window) VALUES (_touch_cap(), _t
 
 -- Sequences that run by themselves: what a plan may say, when its next step is due, what it sends, and the schedules' duty that executes it.
 --
--- A step becomes a touch through kam_request: the gates judge it as anybody's.  Whatever happens to it, Cadence.plan_step says that it was dealt
+-- A step becomes a touch as anybody's: the gates judge it.  Whatever happens to it, Cadence.plan_step says that it was dealt
 -- with in the same transaction, and its idempotency key that it was asked for.
 
 -- ---- what a plan may say --------------------------------------------------------------
@@ -5537,21 +5537,24 @@ BEGIN
 	 WHERE r.sequence_type = _send_moment.sequence_type AND r.channel IN (_send_moment.channel, '*')
 	 ORDER BY r.channel = '*' LIMIT 1;
 	-- A year of holidays and quiet hours without a gap is a mistake; a step waits for somebody to mend it.
-	FOR local_day IN SELECT today + d FROM generate_series(0, 400) d LOOP
+	FOR ahead IN 0 .. 400 LOOP
+		local_day := today + ahead;
 		CONTINUE WHEN extract(isodow FROM local_day) > 5
 			OR EXISTS (SELECT FROM kam.holiday h WHERE h.day = local_day AND h.time_zone IN ('*', _send_moment.zone));
 		moment := greatest("from", (local_day + opens) AT TIME ZONE _send_moment.zone);
 		until := (local_day + closes) AT TIME ZONE _send_moment.zone;
-		-- The quiet hours that may reach into this day: last local_day's and its own.
-		FOR bounds IN
-			SELECT ARRAY[(n + rule.quiet_from) AT TIME ZONE _send_moment.zone,
-			             (n + rule.quiet_until + CASE WHEN rule.quiet_until < rule.quiet_from THEN interval '1 day' ELSE '0' END) AT TIME ZONE _send_moment.zone]
-			  FROM (VALUES (local_day - 1), (local_day)) q (n) ORDER BY q.n
-		LOOP
-			IF moment >= bounds[1] AND moment < bounds[2] THEN
-				moment := bounds[2];
-			END IF;
-		END LOOP;
+		-- The quiet hours that may reach into this day: last night's and its own.
+		IF rule.quiet_from IS NOT NULL THEN
+			FOR bounds IN
+				SELECT ARRAY[(n + rule.quiet_from) AT TIME ZONE _send_moment.zone,
+				             (n + rule.quiet_until + CASE WHEN rule.quiet_until < rule.quiet_from THEN interval '1 day' ELSE '0' END) AT TIME ZONE _send_moment.zone]
+				  FROM (VALUES (local_day - 1), (local_day)) q (n) ORDER BY q.n
+			LOOP
+				IF moment >= bounds[1] AND moment < bounds[2] THEN
+					moment := bounds[2];
+				END IF;
+			END LOOP;
+		END IF;
 		IF moment < until THEN
 			RETURN moment;
 		END IF;
@@ -5715,25 +5718,30 @@ COMMENT ON FUNCTION _withdraw_step(text, text, jsonb) IS 'Before a plan is rewri
 
 -- ---- what a step says ---------------------------------------------------------------------------
 
+-- What runs per step is in plpgsql: a session keeps the plans of that.
 CREATE FUNCTION _lead_document(lead_id text) RETURNS jsonb
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a))
-		  FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id)
-		 WHERE l.lead_id = _lead_document.lead_id;
-	END;
+	AS $$
+BEGIN
+	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a))
+	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id)
+	         WHERE l.lead_id = _lead_document.lead_id);
+END
+$$;
 COMMENT ON FUNCTION _lead_document(text) IS 'What conditions of steps are evaluated on: the lead''s columns, its attributes among them, and its account (null for none).';
 
 CREATE FUNCTION _lead_fields(lead_id text) RETURNS jsonb
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		SELECT kam._lead_document(l.lead_id) || jsonb_build_object('first_name', l.attributes -> 'first_name', 'last_name', l.attributes -> 'last_name',
-		           'owner', to_jsonb(r))
-		  FROM kam.Leads l LEFT JOIN kam.Reps r ON r.rep_id = l.owner_id
-		 WHERE l.lead_id = _lead_fields.lead_id;
-	END;
+	AS $$
+BEGIN
+	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a), 'first_name', l.attributes -> 'first_name', 'last_name', l.attributes -> 'last_name',
+	                   'owner', to_jsonb(r))
+	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) LEFT JOIN kam.Reps r ON r.rep_id = l.owner_id
+	         WHERE l.lead_id = _lead_fields.lead_id);
+END
+$$;
 COMMENT ON FUNCTION _lead_fields(text) IS 'What templates of steps draw on: _lead_document(), first_name and last_name from attributes, and owner.';
 
 CREATE FUNCTION _render(template text, fields jsonb, OUT message text, OUT missing text[]) RETURNS record
@@ -5765,12 +5773,14 @@ COMMENT ON FUNCTION _render(text, jsonb) IS 'A template with its fields filled i
 -- ---- limits by the day ----------------------------------------------------------------------------
 
 CREATE FUNCTION _rep_limit(rep_id text) RETURNS integer
-	LANGUAGE sql STABLE
+	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		SELECT CASE WHEN _rep_limit.rep_id IS NULL THEN 0
-		            ELSE coalesce((SELECT r.daily_limit FROM kam.Reps r WHERE r.rep_id = _rep_limit.rep_id), current_setting('kam.rep_daily_limit')::integer) END;
-	END;
+	AS $$
+BEGIN
+	RETURN CASE WHEN _rep_limit.rep_id IS NULL THEN 0
+	            ELSE coalesce((SELECT r.daily_limit FROM kam.Reps r WHERE r.rep_id = _rep_limit.rep_id), current_setting('kam.rep_daily_limit')::integer) END;
+END
+$$;
 COMMENT ON FUNCTION _rep_limit(text) IS 'A rep''s daily limit: Reps.daily_limit, else kam.rep_daily_limit; 0 for none.';
 
 CREATE FUNCTION _touches_since(account_id text, owner_id text, since timestamptz) RETURNS bigint
@@ -5847,6 +5857,9 @@ BEGIN
 		why := 'send_window';
 		RETURN;
 	END IF;
+	IF (SELECT t.family FROM kam.sequence_type t WHERE t.sequence_type = _step_moment.sequence_type) = 'transactional' THEN
+		RETURN;
+	END IF;
 	SELECT * INTO limited FROM kam._limited_until(lead_id, at);
 	why := limited.why;
 	IF limited.until IS NOT NULL THEN
@@ -5859,22 +5872,26 @@ COMMENT ON FUNCTION _step_moment(text, text, text, timestamptz) IS 'When a step 
 -- ---- the duty ---------------------------------------------------------------------------------------
 
 CREATE FUNCTION _step_dealt_with(c Cadence, n integer, at timestamptz) RETURNS void
-	LANGUAGE sql VOLATILE
+	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		UPDATE kam.Cadence k SET plan_step = _step_dealt_with.n, plan_at = _step_dealt_with.at
-		 WHERE k.lead_id = (_step_dealt_with.c).lead_id AND k.sequence_id = (_step_dealt_with.c).sequence_id
-		   AND k.enrolment_no = (_step_dealt_with.c).enrolment_no AND k.state <> 'finished' AND coalesce(k.plan_step, 0) < _step_dealt_with.n;
-	END;
+	AS $$
+BEGIN
+	UPDATE kam.Cadence k SET plan_step = n, plan_at = at
+	 WHERE k.lead_id = c.lead_id AND k.sequence_id = c.sequence_id AND k.enrolment_no = c.enrolment_no
+	   AND k.state <> 'finished' AND coalesce(k.plan_step, 0) < n;
+END
+$$;
 COMMENT ON FUNCTION _step_dealt_with(Cadence, integer, timestamptz) IS 'The enrolment goes on after a step, unless it did already.';
 
 CREATE FUNCTION _step_later(c Cadence, moment timestamptz, why text) RETURNS void
-	LANGUAGE sql VOLATILE
+	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		UPDATE kam.Cadence k SET next_step_at = _step_later.moment, step_note = _step_later.why
-		 WHERE k.lead_id = (_step_later.c).lead_id AND k.sequence_id = (_step_later.c).sequence_id AND k.enrolment_no = (_step_later.c).enrolment_no;
-	END;
+	AS $$
+BEGIN
+	UPDATE kam.Cadence k SET next_step_at = moment, step_note = why
+	 WHERE k.lead_id = c.lead_id AND k.sequence_id = c.sequence_id AND k.enrolment_no = c.enrolment_no;
+END
+$$;
 COMMENT ON FUNCTION _step_later(Cadence, timestamptz, text) IS 'Puts the next step of an enrolment off (NULL: until its hold ends), and says why.';
 
 CREATE FUNCTION _step_skip(c Cadence, n integer, why text, at timestamptz) RETURNS text
@@ -5935,11 +5952,12 @@ DECLARE
 	place text;
 	said record;
 	may record;
+	key text;
 	answer kam.CadenceEventLog;
 BEGIN
 	SELECT k.* INTO c FROM kam.Cadence k
 	 WHERE k.lead_id = _tick_step.lead_id AND k.sequence_id = _tick_step.sequence_id AND k.state = 'active' AND k.next_step_at <= _tick_step.at
-	   FOR NO KEY UPDATE;
+	   FOR NO KEY UPDATE SKIP LOCKED;
 	IF NOT FOUND THEN
 		RETURN 'gone';
 	END IF;
@@ -5980,12 +5998,17 @@ BEGIN
 		RETURN 'step_lacking';
 	END IF;
 
-	SELECT r.* INTO answer
-	  FROM kam.kam_request(c.lead_id, c.sequence_type, 'touch', c.sequence_id, place, c.originating_agent, n, said.payload,
-	           format('step %s/%s/%s', c.sequence_id, c.enrolment_no, n)
-	           || coalesce(' ' || nullif((SELECT count(*) FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e USING (lead_id, event_id)
-	                                       WHERE q.lead_id = c.lead_id AND q.end_reason = 'rewritten' AND e.sequence_id = c.sequence_id
-	                                         AND e.enrolment_no = c.enrolment_no AND e.step = n), 0), '')) r;
+	-- As kam_request, whose lock we have: the same step again is given its first answer.
+	key := format('step %s/%s/%s', c.sequence_id, c.enrolment_no, n)
+		|| coalesce(' ' || nullif((SELECT count(*) FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e USING (lead_id, event_id)
+		                            WHERE q.lead_id = c.lead_id AND q.end_reason = 'rewritten' AND e.sequence_id = c.sequence_id
+		                              AND e.enrolment_no = c.enrolment_no AND e.step = n), 0), '');
+	SELECT e.* INTO answer FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (kam._lead_ids(c.lead_id)) AND e.idempotency_key = key LIMIT 1;
+	IF NOT FOUND THEN
+		INSERT INTO kam.CadenceEventLog AS e (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent, idempotency_key, payload)
+		VALUES (c.lead_id, c.sequence_id, c.sequence_type, 'touch', n, place, c.originating_agent, key, said.payload)
+		RETURNING e.* INTO answer;
+	END IF;
 	IF answer.coordinator_action = 'held'
 	   AND EXISTS (SELECT FROM kam.CadenceQueue q WHERE q.lead_id = answer.lead_id AND q.event_id = answer.event_id AND q.state = 'waiting') THEN
 		PERFORM kam._step_later(c, NULL, 'held');

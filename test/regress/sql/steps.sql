@@ -223,6 +223,29 @@ SELECT pg_temp.tick('2026-04-14 07:00:00.1Z') ->> 'released' AS released, pg_tem
 SELECT pg_temp.tick('2026-04-16 08:00Z') ->> 'stepped' AS stepped, pg_temp.next('dec');
 SELECT * FROM pg_temp.log('dec') WHERE event <> 'touch_observed';
 
+-- ---- what waits to begin begins when it is let through; an absence pauses
+SELECT pg_temp.enrol('queue', 'Europe/Paris', '2026-05-04T08:00:00Z', '[]'), kam.kam_enrol('queue', 'follow_up', '[{"day": 1, "channel": "email", "content": "a"}]', 'AGT-301', 's2') IS NULL AS refused;
+SELECT state, runs, plan_at, next_step_at FROM kam.Cadence WHERE lead_id = 'queue' AND sequence_id = 's2';
+SELECT pg_temp.at('2026-05-06T08:00:00Z') AS at, pg_temp.ask('queue', NULL, 'stop');
+SELECT pg_temp.tick('2026-05-06 08:00:01Z') ->> 'released' AS released;
+SELECT state, runs, plan_at, next_step_at FROM kam.Cadence WHERE lead_id = 'queue' AND sequence_id = 's2';
+SELECT coordinator_action FROM kam.kam_request('queue', NULL, 'out_of_office', 's2', payload => '{"until": "2026-05-12"}');
+SELECT pg_temp.tick('2026-05-07 08:00:01Z') ? 'stepped' AS away, pg_temp.tick('2026-05-12 07:00Z') AS back;
+
+-- ---- a merge takes the plan along where it stood, held step and all
+INSERT INTO kam.Leads (lead_id, time_zone, icp_tier) VALUES ('win', 'Europe/Paris', 'T1');
+SELECT pg_temp.enrol('lose', 'Europe/Paris', '2026-06-01T08:00:00Z', '[{"day": 0, "channel": "email", "content": "a"}, {"day": 1, "channel": "email", "content": "b"}, {"day": 2, "channel": "email", "content": "c"}]');
+SELECT pg_temp.tick('2026-06-01 08:00Z') ->> 'stepped' AS stepped, pg_temp.at('2026-06-01T09:00:00Z') AS at, count(pg_temp.tell_touch('lose')) FROM generate_series(1, 2);
+SELECT pg_temp.tick('2026-06-02 08:00Z') ->> 'step_held' AS held, pg_temp.at('2026-06-02T09:00:00Z') AS at, kam.kam_merge_leads('lose', 'win') > 0 AS merged;
+SELECT pg_temp.next('win'), pg_temp.next('lose'), pg_temp.tick('2026-06-02 09:00:01Z') ->> 'stepped' AS none, pg_temp.next('win') AS held;
+SELECT pg_temp.tick('2026-06-08 08:00:01Z') ->> 'released' AS released, pg_temp.next('win') AS held;
+SELECT pg_temp.tick('2026-06-09 08:00:02Z') ->> 'stepped' AS stepped, pg_temp.next('win') AS held;
+SELECT lead_id, step, event_type FROM kam.CadenceEventLog WHERE lead_id IN ('win', 'lose') AND step IS NOT NULL ORDER BY event_id;
+
+-- ---- an enrolment anew is a plan anew
+SELECT pg_temp.at('2026-06-22T08:00:00Z') AS at, r.coordinator_action, r.enrolment_no FROM kam.kam_enrol('win', 'outbound', '[{"day": 0, "channel": "email", "content": "a"}]', 'AGT-301', 's-lose') r;
+SELECT pg_temp.tick('2026-06-22 08:00Z') ->> 'stepped' AS stepped, pg_temp.next('win');
+
 -- ---- one failure costs that one five minutes
 SELECT pg_temp.enrol('fail', 'Europe/Paris', '2026-03-10T09:15:00Z', '[{"day": 0, "channel": "email", "content": "a"}]'), pg_temp.enrol('fine', 'Europe/Paris', '2026-03-10T09:15:00Z', '[{"day": 0, "channel": "email", "content": "a"}]');
 CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no room for %', NEW.lead_id; END $$;
