@@ -312,6 +312,22 @@ END
 $$;
 COMMENT ON FUNCTION kam_rebuild_intelligence(date) IS 'Counts the log anew into intelligence_day: all of it, or the days from "since" on; earlier days stay as they are. For after rows were loaded past the triggers, or kam.default_timezone was changed. What was counted of rows that are gone is lost. Readers see the old sums until it commits, nobody who writes to the log waits. Returns how many rows intelligence_day got. Example: SELECT kam.kam_rebuild_intelligence(''2026-01-01'');';
 
+CREATE FUNCTION _intelligence_health() RETURNS TABLE (item text, state text, detail text, hint text)
+	LANGUAGE sql VOLATILE ROWS 1
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT 'intelligence', 'warning',
+		       format('%s event_ids are not counted yet: cadence_intelligence reads their events from the log', behind.n),
+		       CASE WHEN pg_snapshot_xmin(pg_current_snapshot()) < s.mark_xid
+		            THEN 'A transaction stays open: SELECT pid, xact_start FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; SELECT * FROM pg_prepared_xacts;'
+		            ELSE 'Is a worker running, are kam.schedules on and kam.paused off? SELECT kam.kam_tick() does it by hand.' END
+		  FROM (SELECT kam._intelligence_drawn() AS drawn) d
+		  LEFT JOIN kam._intelligence_state s ON true
+		 CROSS JOIN LATERAL (SELECT d.drawn - greatest(s.upto, 0) AS n) behind
+		 WHERE behind.n > 200000;
+	END;
+COMMENT ON FUNCTION _intelligence_health() IS 'What kam_health() says of the sums: a row when they lag far behind.';
+
 -- ---- looking -----------------------------------------------------------------------------
 
 CREATE FUNCTION _intelligence_tail() RETURNS SETOF intelligence_day

@@ -164,6 +164,13 @@ SELECT kam._fold_intelligence(2) AS more, pg_temp.kept(), pg_temp.agrees();
 SELECT kam._fold_intelligence(10) AS more, pg_temp.kept(), pg_temp.agrees();
 SELECT sum(touches) AS brought_in FROM kam.intelligence_day WHERE channel = 'post';
 
+-- ---- far behind: said by kam_health(); numbers that nobody used are nothing to count
+SELECT setval('kam.cadenceeventlog_event_id_seq', 1000000) > 0 AS drawn;
+SELECT * FROM kam._tick_health() WHERE item = 'intelligence';
+CALL pg_temp.fold();
+SELECT count(*) AS behind FROM kam._tick_health() WHERE item = 'intelligence';
+SELECT pg_temp.agrees();
+
 -- ---- counted anew
 UPDATE kam.intelligence_day SET touches = touches + 7;
 SELECT pg_temp.agrees() <> 'agrees' AS spoilt;
