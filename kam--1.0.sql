@@ -5338,6 +5338,8 @@ BEGIN
 			'SELECT * FROM kam._tick_failure; each is tried again at retry_at.');
 	END IF;
 
+	RETURN QUERY SELECT h.item, h.state, h.detail, h.hint FROM kam._intelligence_health() h;
+
 	RETURN QUERY SELECT 'flags', 'ok', coalesce(string_agg(format('%s %s', k.n, k.kind), ', ' ORDER BY k.n DESC, k.kind) || ' open', 'none open'),
 		CASE WHEN count(*) > 0 THEN 'SELECT * FROM kam.CadenceFlag WHERE closed_at IS NULL;' END
 	  FROM (SELECT f.kind, count(*) AS n FROM kam.CadenceFlag f WHERE f.closed_at IS NULL AND f.home = kam._home() GROUP BY f.kind) k;
@@ -6307,15 +6309,15 @@ COMMENT ON FUNCTION _say_time(timestamptz, text) IS 'A moment as people write it
 CREATE FUNCTION _say_subject(e CadenceEventLog, asked text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		SELECT CASE asked
-		           WHEN 'activation' THEN coalesce('sequence ' || (e).sequence_id, 'a sequence')
-		           WHEN 'resume' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
-		           WHEN 'out_of_office' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
-		           ELSE coalesce('touch ' || (e).step, 'a touch') || coalesce(' of sequence ' || (e).sequence_id, '') || coalesce(' by ' || kam._say((e).channel), '')
-		       END || coalesce(' (' || nullif(concat_ws(', ', replace((e).sequence_type, '_', ' '), 'play ' || (e).play_id,
-		           CASE WHEN (e).originating_agent <> 'AGT-302' THEN 'asked by ' || (e).originating_agent END), '') || ')', '');
-	END;
+	AS $$
+	SELECT CASE asked
+	           WHEN 'activation' THEN coalesce('sequence ' || (e).sequence_id, 'a sequence')
+	           WHEN 'resume' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
+	           WHEN 'out_of_office' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
+	           ELSE coalesce('touch ' || (e).step, 'a touch') || coalesce(' of sequence ' || (e).sequence_id, '') || coalesce(' by ' || kam._say((e).channel), '')
+	       END || coalesce(' (' || nullif(concat_ws(', ', replace((e).sequence_type, '_', ' '), 'play ' || (e).play_id,
+	           CASE WHEN (e).originating_agent <> 'AGT-302' THEN 'asked by ' || (e).originating_agent END), '') || ')', '')
+$$;
 COMMENT ON FUNCTION _say_subject(CadenceEventLog, text) IS 'What a row is about: touch 2 of sequence S by e-mail (outbound, asked by AGT-301).';
 
 CREATE FUNCTION _say_event(e CadenceEventLog, p CadenceEventLog, q CadenceQueue, zone text) RETURNS text
@@ -6386,25 +6388,25 @@ COMMENT ON FUNCTION _say_event(CadenceEventLog, CadenceEventLog, CadenceQueue, t
 CREATE FUNCTION _story(lead_id text, ids text[], zone text, most integer) RETURNS text[]
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		WITH latest AS MATERIALIZED (
-			SELECT e FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) ORDER BY e.event_id DESC LIMIT most),
-		line AS (
-			SELECT (l.e).event_at AS at, (l.e).event_id AS place, 0 AS merges,
-			       CASE WHEN (l.e).lead_id <> _story.lead_id THEN format('(as %s) ', (l.e).lead_id) ELSE '' END || kam._say_event(l.e, p, q, zone) AS says
-			  FROM latest l
-			  LEFT JOIN kam.CadenceEventLog p ON p.lead_id = (l.e).lead_id AND p.event_id = (l.e).parent_event_id
-			  LEFT JOIN kam.CadenceQueue q ON q.lead_id = (l.e).lead_id AND q.event_id = (l.e).event_id
-			UNION ALL
-			SELECT w.at, coalesce((SELECT max((l.e).event_id) FROM latest l WHERE (l.e).event_at < w.at), 0), 1, w.says
-			  FROM kam.lead_merge m
-			 CROSS JOIN LATERAL (VALUES
-				(m.merged_at, format('lead %s was merged into %s by %s', m.loser, m.winner, m.merged_by)),
-				(m.undone_at, format('the merge of lead %s into %s was undone', m.loser, m.winner))) w (at, says)
-			 WHERE (m.winner = ANY (ids) OR m.loser = ANY (ids)) AND w.at IS NOT NULL
-			   AND w.at >= coalesce((SELECT min((l.e).event_at) FROM latest l), '-infinity'))
-		SELECT coalesce(array_agg(format('%s %s: %s', kam._say_time(x.at, zone), zone, x.says) ORDER BY x.place, x.merges, x.at, x.says), '{}') FROM line x;
-	END;
+	AS $$
+	WITH latest AS MATERIALIZED (
+		SELECT e FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) ORDER BY e.event_id DESC LIMIT most),
+	line AS (
+		SELECT (l.e).event_at AS at, (l.e).event_id AS place, 0 AS merges,
+		       CASE WHEN (l.e).lead_id <> _story.lead_id THEN format('(as %s) ', (l.e).lead_id) ELSE '' END || kam._say_event(l.e, p, q, zone) AS says
+		  FROM latest l
+		  LEFT JOIN kam.CadenceEventLog p ON p.lead_id = (l.e).lead_id AND p.event_id = (l.e).parent_event_id
+		  LEFT JOIN kam.CadenceQueue q ON q.lead_id = (l.e).lead_id AND q.event_id = (l.e).event_id
+		UNION ALL
+		SELECT w.at, coalesce((SELECT max((l.e).event_id) FROM latest l WHERE (l.e).event_at < w.at), 0), 1, w.says
+		  FROM kam.lead_merge m
+		 CROSS JOIN LATERAL (VALUES
+			(m.merged_at, format('lead %s was merged into %s by %s', m.loser, m.winner, m.merged_by)),
+			(m.undone_at, format('the merge of lead %s into %s was undone', m.loser, m.winner))) w (at, says)
+		 WHERE (m.winner = ANY (ids) OR m.loser = ANY (ids)) AND w.at IS NOT NULL
+		   AND w.at >= coalesce((SELECT min((l.e).event_at) FROM latest l), '-infinity'))
+	SELECT coalesce(array_agg(format('%s %s: %s', kam._say_time(x.at, zone), zone, x.says) ORDER BY x.place, x.merges, x.at, x.says), '{}') FROM line x
+$$;
 COMMENT ON FUNCTION _story(text, text[], text, integer) IS 'The latest events of a lead as sentences, oldest first; ids: it and the leads that it stands for.';
 
 -- ---- how it stands ----------------------------------------------------------------------------
@@ -6413,35 +6415,35 @@ CREATE FUNCTION _story_now(lead Leads, lead_id text, suppressions jsonb, zone te
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
-		WITH line (rank, at, says) AS (
-			SELECT 1, NULL::timestamptz, format('lead %s is not in Leads any more', _story_now.lead_id) WHERE (lead).lead_id IS NULL
-			UNION ALL
-			SELECT 2, NULL, 'nobody may contact the person: ' || f.why
-			  FROM (VALUES ((lead).unsubscribe_flag, 'unsubscribe_flag is set'), ((lead).opt_out_flag, 'opt_out_flag is set')) f (said, why) WHERE f.said
-			UNION ALL
-			SELECT 3, (s.value ->> 'created_at')::timestamptz,
-			       format('nobody may contact the person: %s is suppressed since %s (%s)', s.value ->> 'address',
-			           kam._say_time((s.value ->> 'created_at')::timestamptz, zone), concat_ws(', ', s.value ->> 'source', s.value ->> 'reason'))
-			  FROM jsonb_array_elements(suppressions) s
-			UNION ALL
-			SELECT 4, NULL, 'the account is in account-based marketing: no nurture sequence runs'
-			 WHERE EXISTS (SELECT FROM kam.Accounts a WHERE a.account_id = (lead).account_id AND a.abm_active)
-			UNION ALL
-			SELECT 5, c.created_at, format('sequence %s (%s) is %s%s%s', c.sequence_id, replace(c.sequence_type, '_', ' '), c.state,
-			           CASE c.state WHEN 'paused' THEN coalesce(' ' || kam._say(c.paused_reason), '') WHEN 'active' THEN coalesce(', step ' || c.current_step || ' went out last', '') ELSE '' END,
-			           CASE WHEN c.state = 'active' THEN coalesce('; the next step is due on ' || kam._say_time(c.next_step_at, zone), '') ELSE '' END)
-			  FROM kam.Cadence c WHERE c.lead_id = _story_now.lead_id AND c.state <> 'finished'
-			UNION ALL
-			SELECT 6, q.queued_at, format('%s waits %s%s',
-			           kam._say_subject(e, CASE e.event_type WHEN 'out_of_office' THEN 'resume' ELSE e.requested_event_type END),
-			           coalesce('until ' || kam._say_time(q.release_at, zone), 'until the other sequence has ended'),
-			           CASE WHEN q.home <> kam._home() THEN ', and for kam_resume()' ELSE '' END)
-			  FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e ON e.lead_id = q.lead_id AND e.event_id = q.event_id
-			 WHERE q.lead_id = _story_now.lead_id AND q.state = 'waiting'
-			UNION ALL
-			SELECT 7, f.opened_at, format('flag %s since %s: %s', f.kind, kam._say_time(f.opened_at, zone), kam._say(f.kind))
-			  FROM kam.CadenceFlag f WHERE f.lead_id = _story_now.lead_id AND f.closed_at IS NULL)
-		SELECT coalesce(array_agg(x.says ORDER BY x.rank, x.at, x.says), '{}') FROM line x;
+	WITH line (rank, at, says) AS (
+		SELECT 1, NULL::timestamptz, format('lead %s is not in Leads any more', _story_now.lead_id) WHERE (lead).lead_id IS NULL
+		UNION ALL
+		SELECT 2, NULL, 'nobody may contact the person: ' || f.why
+		  FROM (VALUES ((lead).unsubscribe_flag, 'unsubscribe_flag is set'), ((lead).opt_out_flag, 'opt_out_flag is set')) f (said, why) WHERE f.said
+		UNION ALL
+		SELECT 3, (s.value ->> 'created_at')::timestamptz,
+		       format('nobody may contact the person: %s is suppressed since %s (%s)', s.value ->> 'address',
+		           kam._say_time((s.value ->> 'created_at')::timestamptz, zone), concat_ws(', ', s.value ->> 'source', s.value ->> 'reason'))
+		  FROM jsonb_array_elements(suppressions) s
+		UNION ALL
+		SELECT 4, NULL, 'the account is in account-based marketing: no nurture sequence runs'
+		 WHERE EXISTS (SELECT FROM kam.Accounts a WHERE a.account_id = (lead).account_id AND a.abm_active)
+		UNION ALL
+		SELECT 5, c.created_at, format('sequence %s (%s) is %s%s%s', c.sequence_id, replace(c.sequence_type, '_', ' '), c.state,
+		           CASE c.state WHEN 'paused' THEN coalesce(' ' || kam._say(c.paused_reason), '') WHEN 'active' THEN coalesce(', step ' || c.current_step || ' went out last', '') ELSE '' END,
+		           CASE WHEN c.state = 'active' THEN coalesce('; the next step is due on ' || kam._say_time(c.next_step_at, zone), '') ELSE '' END)
+		  FROM kam.Cadence c WHERE c.lead_id = _story_now.lead_id AND c.state <> 'finished'
+		UNION ALL
+		SELECT 6, q.queued_at, format('%s waits %s%s',
+		           kam._say_subject(e, CASE e.event_type WHEN 'out_of_office' THEN 'resume' ELSE e.requested_event_type END),
+		           coalesce('until ' || kam._say_time(q.release_at, zone), 'until the other sequence has ended'),
+		           CASE WHEN q.home <> kam._home() THEN ', and for kam_resume()' ELSE '' END)
+		  FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e ON e.lead_id = q.lead_id AND e.event_id = q.event_id
+		 WHERE q.lead_id = _story_now.lead_id AND q.state = 'waiting'
+		UNION ALL
+		SELECT 7, f.opened_at, format('flag %s since %s: %s', f.kind, kam._say_time(f.opened_at, zone), kam._say(f.kind))
+		  FROM kam.CadenceFlag f WHERE f.lead_id = _story_now.lead_id AND f.closed_at IS NULL)
+	SELECT coalesce(array_agg(x.says ORDER BY x.rank, x.at, x.says), '{}') FROM line x
 $$;
 COMMENT ON FUNCTION _story_now(Leads, text, jsonb, text) IS 'What forbids contact now, what runs with its next step, what waits, which flags are open, as sentences.';
 
@@ -7067,22 +7069,35 @@ CREATE FUNCTION kam_rebuild_intelligence(since date DEFAULT NULL) RETURNS bigint
 	AS $$
 DECLARE
 	state kam._intelligence_state;
-	-- As a parameter of the statement it is the day of nobody's row.
-	days CONSTANT text := CASE WHEN since IS NULL THEN '' ELSE format(' AND day >= %L', since) END;
+	-- What is late is taken out by the same statement: of the days that stay it is added, of the others it is found in the log.
+	source CONSTANT text := 'SELECT * FROM kam._intelligence_event WHERE event_id > $1 AND event_id <= $2' || CASE WHEN since IS NULL THEN '' ELSE
+		format(' AND day >= %L UNION ALL SELECT e.* FROM late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $2 AND e.day < %1$L', since) END;
 BEGIN
 	SELECT * INTO state FROM kam._intelligence_state FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RETURN 0;
 	END IF;
-	-- First what is late, so that none of it is left that the log is counted with.
-	PERFORM kam._add_intelligence('SELECT e.* FROM late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $1 AND $2 >= $1',
-		state.upto, state.upto, state.upto, 2147483647);
 	DELETE FROM kam.intelligence_day d WHERE since IS NULL OR d.day >= since;
-	RETURN kam._add_intelligence(format('SELECT * FROM kam._intelligence_event WHERE event_id > $1 AND event_id <= $2%s', days),
-		-9223372036854775807, state.upto, state.upto, 2147483647);
+	RETURN kam._add_intelligence(source, -9223372036854775807, state.upto, state.upto, 2147483647);
 END
 $$;
 COMMENT ON FUNCTION kam_rebuild_intelligence(date) IS 'Counts the log anew into intelligence_day: all of it, or the days from "since" on; earlier days stay as they are. For after rows were loaded past the triggers, or kam.default_timezone was changed. What was counted of rows that are gone is lost. Readers see the old sums until it commits, nobody who writes to the log waits. Returns how many rows intelligence_day got. Example: SELECT kam.kam_rebuild_intelligence(''2026-01-01'');';
+
+CREATE FUNCTION _intelligence_health() RETURNS TABLE (item text, state text, detail text, hint text)
+	LANGUAGE sql VOLATILE ROWS 1
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT 'intelligence', 'warning',
+		       format('%s event_ids are not counted yet: cadence_intelligence reads their events from the log', behind.n),
+		       CASE WHEN pg_snapshot_xmin(pg_current_snapshot()) < s.mark_xid
+		            THEN 'A transaction stays open: SELECT pid, xact_start FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; SELECT * FROM pg_prepared_xacts;'
+		            ELSE 'Is a worker running, are kam.schedules on and kam.paused off? SELECT kam.kam_tick() does it by hand.' END
+		  FROM (SELECT kam._intelligence_drawn() AS drawn) d
+		  LEFT JOIN kam._intelligence_state s ON true
+		 CROSS JOIN LATERAL (SELECT d.drawn - greatest(s.upto, 0) AS n) behind
+		 WHERE behind.n > 200000;
+	END;
+COMMENT ON FUNCTION _intelligence_health() IS 'What kam_health() says of the sums: a row when they lag far behind.';
 
 -- ---- looking -----------------------------------------------------------------------------
 

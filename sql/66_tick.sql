@@ -1033,6 +1033,8 @@ BEGIN
 			'SELECT * FROM kam._tick_failure; each is tried again at retry_at.');
 	END IF;
 
+	RETURN QUERY SELECT h.item, h.state, h.detail, h.hint FROM kam._intelligence_health() h;
+
 	RETURN QUERY SELECT 'flags', 'ok', coalesce(string_agg(format('%s %s', k.n, k.kind), ', ' ORDER BY k.n DESC, k.kind) || ' open', 'none open'),
 		CASE WHEN count(*) > 0 THEN 'SELECT * FROM kam.CadenceFlag WHERE closed_at IS NULL;' END
 	  FROM (SELECT f.kind, count(*) AS n FROM kam.CadenceFlag f WHERE f.closed_at IS NULL AND f.home = kam._home() GROUP BY f.kind) k;

@@ -90,15 +90,15 @@ COMMENT ON FUNCTION _say_time(timestamptz, text) IS 'A moment as people write it
 CREATE FUNCTION _say_subject(e CadenceEventLog, asked text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		SELECT CASE asked
-		           WHEN 'activation' THEN coalesce('sequence ' || (e).sequence_id, 'a sequence')
-		           WHEN 'resume' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
-		           WHEN 'out_of_office' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
-		           ELSE coalesce('touch ' || (e).step, 'a touch') || coalesce(' of sequence ' || (e).sequence_id, '') || coalesce(' by ' || kam._say((e).channel), '')
-		       END || coalesce(' (' || nullif(concat_ws(', ', replace((e).sequence_type, '_', ' '), 'play ' || (e).play_id,
-		           CASE WHEN (e).originating_agent <> 'AGT-302' THEN 'asked by ' || (e).originating_agent END), '') || ')', '');
-	END;
+	AS $$
+	SELECT CASE asked
+	           WHEN 'activation' THEN coalesce('sequence ' || (e).sequence_id, 'a sequence')
+	           WHEN 'resume' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
+	           WHEN 'out_of_office' THEN 'the resumption of ' || coalesce('sequence ' || (e).sequence_id, 'a sequence')
+	           ELSE coalesce('touch ' || (e).step, 'a touch') || coalesce(' of sequence ' || (e).sequence_id, '') || coalesce(' by ' || kam._say((e).channel), '')
+	       END || coalesce(' (' || nullif(concat_ws(', ', replace((e).sequence_type, '_', ' '), 'play ' || (e).play_id,
+	           CASE WHEN (e).originating_agent <> 'AGT-302' THEN 'asked by ' || (e).originating_agent END), '') || ')', '')
+$$;
 COMMENT ON FUNCTION _say_subject(CadenceEventLog, text) IS 'What a row is about: touch 2 of sequence S by e-mail (outbound, asked by AGT-301).';
 
 CREATE FUNCTION _say_event(e CadenceEventLog, p CadenceEventLog, q CadenceQueue, zone text) RETURNS text
@@ -169,25 +169,25 @@ COMMENT ON FUNCTION _say_event(CadenceEventLog, CadenceEventLog, CadenceQueue, t
 CREATE FUNCTION _story(lead_id text, ids text[], zone text, most integer) RETURNS text[]
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		WITH latest AS MATERIALIZED (
-			SELECT e FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) ORDER BY e.event_id DESC LIMIT most),
-		line AS (
-			SELECT (l.e).event_at AS at, (l.e).event_id AS place, 0 AS merges,
-			       CASE WHEN (l.e).lead_id <> _story.lead_id THEN format('(as %s) ', (l.e).lead_id) ELSE '' END || kam._say_event(l.e, p, q, zone) AS says
-			  FROM latest l
-			  LEFT JOIN kam.CadenceEventLog p ON p.lead_id = (l.e).lead_id AND p.event_id = (l.e).parent_event_id
-			  LEFT JOIN kam.CadenceQueue q ON q.lead_id = (l.e).lead_id AND q.event_id = (l.e).event_id
-			UNION ALL
-			SELECT w.at, coalesce((SELECT max((l.e).event_id) FROM latest l WHERE (l.e).event_at < w.at), 0), 1, w.says
-			  FROM kam.lead_merge m
-			 CROSS JOIN LATERAL (VALUES
-				(m.merged_at, format('lead %s was merged into %s by %s', m.loser, m.winner, m.merged_by)),
-				(m.undone_at, format('the merge of lead %s into %s was undone', m.loser, m.winner))) w (at, says)
-			 WHERE (m.winner = ANY (ids) OR m.loser = ANY (ids)) AND w.at IS NOT NULL
-			   AND w.at >= coalesce((SELECT min((l.e).event_at) FROM latest l), '-infinity'))
-		SELECT coalesce(array_agg(format('%s %s: %s', kam._say_time(x.at, zone), zone, x.says) ORDER BY x.place, x.merges, x.at, x.says), '{}') FROM line x;
-	END;
+	AS $$
+	WITH latest AS MATERIALIZED (
+		SELECT e FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids) ORDER BY e.event_id DESC LIMIT most),
+	line AS (
+		SELECT (l.e).event_at AS at, (l.e).event_id AS place, 0 AS merges,
+		       CASE WHEN (l.e).lead_id <> _story.lead_id THEN format('(as %s) ', (l.e).lead_id) ELSE '' END || kam._say_event(l.e, p, q, zone) AS says
+		  FROM latest l
+		  LEFT JOIN kam.CadenceEventLog p ON p.lead_id = (l.e).lead_id AND p.event_id = (l.e).parent_event_id
+		  LEFT JOIN kam.CadenceQueue q ON q.lead_id = (l.e).lead_id AND q.event_id = (l.e).event_id
+		UNION ALL
+		SELECT w.at, coalesce((SELECT max((l.e).event_id) FROM latest l WHERE (l.e).event_at < w.at), 0), 1, w.says
+		  FROM kam.lead_merge m
+		 CROSS JOIN LATERAL (VALUES
+			(m.merged_at, format('lead %s was merged into %s by %s', m.loser, m.winner, m.merged_by)),
+			(m.undone_at, format('the merge of lead %s into %s was undone', m.loser, m.winner))) w (at, says)
+		 WHERE (m.winner = ANY (ids) OR m.loser = ANY (ids)) AND w.at IS NOT NULL
+		   AND w.at >= coalesce((SELECT min((l.e).event_at) FROM latest l), '-infinity'))
+	SELECT coalesce(array_agg(format('%s %s: %s', kam._say_time(x.at, zone), zone, x.says) ORDER BY x.place, x.merges, x.at, x.says), '{}') FROM line x
+$$;
 COMMENT ON FUNCTION _story(text, text[], text, integer) IS 'The latest events of a lead as sentences, oldest first; ids: it and the leads that it stands for.';
 
 -- ---- how it stands ----------------------------------------------------------------------------
@@ -196,35 +196,35 @@ CREATE FUNCTION _story_now(lead Leads, lead_id text, suppressions jsonb, zone te
 	LANGUAGE sql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
-		WITH line (rank, at, says) AS (
-			SELECT 1, NULL::timestamptz, format('lead %s is not in Leads any more', _story_now.lead_id) WHERE (lead).lead_id IS NULL
-			UNION ALL
-			SELECT 2, NULL, 'nobody may contact the person: ' || f.why
-			  FROM (VALUES ((lead).unsubscribe_flag, 'unsubscribe_flag is set'), ((lead).opt_out_flag, 'opt_out_flag is set')) f (said, why) WHERE f.said
-			UNION ALL
-			SELECT 3, (s.value ->> 'created_at')::timestamptz,
-			       format('nobody may contact the person: %s is suppressed since %s (%s)', s.value ->> 'address',
-			           kam._say_time((s.value ->> 'created_at')::timestamptz, zone), concat_ws(', ', s.value ->> 'source', s.value ->> 'reason'))
-			  FROM jsonb_array_elements(suppressions) s
-			UNION ALL
-			SELECT 4, NULL, 'the account is in account-based marketing: no nurture sequence runs'
-			 WHERE EXISTS (SELECT FROM kam.Accounts a WHERE a.account_id = (lead).account_id AND a.abm_active)
-			UNION ALL
-			SELECT 5, c.created_at, format('sequence %s (%s) is %s%s%s', c.sequence_id, replace(c.sequence_type, '_', ' '), c.state,
-			           CASE c.state WHEN 'paused' THEN coalesce(' ' || kam._say(c.paused_reason), '') WHEN 'active' THEN coalesce(', step ' || c.current_step || ' went out last', '') ELSE '' END,
-			           CASE WHEN c.state = 'active' THEN coalesce('; the next step is due on ' || kam._say_time(c.next_step_at, zone), '') ELSE '' END)
-			  FROM kam.Cadence c WHERE c.lead_id = _story_now.lead_id AND c.state <> 'finished'
-			UNION ALL
-			SELECT 6, q.queued_at, format('%s waits %s%s',
-			           kam._say_subject(e, CASE e.event_type WHEN 'out_of_office' THEN 'resume' ELSE e.requested_event_type END),
-			           coalesce('until ' || kam._say_time(q.release_at, zone), 'until the other sequence has ended'),
-			           CASE WHEN q.home <> kam._home() THEN ', and for kam_resume()' ELSE '' END)
-			  FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e ON e.lead_id = q.lead_id AND e.event_id = q.event_id
-			 WHERE q.lead_id = _story_now.lead_id AND q.state = 'waiting'
-			UNION ALL
-			SELECT 7, f.opened_at, format('flag %s since %s: %s', f.kind, kam._say_time(f.opened_at, zone), kam._say(f.kind))
-			  FROM kam.CadenceFlag f WHERE f.lead_id = _story_now.lead_id AND f.closed_at IS NULL)
-		SELECT coalesce(array_agg(x.says ORDER BY x.rank, x.at, x.says), '{}') FROM line x;
+	WITH line (rank, at, says) AS (
+		SELECT 1, NULL::timestamptz, format('lead %s is not in Leads any more', _story_now.lead_id) WHERE (lead).lead_id IS NULL
+		UNION ALL
+		SELECT 2, NULL, 'nobody may contact the person: ' || f.why
+		  FROM (VALUES ((lead).unsubscribe_flag, 'unsubscribe_flag is set'), ((lead).opt_out_flag, 'opt_out_flag is set')) f (said, why) WHERE f.said
+		UNION ALL
+		SELECT 3, (s.value ->> 'created_at')::timestamptz,
+		       format('nobody may contact the person: %s is suppressed since %s (%s)', s.value ->> 'address',
+		           kam._say_time((s.value ->> 'created_at')::timestamptz, zone), concat_ws(', ', s.value ->> 'source', s.value ->> 'reason'))
+		  FROM jsonb_array_elements(suppressions) s
+		UNION ALL
+		SELECT 4, NULL, 'the account is in account-based marketing: no nurture sequence runs'
+		 WHERE EXISTS (SELECT FROM kam.Accounts a WHERE a.account_id = (lead).account_id AND a.abm_active)
+		UNION ALL
+		SELECT 5, c.created_at, format('sequence %s (%s) is %s%s%s', c.sequence_id, replace(c.sequence_type, '_', ' '), c.state,
+		           CASE c.state WHEN 'paused' THEN coalesce(' ' || kam._say(c.paused_reason), '') WHEN 'active' THEN coalesce(', step ' || c.current_step || ' went out last', '') ELSE '' END,
+		           CASE WHEN c.state = 'active' THEN coalesce('; the next step is due on ' || kam._say_time(c.next_step_at, zone), '') ELSE '' END)
+		  FROM kam.Cadence c WHERE c.lead_id = _story_now.lead_id AND c.state <> 'finished'
+		UNION ALL
+		SELECT 6, q.queued_at, format('%s waits %s%s',
+		           kam._say_subject(e, CASE e.event_type WHEN 'out_of_office' THEN 'resume' ELSE e.requested_event_type END),
+		           coalesce('until ' || kam._say_time(q.release_at, zone), 'until the other sequence has ended'),
+		           CASE WHEN q.home <> kam._home() THEN ', and for kam_resume()' ELSE '' END)
+		  FROM kam.CadenceQueue q JOIN kam.CadenceEventLog e ON e.lead_id = q.lead_id AND e.event_id = q.event_id
+		 WHERE q.lead_id = _story_now.lead_id AND q.state = 'waiting'
+		UNION ALL
+		SELECT 7, f.opened_at, format('flag %s since %s: %s', f.kind, kam._say_time(f.opened_at, zone), kam._say(f.kind))
+		  FROM kam.CadenceFlag f WHERE f.lead_id = _story_now.lead_id AND f.closed_at IS NULL)
+	SELECT coalesce(array_agg(x.says ORDER BY x.rank, x.at, x.says), '{}') FROM line x
 $$;
 COMMENT ON FUNCTION _story_now(Leads, text, jsonb, text) IS 'What forbids contact now, what runs with its next step, what waits, which flags are open, as sentences.';
 

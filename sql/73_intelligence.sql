@@ -295,22 +295,35 @@ CREATE FUNCTION kam_rebuild_intelligence(since date DEFAULT NULL) RETURNS bigint
 	AS $$
 DECLARE
 	state kam._intelligence_state;
-	-- As a parameter of the statement it is the day of nobody's row.
-	days CONSTANT text := CASE WHEN since IS NULL THEN '' ELSE format(' AND day >= %L', since) END;
+	-- What is late is taken out by the same statement: of the days that stay it is added, of the others it is found in the log.
+	source CONSTANT text := 'SELECT * FROM kam._intelligence_event WHERE event_id > $1 AND event_id <= $2' || CASE WHEN since IS NULL THEN '' ELSE
+		format(' AND day >= %L UNION ALL SELECT e.* FROM late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $2 AND e.day < %1$L', since) END;
 BEGIN
 	SELECT * INTO state FROM kam._intelligence_state FOR NO KEY UPDATE;
 	IF NOT FOUND THEN
 		RETURN 0;
 	END IF;
-	-- First what is late, so that none of it is left that the log is counted with.
-	PERFORM kam._add_intelligence('SELECT e.* FROM late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $1 AND $2 >= $1',
-		state.upto, state.upto, state.upto, 2147483647);
 	DELETE FROM kam.intelligence_day d WHERE since IS NULL OR d.day >= since;
-	RETURN kam._add_intelligence(format('SELECT * FROM kam._intelligence_event WHERE event_id > $1 AND event_id <= $2%s', days),
-		-9223372036854775807, state.upto, state.upto, 2147483647);
+	RETURN kam._add_intelligence(source, -9223372036854775807, state.upto, state.upto, 2147483647);
 END
 $$;
 COMMENT ON FUNCTION kam_rebuild_intelligence(date) IS 'Counts the log anew into intelligence_day: all of it, or the days from "since" on; earlier days stay as they are. For after rows were loaded past the triggers, or kam.default_timezone was changed. What was counted of rows that are gone is lost. Readers see the old sums until it commits, nobody who writes to the log waits. Returns how many rows intelligence_day got. Example: SELECT kam.kam_rebuild_intelligence(''2026-01-01'');';
+
+CREATE FUNCTION _intelligence_health() RETURNS TABLE (item text, state text, detail text, hint text)
+	LANGUAGE sql VOLATILE ROWS 1
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT 'intelligence', 'warning',
+		       format('%s event_ids are not counted yet: cadence_intelligence reads their events from the log', behind.n),
+		       CASE WHEN pg_snapshot_xmin(pg_current_snapshot()) < s.mark_xid
+		            THEN 'A transaction stays open: SELECT pid, xact_start FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start; SELECT * FROM pg_prepared_xacts;'
+		            ELSE 'Is a worker running, are kam.schedules on and kam.paused off? SELECT kam.kam_tick() does it by hand.' END
+		  FROM (SELECT kam._intelligence_drawn() AS drawn) d
+		  LEFT JOIN kam._intelligence_state s ON true
+		 CROSS JOIN LATERAL (SELECT d.drawn - greatest(s.upto, 0) AS n) behind
+		 WHERE behind.n > 200000;
+	END;
+COMMENT ON FUNCTION _intelligence_health() IS 'What kam_health() says of the sums: a row when they lag far behind.';
 
 -- ---- looking -----------------------------------------------------------------------------
 

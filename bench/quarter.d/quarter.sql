@@ -61,7 +61,7 @@ DECLARE
 	report jsonb;
 BEGIN
 	LOOP
-		report := kam.kam_tick(at, 1000);
+		report := kam.kam_tick(at, 10000);
 		COMMIT;
 		ticks := ticks + 1;
 		IF (report ->> 'failed')::integer > 0 THEN

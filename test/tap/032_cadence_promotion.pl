@@ -39,6 +39,10 @@ my $expected = $primary->safe_psql('postgres', "BEGIN; $ask; ROLLBACK");
 $primary->wait_for_catchup($standby);
 
 is($standby->safe_psql('postgres', $look), $seen, 'the standby tells what the primary tells');
+my $sums = 'SELECT i FROM kam.cadence_intelligence i ORDER BY i::text COLLATE "C"';
+my $counted = $standby->safe_psql('postgres', $sums);
+like($counted, qr/outbound/, 'it counts');
+is($counted, $primary->safe_psql('postgres', $sums), 'what the primary counts');
 my ($ret, $out, $err) = $standby->psql('postgres', $ask);
 like($err, qr/read-only transaction/, 'but judges nothing');
 

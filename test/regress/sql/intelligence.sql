@@ -164,10 +164,23 @@ SELECT kam._fold_intelligence(2) AS more, pg_temp.kept(), pg_temp.agrees();
 SELECT kam._fold_intelligence(10) AS more, pg_temp.kept(), pg_temp.agrees();
 SELECT sum(touches) AS brought_in FROM kam.intelligence_day WHERE channel = 'post';
 
+-- ---- far behind: said by kam_health(); numbers that nobody used are nothing to count
+SELECT setval('kam.cadenceeventlog_event_id_seq', 1000000) > 0 AS drawn;
+SELECT * FROM kam._tick_health() WHERE item = 'intelligence';
+CALL pg_temp.fold();
+SELECT count(*) AS behind FROM kam._tick_health() WHERE item = 'intelligence';
+SELECT pg_temp.agrees();
+
 -- ---- counted anew
 UPDATE kam.intelligence_day SET touches = touches + 7;
 SELECT pg_temp.agrees() <> 'agrees' AS spoilt;
+-- Two more that are late, one of a day that stays.
+INSERT INTO kam.CadenceEventLog (lead_id, event_id, event_type, requested_event_type, coordinator_action, event_at, gate_version, compliance_status)
+VALUES ('old6', -90, 'reply', 'reply', 'recorded', '2020-02-01', 1, 'clear'), ('old7', -89, 'reply', 'reply', 'recorded', '2026-03-12', 1, 'clear');
+SELECT pg_temp.kept();
 SELECT kam.kam_rebuild_intelligence('2026-03-10') > 0 AS rebuilt, (SELECT sum(touches) FROM kam.intelligence_day WHERE day < '2026-03-10') > 30 AS earlier_days_stay;
+SELECT day, replies FROM kam.intelligence_day WHERE sequence_type = '' AND replies > 0 ORDER BY day;
+SELECT count(*) AS late FROM kam._intelligence_late;
 SELECT kam.kam_rebuild_intelligence() > 0 AS rebuilt, pg_temp.agrees();
 SET kam.default_timezone = 'Pacific/Auckland';
 SELECT kam.kam_rebuild_intelligence() > 0 AS rebuilt, pg_temp.agrees(), (SELECT min(day) FROM kam.cadence_intelligence WHERE day > '2026-01-01') AS first_day;
