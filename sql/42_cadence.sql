@@ -43,7 +43,7 @@ CREATE TABLE Leads (
 	attributes		object_jsonb NOT NULL DEFAULT '{}',
 	merged_into		text
 ) WITH (fillfactor = 80);
-CREATE INDEX leads_account ON Leads (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX leads_account ON Leads (account_id, lead_id) WHERE account_id IS NOT NULL;
 CREATE INDEX leads_owner ON Leads (owner_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX leads_email ON Leads (_address(email), lead_id) WHERE email IS NOT NULL;
 CREATE INDEX leads_email_domain ON Leads (_address_domain(email), lead_id) WHERE email IS NOT NULL;
@@ -204,19 +204,63 @@ CREATE TABLE SalesPlayLibrary (
 	originating_proposal_id text REFERENCES BrainAnalysisLog,
 	promoted_by		text,
 	promoted_at		timestamptz,
+	ended_by		text,
+	ended_at		timestamptz,
+	-- A play names a row of sequence_type, and a dump brings that first.
+	sequence_type	text GENERATED ALWAYS AS (coalesce(suggested_cadence ->> 'sequence_type', 'play')) STORED REFERENCES sequence_type,
+	home			bigint NOT NULL DEFAULT kam._home(),
 	CHECK (active_period_end > active_period_start)
 );
+CREATE INDEX salesplaylibrary_active ON SalesPlayLibrary (active_period_end) WHERE state = 'active';
 COMMENT ON TABLE SalesPlayLibrary IS 'Plays: whom to contact and how. Events of a play carry its play_id and its originating_proposal_id.';
 COMMENT ON COLUMN SalesPlayLibrary.play_id IS 'Key.';
 COMMENT ON COLUMN SalesPlayLibrary.name IS 'Name.';
-COMMENT ON COLUMN SalesPlayLibrary.state IS 'draft, active, ended.';
-COMMENT ON COLUMN SalesPlayLibrary.target_definition IS '{"match": "$.attributes.seats > 250"} or {"contains": {…}}, with "level": "account" for each account''s primary lead.';
-COMMENT ON COLUMN SalesPlayLibrary.suggested_cadence IS '{"sequence_type": "play", "steps": [{"day": 0, "channel": "email", "content": "…"}]}.';
-COMMENT ON COLUMN SalesPlayLibrary.active_period_start IS 'Runs from here.';
-COMMENT ON COLUMN SalesPlayLibrary.active_period_end IS 'Until before here: nothing of the play is executed from then on.';
-COMMENT ON COLUMN SalesPlayLibrary.originating_proposal_id IS 'The proposal it was drafted from; NULL when no brain had part in it.';
-COMMENT ON COLUMN SalesPlayLibrary.promoted_by IS 'Who made it active.';
-COMMENT ON COLUMN SalesPlayLibrary.promoted_at IS 'When.';
+COMMENT ON COLUMN SalesPlayLibrary.state IS 'draft, active (kam_promote_play), ended (kam_end_play, or by itself at active_period_end); in this order only.';
+COMMENT ON COLUMN SalesPlayLibrary.target_definition IS '{"match": "$.attributes.seats > 250"}, a jsonpath predicate on the lead''s columns, its attributes and its account, or {"contains": {…}}, what these must contain; with "level": "account" for each account''s primary lead alone. Checked when written (22023 with the path); fixed once active.';
+COMMENT ON COLUMN SalesPlayLibrary.suggested_cadence IS '{"sequence_type": "play", "steps": [{"day": 0, "channel": "email", "content": "…"}], "daily_limit": 40}: type of the sequence (play when left out), its plan, and how many leads are enrolled per day of kam.default_timezone (no limit when left out). Checked when written (22023 with the path); fixed once active.';
+COMMENT ON COLUMN SalesPlayLibrary.active_period_start IS 'Runs from here; fixed once active.';
+COMMENT ON COLUMN SalesPlayLibrary.active_period_end IS 'Until before here: nothing of the play is executed from then on; fixed once active.';
+COMMENT ON COLUMN SalesPlayLibrary.originating_proposal_id IS 'The proposal it was drafted from; NULL when no brain had part in it. Fixed once it is said or the play is active.';
+COMMENT ON COLUMN SalesPlayLibrary.promoted_by IS 'The person who made it active.';
+COMMENT ON COLUMN SalesPlayLibrary.promoted_at IS 'When (kam''s clock).';
+COMMENT ON COLUMN SalesPlayLibrary.ended_by IS 'Who ended it; AGT-302 when its time was over.';
+COMMENT ON COLUMN SalesPlayLibrary.ended_at IS 'When (kam''s clock).';
+COMMENT ON COLUMN SalesPlayLibrary.sequence_type IS 'That of suggested_cadence, or play.';
+COMMENT ON COLUMN SalesPlayLibrary.home IS 'The database it was written in; plays of another enrol nobody until kam_resume().';
+
+-- What the schedules of plays remember.  Neither is dumped: whoever is enrolled stands in Cadence.
+CREATE TABLE _play_scan (
+	play_id			text PRIMARY KEY REFERENCES SalesPlayLibrary ON DELETE CASCADE,
+	upto			text,
+	horizon			xid8,
+	next_at			timestamptz,
+	day				date,
+	enrolled		integer NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE _play_scan IS 'How far the schedules have come with each play that is active, or whose enrolments are being ended. Whoever holds the row works on the play. Not dumped.';
+COMMENT ON COLUMN _play_scan.upto IS 'The lead looked at last; NULL when all were.';
+COMMENT ON COLUMN _play_scan.horizon IS 'Transactions from here on saw the play when they wrote leads; after the others have ended leads are looked at once more. NULL when that was done.';
+COMMENT ON COLUMN _play_scan.next_at IS 'When there is something to do next (kam''s clock); NULL for nothing.';
+COMMENT ON COLUMN _play_scan.day IS 'The day that "enrolled" counts, in kam.default_timezone.';
+COMMENT ON COLUMN _play_scan.enrolled IS 'Leads enrolled that day.';
+
+-- Only ever added to by those who write leads: a note that is there already would have to be waited for.
+CREATE TABLE _play_candidate (
+	candidate_id	bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	lead_id			text,
+	account_id		text,
+	playbook_id		text,
+	play_id			text,
+	upto			text,
+	not_before		timestamptz NOT NULL DEFAULT kam._now(),
+	CHECK (num_nonnulls(lead_id, account_id, playbook_id) = 1)
+);
+CREATE INDEX _play_candidate_due ON _play_candidate (not_before, candidate_id);
+CREATE INDEX _play_candidate_again ON _play_candidate (lead_id, play_id) WHERE play_id IS NOT NULL;
+COMMENT ON TABLE _play_candidate IS 'Leads, accounts and rows of ABMPlaybook that changed, for the schedules to look at. Not dumped.';
+COMMENT ON COLUMN _play_candidate.play_id IS 'The play that the lead waits for; NULL for all that are active.';
+COMMENT ON COLUMN _play_candidate.upto IS 'Of an account, the lead looked at last.';
+COMMENT ON COLUMN _play_candidate.not_before IS 'Not looked at before (kam''s clock).';
 
 -- ---- enrolments ------------------------------------------------------------------
 

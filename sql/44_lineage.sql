@@ -10,19 +10,22 @@ CREATE TABLE ABMPlaybook (
 	attributes		jsonb NOT NULL DEFAULT '{}',
 	created_at		timestamptz NOT NULL DEFAULT kam._now(),
 	play_id			text REFERENCES SalesPlayLibrary,
-	originating_proposal_id text REFERENCES BrainAnalysisLog
+	originating_proposal_id text REFERENCES BrainAnalysisLog,
+	home			bigint NOT NULL DEFAULT kam._home(),
+	CONSTRAINT abmplaybook_for_somebody CHECK (account_id IS NOT NULL OR lead_id IS NOT NULL OR state <> 'active')
 );
-COMMENT ON TABLE ABMPlaybook IS 'Sequences for accounts in account-based marketing (AGT-203).';
+COMMENT ON TABLE ABMPlaybook IS 'Sequences for accounts in account-based marketing (AGT-203). While a row is active the schedules enrol its lead, once, through all gates; when it ends, the sequence is stopped.';
 COMMENT ON COLUMN ABMPlaybook.playbook_id IS 'Key.';
 COMMENT ON COLUMN ABMPlaybook.account_id IS 'The account.';
-COMMENT ON COLUMN ABMPlaybook.lead_id IS 'The lead; NULL for the account''s primary one.';
-COMMENT ON COLUMN ABMPlaybook.sequence_type IS 'Type of the sequence.';
+COMMENT ON COLUMN ABMPlaybook.lead_id IS 'The lead; NULL for the account''s primary one: the lowest lead_id with an address.';
+COMMENT ON COLUMN ABMPlaybook.sequence_type IS 'Type of the sequence; NULL for abm.';
 COMMENT ON COLUMN ABMPlaybook.steps IS 'As Cadence.steps.';
 COMMENT ON COLUMN ABMPlaybook.state IS 'draft, active, ended.';
 COMMENT ON COLUMN ABMPlaybook.attributes IS 'Everything else.';
 COMMENT ON COLUMN ABMPlaybook.created_at IS 'When.';
 COMMENT ON COLUMN ABMPlaybook.play_id IS 'The play it derives from.';
-COMMENT ON COLUMN ABMPlaybook.originating_proposal_id IS 'The proposal that the play derives from.';
+COMMENT ON COLUMN ABMPlaybook.originating_proposal_id IS 'The proposal that the play derives from; inherited from play_id.';
+COMMENT ON COLUMN ABMPlaybook.home IS 'The database it was written in; rows of another enrol nobody until kam_resume().';
 
 CREATE TABLE ExpansionLog (
 	expansion_id	text PRIMARY KEY CHECK (expansion_id <> ''),
@@ -38,7 +41,7 @@ COMMENT ON COLUMN ExpansionLog.account_id IS 'The account.';
 COMMENT ON COLUMN ExpansionLog.body IS 'The record.';
 COMMENT ON COLUMN ExpansionLog.created_at IS 'When.';
 COMMENT ON COLUMN ExpansionLog.play_id IS 'The play it derives from.';
-COMMENT ON COLUMN ExpansionLog.originating_proposal_id IS 'The proposal that the play derives from.';
+COMMENT ON COLUMN ExpansionLog.originating_proposal_id IS 'The proposal that the play derives from; inherited from play_id.';
 
 CREATE TABLE QBRLog (
 	qbr_id			text PRIMARY KEY CHECK (qbr_id <> ''),
@@ -54,7 +57,7 @@ COMMENT ON COLUMN QBRLog.account_id IS 'The account.';
 COMMENT ON COLUMN QBRLog.body IS 'The record.';
 COMMENT ON COLUMN QBRLog.created_at IS 'When.';
 COMMENT ON COLUMN QBRLog.play_id IS 'The play it derives from.';
-COMMENT ON COLUMN QBRLog.originating_proposal_id IS 'The proposal that the play derives from.';
+COMMENT ON COLUMN QBRLog.originating_proposal_id IS 'The proposal that the play derives from; inherited from play_id.';
 
 CREATE TABLE OpportunityBriefLog (
 	brief_id		text PRIMARY KEY CHECK (brief_id <> ''),
@@ -70,7 +73,7 @@ COMMENT ON COLUMN OpportunityBriefLog.account_id IS 'The account.';
 COMMENT ON COLUMN OpportunityBriefLog.body IS 'The record.';
 COMMENT ON COLUMN OpportunityBriefLog.created_at IS 'When.';
 COMMENT ON COLUMN OpportunityBriefLog.play_id IS 'The play it derives from.';
-COMMENT ON COLUMN OpportunityBriefLog.originating_proposal_id IS 'The proposal that the play derives from.';
+COMMENT ON COLUMN OpportunityBriefLog.originating_proposal_id IS 'The proposal that the play derives from; inherited from play_id.';
 
 CREATE TABLE CommBriefLog (
 	brief_id		text PRIMARY KEY CHECK (brief_id <> ''),
@@ -88,7 +91,7 @@ COMMENT ON COLUMN CommBriefLog.lead_id IS 'The lead.';
 COMMENT ON COLUMN CommBriefLog.body IS 'The record.';
 COMMENT ON COLUMN CommBriefLog.created_at IS 'When.';
 COMMENT ON COLUMN CommBriefLog.play_id IS 'The play it derives from.';
-COMMENT ON COLUMN CommBriefLog.originating_proposal_id IS 'The proposal that the play derives from.';
+COMMENT ON COLUMN CommBriefLog.originating_proposal_id IS 'The proposal that the play derives from; inherited from play_id.';
 
 CREATE TABLE NurtureRecommendations (
 	recommendation_id text PRIMARY KEY CHECK (recommendation_id <> ''),
@@ -108,7 +111,7 @@ COMMENT ON COLUMN NurtureRecommendations.body IS 'The record.';
 COMMENT ON COLUMN NurtureRecommendations.suppressed_reason IS 'Why AGT-304 held it back.';
 COMMENT ON COLUMN NurtureRecommendations.created_at IS 'When.';
 COMMENT ON COLUMN NurtureRecommendations.play_id IS 'The play it derives from.';
-COMMENT ON COLUMN NurtureRecommendations.originating_proposal_id IS 'The proposal that the play derives from.';
+COMMENT ON COLUMN NurtureRecommendations.originating_proposal_id IS 'The proposal that the play derives from; inherited from play_id.';
 
 CREATE TABLE Opportunities (
 	opportunity_id	text PRIMARY KEY CHECK (opportunity_id <> ''),
@@ -137,4 +140,53 @@ COMMENT ON COLUMN Opportunities.currency IS 'ISO 4217.';
 COMMENT ON COLUMN Opportunities.created_at IS 'When it was opened.';
 COMMENT ON COLUMN Opportunities.closed_at IS 'When it was won or lost.';
 COMMENT ON COLUMN Opportunities.play_id IS 'The play it derives from.';
-COMMENT ON COLUMN Opportunities.originating_proposal_id IS 'The proposal that the play derives from.';
+COMMENT ON COLUMN Opportunities.originating_proposal_id IS 'The proposal that the play derives from; inherited from play_id.';
+
+-- ---- inheritance ---------------------------------------------------------------------
+
+CREATE FUNCTION _inherit_proposal() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	proposal text;
+BEGIN
+	SELECT p.originating_proposal_id INTO proposal FROM kam.SalesPlayLibrary p WHERE p.play_id = NEW.play_id;
+	IF NOT FOUND THEN
+		RETURN NEW;				-- the foreign key says so
+	END IF;
+	-- Another play brings another proposal along.
+	IF TG_OP = 'UPDATE' THEN
+		IF NEW.play_id IS DISTINCT FROM OLD.play_id AND NEW.originating_proposal_id IS NOT DISTINCT FROM OLD.originating_proposal_id THEN
+			NEW.originating_proposal_id := NULL;
+		END IF;
+	END IF;
+	IF NEW.originating_proposal_id IS NOT NULL AND NEW.originating_proposal_id IS DISTINCT FROM proposal THEN
+		RAISE EXCEPTION USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, SCHEMA = TG_TABLE_SCHEMA, COLUMN = 'originating_proposal_id',
+			MESSAGE = format('play "%s" does not derive from proposal "%s"', NEW.play_id, NEW.originating_proposal_id),
+			DETAIL = CASE WHEN proposal IS NULL THEN 'No brain had part in it.' ELSE format('It derives from "%s".', proposal) END,
+			HINT = 'Leave originating_proposal_id out: it is inherited from the play.';
+	END IF;
+	NEW.originating_proposal_id := proposal;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _inherit_proposal() IS 'Row trigger: a row that names a play has the proposal that the play derives from; another one raises 23514.';
+
+CREATE TRIGGER _inherit_proposal BEFORE INSERT OR UPDATE OF play_id, originating_proposal_id ON ABMPlaybook
+	FOR EACH ROW WHEN (NEW.play_id IS NOT NULL) EXECUTE FUNCTION _inherit_proposal();
+CREATE TRIGGER _inherit_proposal BEFORE INSERT OR UPDATE OF play_id, originating_proposal_id ON ExpansionLog
+	FOR EACH ROW WHEN (NEW.play_id IS NOT NULL) EXECUTE FUNCTION _inherit_proposal();
+CREATE TRIGGER _inherit_proposal BEFORE INSERT OR UPDATE OF play_id, originating_proposal_id ON QBRLog
+	FOR EACH ROW WHEN (NEW.play_id IS NOT NULL) EXECUTE FUNCTION _inherit_proposal();
+CREATE TRIGGER _inherit_proposal BEFORE INSERT OR UPDATE OF play_id, originating_proposal_id ON OpportunityBriefLog
+	FOR EACH ROW WHEN (NEW.play_id IS NOT NULL) EXECUTE FUNCTION _inherit_proposal();
+CREATE TRIGGER _inherit_proposal BEFORE INSERT OR UPDATE OF play_id, originating_proposal_id ON CommBriefLog
+	FOR EACH ROW WHEN (NEW.play_id IS NOT NULL) EXECUTE FUNCTION _inherit_proposal();
+CREATE TRIGGER _inherit_proposal BEFORE INSERT OR UPDATE OF play_id, originating_proposal_id ON NurtureRecommendations
+	FOR EACH ROW WHEN (NEW.play_id IS NOT NULL) EXECUTE FUNCTION _inherit_proposal();
+CREATE TRIGGER _inherit_proposal BEFORE INSERT OR UPDATE OF play_id, originating_proposal_id ON Opportunities
+	FOR EACH ROW WHEN (NEW.play_id IS NOT NULL) EXECUTE FUNCTION _inherit_proposal();
+-- An import of enrolments; the gate names both.
+CREATE TRIGGER _inherit_proposal BEFORE INSERT OR UPDATE OF play_id, originating_proposal_id ON Cadence
+	FOR EACH ROW WHEN (NEW.play_id IS NOT NULL AND NEW.originating_proposal_id IS NULL) EXECUTE FUNCTION _inherit_proposal();

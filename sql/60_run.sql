@@ -122,6 +122,9 @@ BEGIN
 	total := total + went_on;
 	UPDATE kam.Suppression SET home = kam._home() WHERE home <> kam._home() AND settled_at IS NULL;
 	UPDATE kam.CadenceFlag SET home = kam._home() WHERE home <> kam._home() AND closed_at IS NULL;
+	-- Plays look at all leads again: nobody is enrolled twice.
+	UPDATE kam.SalesPlayLibrary SET home = kam._home() WHERE home <> kam._home();
+	UPDATE kam.ABMPlaybook SET home = kam._home() WHERE home <> kam._home();
 
 	-- Waits that are to run again are parked as well; finished rows keep the mark of where they ran.
 	UPDATE kam.request SET home = kam._home(), lease_owner = NULL, lease_until = NULL

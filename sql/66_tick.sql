@@ -857,6 +857,7 @@ BEGIN
 				WHEN 'escalate' THEN kam._tick_escalate(at, batch)
 				-- An event costs far less to count than a flag to look for.
 				WHEN 'fold' THEN jsonb_build_object('more', kam._fold_intelligence(greatest(10000, least(batch, 10000) * 20)))
+				WHEN 'plays' THEN kam._tick_plays(at, batch)
 				ELSE kam._tick_items(duty, at, batch) END);
 		EXCEPTION WHEN OTHERS THEN
 			GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
@@ -915,7 +916,7 @@ DECLARE
 BEGIN
 	IF items > 0 THEN
 		-- What is over must not be released any more: expire and end come before release.
-		report := kam._tick_sum(report, kam._tick_duties('{rejudge,settle,expire,end,release,conflict,step}', at, items));
+		report := kam._tick_sum(report, kam._tick_duties('{rejudge,settle,expire,end,release,conflict,plays,step}', at, items));
 	END IF;
 	IF flags > 0 THEN
 		report := kam._tick_sum(report, kam._tick_scan(at, flags));
@@ -940,7 +941,10 @@ CREATE FUNCTION _tick_next() RETURNS timestamptz
 			  WHERE s.home = kam._home() AND s.settled_at IS NULL ORDER BY s.created_at LIMIT 1),
 			(SELECT c.next_step_at FROM kam.Cadence c
 			  WHERE c.home = kam._home() AND c.state = 'active' AND c.next_step_at IS NOT NULL AND current_setting('kam.outreach')::boolean
-			  ORDER BY c.next_step_at LIMIT 1));
+			  ORDER BY c.next_step_at LIMIT 1),
+			(SELECT min(p.active_period_end) FROM kam.SalesPlayLibrary p WHERE p.state = 'active' AND p.home = kam._home()),
+			(SELECT min(n.next_at) FROM kam._play_scan n JOIN kam.SalesPlayLibrary p USING (play_id) WHERE p.home = kam._home()),
+			(SELECT c.not_before FROM kam._play_candidate c ORDER BY c.not_before LIMIT 1));
 	END;
 COMMENT ON FUNCTION _tick_next() IS 'When the next item of the schedules is due (kam''s clock), flags apart; NULL for none.';
 
@@ -976,7 +980,7 @@ BEGIN
 	RETURN report;
 END
 $$;
-COMMENT ON FUNCTION kam_tick(timestamptz, integer) IS 'Does what is due: judges held requests again after a change of the cap, ends what runs for suppressed addresses, expires and releases what waits (through all gates), finishes enrolments whose time is over, executes due steps, settles conflicts, opens, escalates and closes flags. At most "batch" items of each duty; "more" tells to call again. What somebody else holds locked is skipped. One item''s failure is a WARNING, an entry of "errors", and costs that item five minutes. as_of takes the place of the clock, for gates and stamps too. The worker does the same while kam.schedules is on; while kam.paused is on nothing happens. Returns counts: released, moved (judged again and refused for now), blocked, expired, settled, ended, resolved, failed, skipped, and per kind of flag opened, escalated, closed; of steps, when there were any, stepped (executed), step_held, step_refused, step_skipped, step_moved (to a time when it may go), step_lacking (a field), completed. Batch below 1 raises 22023, an infinite as_of 22008. Example: SELECT kam.kam_tick(''2026-03-10 09:00+01'');';
+COMMENT ON FUNCTION kam_tick(timestamptz, integer) IS 'Does what is due: judges held requests again after a change of the cap, ends what runs for suppressed addresses, expires and releases what waits (through all gates), finishes enrolments whose time is over, executes due steps, settles conflicts, enrols leads that active plays match and ends plays whose period is over, opens, escalates and closes flags. At most "batch" items of each duty; "more" tells to call again. What somebody else holds locked is skipped. One item''s failure is a WARNING, an entry of "errors", and costs that item five minutes. as_of takes the place of the clock, for gates and stamps too. The worker does the same while kam.schedules is on; while kam.paused is on nothing happens. Returns counts: released, moved (judged again and refused for now), blocked, expired, settled, ended, resolved, failed, skipped, and per kind of flag opened, escalated, closed; of steps, when there were any, stepped (executed), step_held, step_refused, step_skipped, step_moved (to a time when it may go), step_lacking (a field), completed; of plays enrolled (active or queued), refused (by a gate) and plays_ended. Batch below 1 raises 22023, an infinite as_of 22008. Example: SELECT kam.kam_tick(''2026-03-10 09:00+01'');';
 
 CREATE FUNCTION _tick_health() RETURNS TABLE (item text, state text, detail text, hint text)
 	LANGUAGE plpgsql VOLATILE ROWS 5

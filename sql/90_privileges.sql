@@ -88,6 +88,14 @@ SELECT pg_extension_config_dump('intelligence_day', '');
 SELECT pg_extension_config_dump('_intelligence_state', '');
 SELECT pg_extension_config_dump('_intelligence_late', '');
 
+-- Plays: programs draft, people promote and end, whoever may look may look ahead.
+GRANT INSERT ON BrainAnalysisLog, SalesPlayLibrary TO kam_submit;
+GRANT EXECUTE ON FUNCTION kam_promote_play(text, text), kam_end_play(text, text) TO kam_review, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_play_preview(text, integer) TO kam_submit, kam_review, kam_read, kam_admin;
+GRANT SELECT ON SalesPlayLibrary, BrainAnalysisLog, cohort_retrospective TO kam_review, kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION _deal_cohort(Opportunities) TO kam_review, kam_read, kam_admin;
+GRANT SELECT ON _play_scan, _play_candidate TO kam_read, kam_admin;
+
 -- What the views of the Coordinator call.
 GRANT EXECUTE ON FUNCTION _now(), _home(), _touch_cap(), _touch_window(), _canonical(text), _lead_ids(text),
 	_address(text), _address_kind(text), _address_domain(text) TO kam_submit, kam_review, kam_read, kam_admin, kam_restore, kam_worker;

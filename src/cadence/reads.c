@@ -339,6 +339,7 @@ kam_read_play(const char *play_id, TimestampTz at, KamPlay *out)
 	out->proposal = text_column(1);
 	out->until = time_column(2);
 	out->illegal = text_column(3);
+	out->ended = out->illegal != NULL && strcmp(out->illegal, "play_ended") == 0;
 }
 
 /* ---- rules that are the same for every lead ----------------------------------------- */

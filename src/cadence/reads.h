@@ -41,6 +41,7 @@ typedef struct KamPlay
 {
 	const char *proposal;		/* or NULL */
 	TimestampTz until;			/* KAM_NO_STAMP for no end */
+	bool		ended;			/* somebody has ended it, or its time */
 	const char *illegal;		/* why nobody may be enrolled in it at that time; NULL when it runs, and when its time is over, which "until" says */
 } KamPlay;
 

@@ -197,6 +197,20 @@ wipe_outcome(KamLogRow *row)
 
 /* ---- lineage ------------------------------------------------------------------------- */
 
+/* The proposal of a play that the caller named; raises when the caller named another. */
+static void
+inherit(KamLogRow *row, const char *name, const KamPlay *play)
+{
+	const char *claimed = kam_log_text(row, KAM_LOG_PROPOSAL);
+
+	if (claimed != NULL && (play->proposal == NULL || strcmp(claimed, play->proposal) != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("play \"%s\" does not derive from proposal \"%s\"", name, claimed),
+				 errhint("Leave originating_proposal_id out: it is inherited from the play.")));
+	kam_log_set_text(row, KAM_LOG_PROPOSAL, play->proposal);
+}
+
 /*
  * The play of an event is that of its enrolment; who is not enrolled names its
  * own.  Sets when it ends and, of an activation, what is illegal about it.
@@ -207,10 +221,10 @@ settle_lineage(KamLogRow *row, KamView *view)
 	const KamEnrolment *enrolment = &view->enrolment;
 	bool		own = enrolment->state == KAM_ENROLMENT_NONE || enrolment->state == KAM_ENROLMENT_FINISHED;
 	const char *name = own ? kam_log_text(row, KAM_LOG_PLAY) : enrolment->play;
-	const char *claimed = kam_log_text(row, KAM_LOG_PROPOSAL);
 	KamPlay		play = {.until = KAM_NO_STAMP};
 
-	if (name != NULL && (own || view->event == KAM_ACTIVATION))
+	/* Of a play that somebody has ended nothing is executed, whether or not the schedules have come to its enrolments. */
+	if (name != NULL)
 		kam_read_play(name, view->at, &play);
 	if (view->event == KAM_ACTIVATION)
 		view->play_illegal = play.illegal;
@@ -218,18 +232,12 @@ settle_lineage(KamLogRow *row, KamView *view)
 	{
 		kam_log_set_text(row, KAM_LOG_PLAY, enrolment->play);
 		kam_log_set_text(row, KAM_LOG_PROPOSAL, enrolment->proposal);
-		view->until = enrolment->until;
+		view->until = play.ended && view->event != KAM_ACTIVATION ? view->at : enrolment->until;
 		return;
 	}
 	view->until = play.until;
-	if (name == NULL)
-		return;
-	if (claimed != NULL && (play.proposal == NULL || strcmp(claimed, play.proposal) != 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("play \"%s\" does not derive from proposal \"%s\"", name, claimed),
-				 errhint("Leave originating_proposal_id out: it is inherited from the play.")));
-	kam_log_set_text(row, KAM_LOG_PROPOSAL, play.proposal);
+	if (name != NULL)
+		inherit(row, name, &play);
 }
 
 /*
@@ -246,6 +254,62 @@ keep_waiting(const KamView *view, KamVerdict *verdict)
 	verdict->action = KAM_ACTION_HELD;
 	verdict->reason = KAM_CAP_EXCEEDED;
 	verdict->release_at = view->at + USECS_PER_DAY;
+}
+
+/*
+ * Of a fact: the enrolment in the sequence that it names, active or not; of one
+ * that names none but is about a sequence, the play of those that are active, if
+ * it is one; else the play that the caller names.
+ */
+static void
+settle_fact_lineage(const Asked *asked, KamLogRow *row, const KamProspect *prospect, TimestampTz at)
+{
+	const char *name = kam_log_text(row, KAM_LOG_PLAY);
+	KamPlay		play;
+	const KamActive *of = NULL;
+	int			active = 0;
+
+	for (int i = 0; i < KAM_COMPETING; i++)
+	{
+		const KamActive *candidate = &prospect->active[i];
+
+		if (candidate->sequence == NULL || (asked->sequence != NULL && strcmp(candidate->sequence, asked->sequence) != 0))
+			continue;
+		of = candidate;
+		active++;
+	}
+	if (asked->sequence != NULL && of != NULL)
+	{
+		kam_log_set(row, KAM_LOG_ENROLMENT, Int32GetDatum(of->enrolment));
+		kam_log_set_text(row, KAM_LOG_PLAY, of->play);
+		kam_log_set_text(row, KAM_LOG_PROPOSAL, of->proposal);
+		return;
+	}
+	if (asked->sequence != NULL)
+	{
+		KamEnrolment enrolment;
+		const char *ignored;
+
+		kam_read_enrolment(prospect->lead_id, asked->sequence, asked->type, true, &enrolment, &ignored);
+		if (enrolment.no > 0)
+		{
+			kam_log_set(row, KAM_LOG_ENROLMENT, Int32GetDatum(enrolment.no));
+			kam_log_set_text(row, KAM_LOG_PLAY, enrolment.play);
+			kam_log_set_text(row, KAM_LOG_PROPOSAL, enrolment.proposal);
+			return;
+		}
+	}
+	else if (name == NULL && active == 1 && of->play != NULL && asked->event != KAM_TOUCH_OBSERVED)
+	{
+		kam_log_set_text(row, KAM_LOG_PLAY, of->play);
+		kam_log_set_text(row, KAM_LOG_PROPOSAL, of->proposal);
+		return;
+	}
+	if (name != NULL)
+	{
+		kam_read_play(name, at, &play);
+		inherit(row, name, &play);
+	}
 }
 
 /* ---- requests ---------------------------------------------------------------------------- */
@@ -500,16 +564,7 @@ record_fact(const Asked *asked, KamLogRow *row, KamProspect *prospect, const Kam
 	kam_log_set_text(row, KAM_LOG_ACTION, kam_outcome_name(KAM_RECORDED));
 	if (asked->event != KAM_SEND_FAILED)
 		kam_log_set_null(row, KAM_LOG_PARENT);
-	for (int i = 0; i < KAM_COMPETING && asked->sequence != NULL; i++)
-	{
-		const KamActive *active = &prospect->active[i];
-
-		if (active->sequence == NULL || strcmp(active->sequence, asked->sequence) != 0)
-			continue;
-		kam_log_set(row, KAM_LOG_ENROLMENT, Int32GetDatum(active->enrolment));
-		kam_log_set_text(row, KAM_LOG_PLAY, active->play);
-		kam_log_set_text(row, KAM_LOG_PROPOSAL, active->proposal);
-	}
+	settle_fact_lineage(asked, row, prospect, at);
 
 	if (kam_read_signals(asked->event))
 		kam_enrolments_signal(prospect->lead_id, asked->event, kam_log_text(row, KAM_LOG_CHANNEL), asked->sequence, asked->family,
