@@ -5587,24 +5587,6 @@ END
 $$;
 COMMENT ON FUNCTION _check_steps(jsonb, text, boolean) IS 'Refuses what is no plan of a sequence: 22023 with the path. complete: each step needs a time and a channel.';
 
-CREATE FUNCTION _check_plan() RETURNS trigger
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-BEGIN
-	IF TG_TABLE_NAME = 'abmplaybook' THEN
-		PERFORM kam._check_steps(NEW.steps, '/steps', false);
-	ELSIF NEW.suggested_cadence ? 'steps' THEN
-		PERFORM kam._check_steps(NEW.suggested_cadence -> 'steps', '/suggested_cadence/steps', false);
-	END IF;
-	RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION _check_plan() IS 'Row trigger of ABMPlaybook and SalesPlayLibrary: refuses (22023 with the path) steps that could not be executed.';
-CREATE TRIGGER _check_plan BEFORE INSERT OR UPDATE OF steps ON ABMPlaybook FOR EACH ROW WHEN (NEW.steps <> '[]') EXECUTE FUNCTION _check_plan();
-CREATE TRIGGER _check_plan BEFORE INSERT OR UPDATE OF suggested_cadence ON SalesPlayLibrary FOR EACH ROW WHEN (NEW.suggested_cadence <> '{}')
-	EXECUTE FUNCTION _check_plan();
-
 -- ---- when somebody may be written to ----------------------------------------------------
 
 CREATE FUNCTION _recipient_zone(lead_id text) RETURNS text
@@ -6238,7 +6220,6 @@ CREATE FUNCTION _check_cadence(cadence jsonb) RETURNS void
 DECLARE
 	example CONSTANT text := 'For example {"sequence_type": "play", "steps": [{"day": 0, "channel": "email", "content": "…"}], "daily_limit": 40}.';
 	odd text;
-	what text; detail text; hint text;
 BEGIN
 	IF cadence IS NULL OR jsonb_typeof(cadence) <> 'object' THEN
 		PERFORM kam._play_refuse('/suggested_cadence', 'a suggested_cadence must be an object', example);
@@ -6258,12 +6239,7 @@ BEGIN
 			'It is how many leads are enrolled per day; leave it out for no limit.');
 	END IF;
 	IF cadence ? 'steps' THEN
-		BEGIN
-			PERFORM kam._check_steps(cadence -> 'steps');
-		EXCEPTION WHEN invalid_parameter_value THEN
-			GET STACKED DIAGNOSTICS what = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-			RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = what, DETAIL = replace(detail, '"/steps', '"/suggested_cadence/steps'), HINT = hint;
-		END;
+		PERFORM kam._check_steps(cadence -> 'steps', '/suggested_cadence/steps', true);
 	END IF;
 END
 $$;
@@ -6593,7 +6569,7 @@ CREATE FUNCTION _playbook_written() RETURNS trigger
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 BEGIN
-	PERFORM kam._check_steps(NEW.steps);
+	PERFORM kam._check_steps(NEW.steps, '/steps', true);
 	RETURN NEW;
 END
 $$;

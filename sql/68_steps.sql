@@ -129,24 +129,6 @@ END
 $$;
 COMMENT ON FUNCTION _check_steps(jsonb, text, boolean) IS 'Refuses what is no plan of a sequence: 22023 with the path. complete: each step needs a time and a channel.';
 
-CREATE FUNCTION _check_plan() RETURNS trigger
-	LANGUAGE plpgsql
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-BEGIN
-	IF TG_TABLE_NAME = 'abmplaybook' THEN
-		PERFORM kam._check_steps(NEW.steps, '/steps', false);
-	ELSIF NEW.suggested_cadence ? 'steps' THEN
-		PERFORM kam._check_steps(NEW.suggested_cadence -> 'steps', '/suggested_cadence/steps', false);
-	END IF;
-	RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION _check_plan() IS 'Row trigger of ABMPlaybook and SalesPlayLibrary: refuses (22023 with the path) steps that could not be executed.';
-CREATE TRIGGER _check_plan BEFORE INSERT OR UPDATE OF steps ON ABMPlaybook FOR EACH ROW WHEN (NEW.steps <> '[]') EXECUTE FUNCTION _check_plan();
-CREATE TRIGGER _check_plan BEFORE INSERT OR UPDATE OF suggested_cadence ON SalesPlayLibrary FOR EACH ROW WHEN (NEW.suggested_cadence <> '{}')
-	EXECUTE FUNCTION _check_plan();
-
 -- ---- when somebody may be written to ----------------------------------------------------
 
 CREATE FUNCTION _recipient_zone(lead_id text) RETURNS text

@@ -71,7 +71,6 @@ CREATE FUNCTION _check_cadence(cadence jsonb) RETURNS void
 DECLARE
 	example CONSTANT text := 'For example {"sequence_type": "play", "steps": [{"day": 0, "channel": "email", "content": "…"}], "daily_limit": 40}.';
 	odd text;
-	what text; detail text; hint text;
 BEGIN
 	IF cadence IS NULL OR jsonb_typeof(cadence) <> 'object' THEN
 		PERFORM kam._play_refuse('/suggested_cadence', 'a suggested_cadence must be an object', example);
@@ -91,12 +90,7 @@ BEGIN
 			'It is how many leads are enrolled per day; leave it out for no limit.');
 	END IF;
 	IF cadence ? 'steps' THEN
-		BEGIN
-			PERFORM kam._check_steps(cadence -> 'steps');
-		EXCEPTION WHEN invalid_parameter_value THEN
-			GET STACKED DIAGNOSTICS what = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-			RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = what, DETAIL = replace(detail, '"/steps', '"/suggested_cadence/steps'), HINT = hint;
-		END;
+		PERFORM kam._check_steps(cadence -> 'steps', '/suggested_cadence/steps', true);
 	END IF;
 END
 $$;
@@ -426,7 +420,7 @@ CREATE FUNCTION _playbook_written() RETURNS trigger
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 BEGIN
-	PERFORM kam._check_steps(NEW.steps);
+	PERFORM kam._check_steps(NEW.steps, '/steps', true);
 	RETURN NEW;
 END
 $$;

@@ -133,8 +133,8 @@ SELECT pg_temp.plan('[{"day": 0, "channel": "email", "content": 7}]'), pg_temp.p
 SELECT pg_temp.plan('[{"delay": "soon", "channel": "email"}]'), pg_temp.plan('[{"delay": "-1 day", "channel": "email"}]'), pg_temp.plan('[{"execute_at": "infinity", "channel": "email"}]');
 SELECT pg_temp.plan('[{"day": 0, "channel": "email", "at": "9:30"}]'), pg_temp.plan('[{"day": 0, "channel": "email", "on_quiet": "wait"}]');
 SELECT pg_temp.plan('[{"channel": "email"}]'), pg_temp.plan('[{"day": 99999999, "channel": "email"}]');
-SELECT pg_temp.refused($$SELECT kam.kam_request('tpl', 'outbound', 'activation', 'x', payload => '{"steps": [{"day": 0, "content": "{{nobody}}"}]}')$$);
-SELECT pg_temp.refused($$INSERT INTO kam.SalesPlayLibrary (play_id, suggested_cadence) VALUES ('p', '{"steps": [{"day": 0, "content": "{{nobody}}"}]}')$$);
+SELECT pg_temp.refused($$SELECT kam.kam_request('tpl', 'outbound', 'activation', 'x', payload => '{"steps": [{"day": 0, "channel": "email", "content": "{{nobody}}"}]}')$$);
+SELECT pg_temp.refused($$INSERT INTO kam.SalesPlayLibrary (play_id, suggested_cadence) VALUES ('p', '{"steps": [{"day": 0, "channel": "email", "content": "{{nobody}}"}]}')$$);
 SELECT pg_temp.refused($$INSERT INTO kam.ABMPlaybook (playbook_id, steps) VALUES ('p', '[{"day": "x"}]')$$);
 SELECT count(*) AS left_nothing FROM kam.CadenceEventLog WHERE lead_id IN ('tpl', 'bad');
 -- A field that this lead lacks puts the step off, with a flag, until it is there.
