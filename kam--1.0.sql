@@ -5423,10 +5423,7 @@ CREATE TRIGGER suppression_wake AFTER INSERT OR UPDATE OF settled_at ON Suppress
 
 INSERT INTO coordinator_state (touch_cap, touch_window) VALUES (_touch_cap(), _touch_window());
 
--- Sequences that run by themselves: what a plan may say, when its next step is due, what it sends, and the schedules' duty that executes it.
---
--- A step becomes a touch as anybody's: the gates judge it.  Whatever happens to it, Cadence.plan_step says that it was dealt
--- with in the same transaction, and its idempotency key that it was asked for.
+-- What the plan of a sequence may say, checked where it is written, and what its messages become.
 
 -- ---- what a plan may say --------------------------------------------------------------
 
@@ -5571,6 +5568,65 @@ COMMENT ON FUNCTION _check_plan() IS 'Row trigger of ABMPlaybook and SalesPlayLi
 CREATE TRIGGER _check_plan BEFORE INSERT OR UPDATE OF steps ON ABMPlaybook FOR EACH ROW WHEN (NEW.steps <> '[]') EXECUTE FUNCTION _check_plan();
 CREATE TRIGGER _check_plan BEFORE INSERT OR UPDATE OF suggested_cadence ON SalesPlayLibrary FOR EACH ROW WHEN (NEW.suggested_cadence <> '{}')
 	EXECUTE FUNCTION _check_plan();
+
+-- ---- what a step says ---------------------------------------------------------------------------
+
+-- What runs per step is in plpgsql: a session keeps the plans of that.
+CREATE FUNCTION _lead_document(lead_id text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a))
+	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id)
+	         WHERE l.lead_id = _lead_document.lead_id);
+END
+$$;
+COMMENT ON FUNCTION _lead_document(text) IS 'What conditions of steps are evaluated on: the lead''s columns, its attributes among them, and its account (null for none).';
+
+CREATE FUNCTION _lead_fields(lead_id text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a), 'first_name', l.attributes -> 'first_name', 'last_name', l.attributes -> 'last_name',
+	                   'owner', to_jsonb(r))
+	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) LEFT JOIN kam.Reps r ON r.rep_id = l.owner_id
+	         WHERE l.lead_id = _lead_fields.lead_id);
+END
+$$;
+COMMENT ON FUNCTION _lead_fields(text) IS 'What templates of steps draw on: _lead_document(), first_name and last_name from attributes, and owner.';
+
+CREATE FUNCTION _render(template text, fields jsonb, OUT message text, OUT missing text[]) RETURNS record
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	part record;
+	value jsonb;
+	said text;
+BEGIN
+	missing := '{}';
+	message := CASE WHEN template IS NOT NULL THEN '' END;
+	FOR part IN SELECT * FROM kam._template_parts(template) p WHERE template IS NOT NULL ORDER BY p.place LOOP
+		message := message || part.literal;
+		CONTINUE WHEN part.field IS NULL AND part.trouble IS NULL;
+		value := fields #> string_to_array(part.field, '.');
+		said := coalesce(CASE WHEN jsonb_typeof(value) IN ('string', 'number', 'boolean') THEN nullif(btrim(value #>> '{}'), '') END, part.fallback);
+		IF part.trouble IS NOT NULL OR said IS NULL THEN
+			missing := missing || coalesce(part.field, part.trouble);
+		ELSE
+			message := message || said;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _render(text, jsonb) IS 'A template with its fields filled in, and the fields that have neither a value nor a fallback: with any of these the message must not be sent.';
+
+-- Sequences that run by themselves: when the next step is due, what it sends, and the duty of the schedules that executes it (docs/sequences.md).
+--
+-- A step becomes a touch as anybody's: the gates judge it.  Whatever happens to it, Cadence.plan_step says that it was dealt
+-- with in the same transaction, and its idempotency key that it was asked for.
 
 -- ---- when somebody may be written to ----------------------------------------------------
 
@@ -5829,60 +5885,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _withdraw_step(text, text, jsonb) IS 'Before a plan is rewritten: a held touch of its next step has the old words, so it is cancelled (rewritten), and the step is asked for anew. Wants the lead''s lock.';
-
--- ---- what a step says ---------------------------------------------------------------------------
-
--- What runs per step is in plpgsql: a session keeps the plans of that.
-CREATE FUNCTION _lead_document(lead_id text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-BEGIN
-	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a))
-	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id)
-	         WHERE l.lead_id = _lead_document.lead_id);
-END
-$$;
-COMMENT ON FUNCTION _lead_document(text) IS 'What conditions of steps are evaluated on: the lead''s columns, its attributes among them, and its account (null for none).';
-
-CREATE FUNCTION _lead_fields(lead_id text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-BEGIN
-	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a), 'first_name', l.attributes -> 'first_name', 'last_name', l.attributes -> 'last_name',
-	                   'owner', to_jsonb(r))
-	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) LEFT JOIN kam.Reps r ON r.rep_id = l.owner_id
-	         WHERE l.lead_id = _lead_fields.lead_id);
-END
-$$;
-COMMENT ON FUNCTION _lead_fields(text) IS 'What templates of steps draw on: _lead_document(), first_name and last_name from attributes, and owner.';
-
-CREATE FUNCTION _render(template text, fields jsonb, OUT message text, OUT missing text[]) RETURNS record
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-DECLARE
-	part record;
-	value jsonb;
-	said text;
-BEGIN
-	missing := '{}';
-	message := CASE WHEN template IS NOT NULL THEN '' END;
-	FOR part IN SELECT * FROM kam._template_parts(template) p WHERE template IS NOT NULL ORDER BY p.place LOOP
-		message := message || part.literal;
-		CONTINUE WHEN part.field IS NULL AND part.trouble IS NULL;
-		value := fields #> string_to_array(part.field, '.');
-		said := coalesce(CASE WHEN jsonb_typeof(value) IN ('string', 'number', 'boolean') THEN nullif(btrim(value #>> '{}'), '') END, part.fallback);
-		IF part.trouble IS NOT NULL OR said IS NULL THEN
-			missing := missing || coalesce(part.field, part.trouble);
-		ELSE
-			message := message || said;
-		END IF;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION _render(text, jsonb) IS 'A template with its fields filled in, and the fields that have neither a value nor a fallback: with any of these the message must not be sent.';
 
 -- ---- limits by the day ----------------------------------------------------------------------------
 
