@@ -3994,6 +3994,8 @@ BEGIN
 			asked := asked || jsonb_build_object('shared', was.sequence_id);
 			CONTINUE;
 		END IF;
+		PERFORM kam._plan_write(kam._plan_next(c, NULL, NULL)) FROM kam.Cadence c
+		  WHERE c.lead_id = to_lead AND c.sequence_id = answer.sequence_id AND c.enrolment_no = answer.enrolment_no AND c.runs;
 		asked := asked || jsonb_build_object('event_id', answer.event_id, 'sequence_id', answer.sequence_id);
 		PERFORM kam._rebuild_state(to_lead);
 		IF was.state = 'paused' AND was.paused_reason = 'manual' AND answer.coordinator_action = 'executed' THEN
@@ -5456,10 +5458,7 @@ CREATE TRIGGER suppression_wake AFTER INSERT OR UPDATE OF settled_at ON Suppress
 
 INSERT INTO coordinator_state (touch_cap, touch_window) VALUES (_touch_cap(), _touch_window());
 
--- Sequences that run by themselves: what a plan may say, when its next step is due, what it sends, and the schedules' duty that executes it.
---
--- A step becomes a touch as anybody's: the gates judge it.  Whatever happens to it, Cadence.plan_step says that it was dealt
--- with in the same transaction, and its idempotency key that it was asked for.
+-- What the plan of a sequence may say, checked where it is written, and what its messages become.
 
 -- ---- what a plan may say --------------------------------------------------------------
 
@@ -5587,6 +5586,65 @@ END
 $$;
 COMMENT ON FUNCTION _check_steps(jsonb, text, boolean) IS 'Refuses what is no plan of a sequence: 22023 with the path. complete: each step needs a time and a channel.';
 
+-- ---- what a step says ---------------------------------------------------------------------------
+
+-- What runs per step is in plpgsql: a session keeps the plans of that.
+CREATE FUNCTION _lead_document(lead_id text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a))
+	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id)
+	         WHERE l.lead_id = _lead_document.lead_id);
+END
+$$;
+COMMENT ON FUNCTION _lead_document(text) IS 'What conditions of steps are evaluated on: the lead''s columns, its attributes among them, and its account (null for none).';
+
+CREATE FUNCTION _lead_fields(lead_id text) RETURNS jsonb
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a), 'first_name', l.attributes -> 'first_name', 'last_name', l.attributes -> 'last_name',
+	                   'owner', to_jsonb(r))
+	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) LEFT JOIN kam.Reps r ON r.rep_id = l.owner_id
+	         WHERE l.lead_id = _lead_fields.lead_id);
+END
+$$;
+COMMENT ON FUNCTION _lead_fields(text) IS 'What templates of steps draw on: _lead_document(), first_name and last_name from attributes, and owner.';
+
+CREATE FUNCTION _render(template text, fields jsonb, OUT message text, OUT missing text[]) RETURNS record
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	part record;
+	value jsonb;
+	said text;
+BEGIN
+	missing := '{}';
+	message := CASE WHEN template IS NOT NULL THEN '' END;
+	FOR part IN SELECT * FROM kam._template_parts(template) p WHERE template IS NOT NULL ORDER BY p.place LOOP
+		message := message || part.literal;
+		CONTINUE WHEN part.field IS NULL AND part.trouble IS NULL;
+		value := fields #> string_to_array(part.field, '.');
+		said := coalesce(CASE WHEN jsonb_typeof(value) IN ('string', 'number', 'boolean') THEN nullif(btrim(value #>> '{}'), '') END, part.fallback);
+		IF part.trouble IS NOT NULL OR said IS NULL THEN
+			missing := missing || coalesce(part.field, part.trouble);
+		ELSE
+			message := message || said;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _render(text, jsonb) IS 'A template with its fields filled in, and the fields that have neither a value nor a fallback: with any of these the message must not be sent.';
+
+-- Sequences that run by themselves: when the next step is due, what it sends, and the duty of the schedules that executes it (docs/sequences.md).
+--
+-- A step becomes a touch as anybody's: the gates judge it.  Whatever happens to it, Cadence.plan_step says that it was dealt
+-- with in the same transaction, and its idempotency key that it was asked for.
+
 -- ---- when somebody may be written to ----------------------------------------------------
 
 CREATE FUNCTION _recipient_zone(lead_id text) RETURNS text
@@ -5701,14 +5759,66 @@ COMMENT ON FUNCTION _step_due(Cadence, integer, text) IS 'The time of the n-th s
 
 -- ---- Cadence keeps the time of its next step ------------------------------------------------
 
-CREATE FUNCTION _plan_next() RETURNS trigger
-	LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION _plan_next(c Cadence, dealt_with integer, at timestamptz) RETURNS Cadence
+	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 DECLARE
-	n integer;
+	present CONSTANT timestamptz := kam._now();
 	step jsonb;
 	zone text;
+	due timestamptz;
+BEGIN
+	IF dealt_with > coalesce(c.plan_step, 0) THEN
+		c.plan_step := dealt_with;
+		-- In time is what the schedules came to within minutes: their pace does not add up over the steps.
+		c.plan_at := CASE WHEN c.next_step_at BETWEEN at - interval '10 min' AND at THEN c.next_step_at ELSE date_trunc('second', at) END;
+	END IF;
+	c.step_note := NULL;
+	c.next_step_at := NULL;
+	IF c.state <> 'active' OR NOT c.runs THEN
+		RETURN c;
+	END IF;
+	c.plan_at := coalesce(c.plan_at, c.activated_at, present);
+	step := c.steps -> coalesce(c.plan_step, 0);
+	IF step IS NULL THEN
+		c.next_step_at := present;	-- for the schedules to complete it
+	ELSE
+		zone := kam._recipient_zone(c.lead_id);
+		due := kam._step_due(c, coalesce(c.plan_step, 0) + 1, zone);
+		IF due IS NOT NULL THEN
+			-- A pause moves nothing: what has come due meanwhile is due.
+			c.next_step_at := greatest(due, present);
+			IF step ->> 'on_quiet' IS DISTINCT FROM 'skip' THEN
+				c.next_step_at := kam._send_moment(c.next_step_at, zone, c.sequence_type, lower(btrim(step ->> 'channel')));
+			END IF;
+		END IF;
+	END IF;
+	IF c.next_step_at IS NOT NULL THEN
+		PERFORM kam._wake_worker();
+	END IF;
+	RETURN c;
+END
+$$;
+COMMENT ON FUNCTION _plan_next(Cadence, integer, timestamptz) IS 'An enrolment with the time of its next step, after a step was dealt with (NULL for none). Writes nothing.';
+
+CREATE FUNCTION _plan_write(c Cadence) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	UPDATE kam.Cadence k
+	   SET runs = c.runs, plan_step = c.plan_step, plan_at = c.plan_at, next_step_at = c.next_step_at, step_note = c.step_note
+	 WHERE k.lead_id = c.lead_id AND k.sequence_id = c.sequence_id AND k.enrolment_no = c.enrolment_no
+	   AND (k.runs, k.plan_step, k.plan_at, k.next_step_at, k.step_note) IS DISTINCT FROM (c.runs, c.plan_step, c.plan_at, c.next_step_at, c.step_note);
+END
+$$;
+COMMENT ON FUNCTION _plan_write(Cadence) IS 'Writes what _plan_next() says.';
+
+CREATE FUNCTION _plan_changed() RETURNS trigger
+	LANGUAGE plpgsql SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
 BEGIN
 	IF TG_OP = 'INSERT' AND NEW.home <> kam._home() THEN
 		RETURN NEW;				-- of a restore: as it was
@@ -5717,61 +5827,51 @@ BEGIN
 		PERFORM kam._check_steps(NEW.steps, '/payload/steps', false);
 		NEW.runs := jsonb_path_exists(NEW.steps, '$[*] ? (exists (@.day) || exists (@.delay) || exists (@.execute_at))');
 	END IF;
-	IF coalesce(NEW.current_step, 0) > coalesce(NEW.plan_step, 0) THEN
-		NEW.plan_step := NEW.current_step;
-		NEW.plan_at := coalesce(NEW.last_activity_at, kam._now());
-	END IF;
-	IF TG_OP = 'UPDATE' AND NEW.plan_step IS DISTINCT FROM OLD.plan_step THEN
-		-- In time is what the schedules came to within minutes: their pace does not add up over the steps.
-		NEW.plan_at := CASE WHEN OLD.next_step_at BETWEEN NEW.plan_at - interval '10 min' AND NEW.plan_at THEN OLD.next_step_at
-		                    ELSE date_trunc('second', NEW.plan_at) END;
-	END IF;
-	IF NEW.state <> 'active' OR NOT NEW.runs THEN
-		NEW.next_step_at := NULL;
-		NEW.step_note := NULL;
-		RETURN NEW;
-	END IF;
-	-- A pause moves nothing: what its time has passed meanwhile is due.
-	NEW.plan_at := coalesce(NEW.plan_at, NEW.activated_at, kam._now());
-	NEW.step_note := NULL;
-	n := coalesce(NEW.plan_step, 0) + 1;
-	step := NEW.steps -> (n - 1);
-	IF step IS NULL THEN
-		NEW.next_step_at := kam._now();	-- for the schedules to complete it
-	ELSE
-		zone := kam._recipient_zone(NEW.lead_id);
-		NEW.next_step_at := kam._step_due(NEW, n, zone);
-		IF NEW.next_step_at IS NOT NULL THEN
-			NEW.next_step_at := greatest(NEW.next_step_at, kam._now());
-			IF step ->> 'on_quiet' IS DISTINCT FROM 'skip' THEN
-				NEW.next_step_at := kam._send_moment(NEW.next_step_at, zone, NEW.sequence_type, lower(btrim(step ->> 'channel')));
-			END IF;
-		END IF;
-	END IF;
-	IF NEW.next_step_at IS NOT NULL THEN
-		PERFORM kam._wake_worker();
+	NEW := kam._plan_next(NEW, NEW.current_step, coalesce(NEW.last_activity_at, kam._now()));
+	IF TG_WHEN = 'AFTER' THEN
+		PERFORM kam._plan_write(NEW);
 	END IF;
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION _plan_next() IS 'Row trigger of Cadence: checks a plan (22023 with the path) and keeps runs, plan_step, plan_at and next_step_at.';
-CREATE TRIGGER _plan_came BEFORE INSERT ON Cadence FOR EACH ROW WHEN (NEW.steps <> '[]') EXECUTE FUNCTION _plan_next();
-CREATE TRIGGER _plan_next BEFORE UPDATE OF state, current_step, plan_step, steps ON Cadence FOR EACH ROW
-	WHEN ((NEW.runs OR NEW.steps <> '[]')
-	      AND (OLD.state, OLD.current_step, OLD.plan_step, OLD.steps) IS DISTINCT FROM (NEW.state, NEW.current_step, NEW.plan_step, NEW.steps))
-	EXECUTE FUNCTION _plan_next();
+COMMENT ON FUNCTION _plan_changed() IS 'Row trigger of Cadence: checks a plan (22023 with the path) and keeps runs, plan_step, plan_at, next_step_at and step_note.';
+CREATE TRIGGER _plan_came BEFORE INSERT ON Cadence FOR EACH ROW WHEN (NEW.steps <> '[]') EXECUTE FUNCTION _plan_changed();
+-- AFTER: a row trigger before an UPDATE would cost every touch of every sequence a lock on the row.
+CREATE TRIGGER _plan_changed AFTER UPDATE OF state, current_step, steps ON Cadence FOR EACH ROW
+	WHEN ((NEW.runs OR NEW.steps IS DISTINCT FROM OLD.steps)
+	      AND (OLD.state, OLD.current_step, OLD.steps) IS DISTINCT FROM (NEW.state, NEW.current_step, NEW.steps))
+	EXECUTE FUNCTION _plan_changed();
+
+CREATE FUNCTION _step_dealt_with(lead_id text, sequence_id text, enrolment_no integer, step integer, at timestamptz) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	c kam.Cadence;
+BEGIN
+	SELECT k.* INTO c FROM kam.Cadence k
+	 WHERE k.lead_id = _step_dealt_with.lead_id AND k.sequence_id = _step_dealt_with.sequence_id AND k.enrolment_no = _step_dealt_with.enrolment_no
+	   AND k.runs AND k.state <> 'finished' AND coalesce(k.plan_step, 0) < _step_dealt_with.step
+	   FOR NO KEY UPDATE;
+	IF FOUND THEN
+		PERFORM kam._plan_write(kam._plan_next(c, _step_dealt_with.step, _step_dealt_with.at));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _step_dealt_with(text, text, integer, integer, timestamptz) IS 'The enrolment goes on after a step, unless it did already.';
 
 CREATE FUNCTION _step_hold_ended() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
+DECLARE
+	held kam.CadenceEventLog;
 BEGIN
-	UPDATE kam.Cadence c
-	   SET plan_step = e.step, plan_at = NEW.ended_at
-	  FROM kam.CadenceEventLog e
-	 WHERE e.lead_id = NEW.lead_id AND e.event_id = NEW.event_id AND e.step IS NOT NULL
-	   AND c.lead_id = e.lead_id AND c.sequence_id = e.sequence_id AND c.enrolment_no = e.enrolment_no
-	   AND c.runs AND c.state <> 'finished' AND coalesce(c.plan_step, 0) < e.step;
+	SELECT e.* INTO held FROM kam.CadenceEventLog e WHERE e.lead_id = NEW.lead_id AND e.event_id = NEW.event_id;
+	IF held.step IS NOT NULL THEN
+		PERFORM kam._step_dealt_with(held.lead_id, held.sequence_id, held.enrolment_no, held.step, NEW.ended_at);
+	END IF;
 	RETURN NULL;
 END
 $$;
@@ -5802,60 +5902,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _withdraw_step(text, text, jsonb) IS 'Before a plan is rewritten: a held touch of its next step has the old words, so it is cancelled (rewritten), and the step is asked for anew. Wants the lead''s lock.';
-
--- ---- what a step says ---------------------------------------------------------------------------
-
--- What runs per step is in plpgsql: a session keeps the plans of that.
-CREATE FUNCTION _lead_document(lead_id text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-BEGIN
-	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a))
-	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id)
-	         WHERE l.lead_id = _lead_document.lead_id);
-END
-$$;
-COMMENT ON FUNCTION _lead_document(text) IS 'What conditions of steps are evaluated on: the lead''s columns, its attributes among them, and its account (null for none).';
-
-CREATE FUNCTION _lead_fields(lead_id text) RETURNS jsonb
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-BEGIN
-	RETURN (SELECT to_jsonb(l) || jsonb_build_object('account', to_jsonb(a), 'first_name', l.attributes -> 'first_name', 'last_name', l.attributes -> 'last_name',
-	                   'owner', to_jsonb(r))
-	          FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) LEFT JOIN kam.Reps r ON r.rep_id = l.owner_id
-	         WHERE l.lead_id = _lead_fields.lead_id);
-END
-$$;
-COMMENT ON FUNCTION _lead_fields(text) IS 'What templates of steps draw on: _lead_document(), first_name and last_name from attributes, and owner.';
-
-CREATE FUNCTION _render(template text, fields jsonb, OUT message text, OUT missing text[]) RETURNS record
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-DECLARE
-	part record;
-	value jsonb;
-	said text;
-BEGIN
-	missing := '{}';
-	message := CASE WHEN template IS NOT NULL THEN '' END;
-	FOR part IN SELECT * FROM kam._template_parts(template) p WHERE template IS NOT NULL ORDER BY p.place LOOP
-		message := message || part.literal;
-		CONTINUE WHEN part.field IS NULL AND part.trouble IS NULL;
-		value := fields #> string_to_array(part.field, '.');
-		said := coalesce(CASE WHEN jsonb_typeof(value) IN ('string', 'number', 'boolean') THEN nullif(btrim(value #>> '{}'), '') END, part.fallback);
-		IF part.trouble IS NOT NULL OR said IS NULL THEN
-			missing := missing || coalesce(part.field, part.trouble);
-		ELSE
-			message := message || said;
-		END IF;
-	END LOOP;
-END
-$$;
-COMMENT ON FUNCTION _render(text, jsonb) IS 'A template with its fields filled in, and the fields that have neither a value nor a fallback: with any of these the message must not be sent.';
 
 -- ---- limits by the day ----------------------------------------------------------------------------
 
@@ -5958,18 +6004,6 @@ COMMENT ON FUNCTION _step_moment(text, text, text, timestamptz) IS 'When a step 
 
 -- ---- the duty ---------------------------------------------------------------------------------------
 
-CREATE FUNCTION _step_dealt_with(c Cadence, n integer, at timestamptz) RETURNS void
-	LANGUAGE plpgsql VOLATILE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-BEGIN
-	UPDATE kam.Cadence k SET plan_step = n, plan_at = at
-	 WHERE k.lead_id = c.lead_id AND k.sequence_id = c.sequence_id AND k.enrolment_no = c.enrolment_no
-	   AND k.state <> 'finished' AND coalesce(k.plan_step, 0) < n;
-END
-$$;
-COMMENT ON FUNCTION _step_dealt_with(Cadence, integer, timestamptz) IS 'The enrolment goes on after a step, unless it did already.';
-
 CREATE FUNCTION _step_later(c Cadence, moment timestamptz, why text) RETURNS void
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, kam, pg_temp
@@ -5987,7 +6021,7 @@ CREATE FUNCTION _step_skip(c Cadence, n integer, why text, at timestamptz) RETUR
 	AS $$
 BEGIN
 	PERFORM kam._system_event(c.lead_id, 'cancelled', NULL, why, c.sequence_id, c.sequence_type, c.enrolment_no, n);
-	PERFORM kam._step_dealt_with(c, n, at);
+	PERFORM kam._step_dealt_with(c.lead_id, c.sequence_id, c.enrolment_no, n, at);
 	RETURN 'step_skipped';
 END
 $$;
@@ -6101,7 +6135,7 @@ BEGIN
 		PERFORM kam._step_later(c, NULL, 'held');
 		RETURN 'step_held';
 	END IF;
-	PERFORM kam._step_dealt_with(c, n, _tick_step.at);
+	PERFORM kam._step_dealt_with(c.lead_id, c.sequence_id, c.enrolment_no, n, _tick_step.at);
 	IF answer.coordinator_action <> 'executed' THEN
 		RETURN 'step_refused';
 	END IF;

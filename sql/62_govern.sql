@@ -672,6 +672,8 @@ BEGIN
 			asked := asked || jsonb_build_object('shared', was.sequence_id);
 			CONTINUE;
 		END IF;
+		PERFORM kam._plan_write(kam._plan_next(c, NULL, NULL)) FROM kam.Cadence c
+		  WHERE c.lead_id = to_lead AND c.sequence_id = answer.sequence_id AND c.enrolment_no = answer.enrolment_no AND c.runs;
 		asked := asked || jsonb_build_object('event_id', answer.event_id, 'sequence_id', answer.sequence_id);
 		PERFORM kam._rebuild_state(to_lead);
 		IF was.state = 'paused' AND was.paused_reason = 'manual' AND answer.coordinator_action = 'executed' THEN

@@ -47,7 +47,7 @@ is($node->safe_psql('postgres', $verdicts), $node->safe_psql('plain', $verdicts)
 
 # Whole statements, and rows of one lead within one.
 is($node->safe_psql('postgres', "SET kam.clock = '2026-03-20 09:00+01'; INSERT INTO kam.CadenceEventLog (lead_id, sequence_type, event_type, sequence_id)"
-            . " SELECT lead_id, 'outbound', 'touch', sequence_id FROM kam.Cadence, generate_series(1, 5) n WHERE sequence_id IN ('ines-out', 'pierre-abm')"
+            . " SELECT lead_id, 'outbound', 'touch', sequence_id FROM kam.Cadence, generate_series(1, 5) n WHERE sequence_id IN ('sofia-out', 'pierre-abm')"
             . " AND sequence_type = 'outbound' ORDER BY lead_id RETURNING coordinator_action"), "executed\nexecuted\nexecuted\nheld\nheld",
     'the cap holds within a statement');
 foreach my $table ('cadenceeventlog', map { "cadenceeventlog_$_" } 0 .. 3)

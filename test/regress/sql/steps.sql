@@ -136,6 +136,11 @@ SELECT pg_temp.plan('[{"channel": "email"}]'), pg_temp.plan('[{"day": 99999999, 
 SELECT pg_temp.refused($$SELECT kam.kam_request('tpl', 'outbound', 'activation', 'x', payload => '{"steps": [{"day": 0, "channel": "email", "content": "{{nobody}}"}]}')$$);
 SELECT pg_temp.refused($$INSERT INTO kam.SalesPlayLibrary (play_id, suggested_cadence) VALUES ('p', '{"steps": [{"day": 0, "channel": "email", "content": "{{nobody}}"}]}')$$);
 SELECT pg_temp.refused($$INSERT INTO kam.ABMPlaybook (playbook_id, steps) VALUES ('p', '[{"day": "x"}]')$$);
+-- ... for administrators too.
+SET ROLE kam_admin;
+SELECT pg_temp.refused($$INSERT INTO kam.ABMPlaybook (playbook_id, steps) VALUES ('p', '[{"day": "x"}]')$$);
+SELECT pg_temp.refused($$INSERT INTO kam.Cadence (lead_id, sequence_id, sequence_type, family, state, steps) VALUES ('tpl', 'x', 'outbound', 'sales', 'active', '[{"day": "x"}]')$$);
+RESET ROLE;
 SELECT count(*) AS left_nothing FROM kam.CadenceEventLog WHERE lead_id IN ('tpl', 'bad');
 -- A field that this lead lacks puts the step off, with a flag, until it is there.
 SELECT pg_temp.enrol('tpl', NULL, '2026-03-03T09:15:00Z', '[{"day": 0, "channel": "email", "subject": "{{account.name}}", "content": "Dear {{last_name}} of {{attributes.city}}, {{owner.name|us}}", "priority": 1, "tag": "t"}]');
