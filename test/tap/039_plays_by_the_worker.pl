@@ -60,6 +60,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE copy');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/all.sql", $node->connstr('copy') ], 'restore');
 $node->safe_psql('copy', "INSERT INTO kam.Leads (lead_id, job_title) VALUES ('late', 'CTO'); SELECT kam.kam_tick(); SELECT kam.kam_tick()");
 is($node->safe_psql('copy', "SELECT count(*) FROM kam.Cadence WHERE lead_id = 'late'"), '0', 'a restored play enrols nobody');
+is($node->safe_psql('copy', "SELECT state FROM kam.kam_health() WHERE item = 'parked plays'"), 'warning', 'and kam_health says so');
 $node->safe_psql('copy', 'SELECT kam.kam_resume()');
 wait_until($node, "SELECT count(*) = 1 FROM kam.Cadence WHERE lead_id = 'late'", 'until kam_resume', 'copy');
 is($node->safe_psql('copy', $twice), '0', 'and then nobody twice');
