@@ -1021,6 +1021,11 @@ BEGIN
 		RETURN QUERY VALUES ('parked holds', 'warning', format('%s waiting requests came with a restore or a copy', stuck.n), 'SELECT kam.kam_resume() lets them go on.');
 	END IF;
 
+	SELECT count(*) AS n INTO stuck FROM kam.SalesPlayLibrary p WHERE p.state = 'active' AND p.home <> kam._home();
+	IF stuck.n > 0 THEN
+		RETURN QUERY VALUES ('parked plays', 'warning', format('%s active plays came with a restore or a copy and enrol nobody', stuck.n), 'SELECT kam.kam_resume() lets them go on.');
+	END IF;
+
 	SELECT count(*) AS n, min(s.created_at) AS since INTO stuck
 	  FROM (SELECT s.created_at FROM kam.Suppression s
 	         WHERE s.home = kam._home() AND s.settled_at IS NULL AND s.created_at <= late ORDER BY s.created_at LIMIT 1000) s;

@@ -928,27 +928,45 @@ COMMENT ON FUNCTION _tick_plays(timestamptz, integer) IS 'The duty of plays: end
 
 -- ---- what a play would do ---------------------------------------------------------------------------
 
-CREATE FUNCTION _play_days(cadence jsonb, allowed integer, waiting integer, days integer) RETURNS jsonb
+CREATE FUNCTION _step_days(steps jsonb, starts timestamptz) RETURNS numeric[]
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	step jsonb;
+	day numeric := 0;
+	days numeric[] := '{}';
+BEGIN
+	FOR step IN SELECT s FROM jsonb_array_elements(steps) WITH ORDINALITY e (s, n) ORDER BY e.n LOOP
+		day := CASE WHEN jsonb_typeof(step -> 'day') = 'number' THEN (step ->> 'day')::numeric
+		            WHEN step ? 'execute_at' THEN greatest(0, extract(epoch FROM (step ->> 'execute_at')::timestamptz - starts) / 86400)
+		            WHEN step ? 'delay' THEN day + extract(epoch FROM (step ->> 'delay')::interval) / 86400
+		            ELSE day END;
+		days := days || round(day, 4);
+	END LOOP;
+	RETURN days;
+END
+$$;
+COMMENT ON FUNCTION _step_days(jsonb, timestamptz) IS 'How many days after an enrolment each step of a plan is due, send windows apart.';
+
+CREATE FUNCTION _play_days(steps numeric[], daily_limit numeric, allowed integer, waiting integer, days integer) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE
 	SET search_path = pg_catalog, kam, pg_temp
 	BEGIN ATOMIC
 		WITH daily AS (
 			SELECT d AS day, greatest(0, least(c.daily, allowed + waiting - d * c.daily)) AS enrolled
-			  FROM (SELECT coalesce((cadence ->> 'daily_limit')::numeric, greatest(allowed + waiting, 1)) AS daily) c
+			  FROM (SELECT coalesce(daily_limit, greatest(allowed + waiting, 1)) AS daily) c
 			 CROSS JOIN generate_series(0, days - 1) d
-		), step AS (
-			SELECT CASE WHEN jsonb_typeof(s -> 'day') = 'number' THEN floor((s ->> 'day')::numeric)::integer ELSE 0 END AS day
-			  FROM jsonb_array_elements(coalesce(cadence -> 'steps', '[]')) s
 		), planned AS (
 			SELECT d.day, d.enrolled,
-			       round(coalesce((SELECT sum(e.enrolled) FROM step s JOIN daily e ON e.day = d.day - s.day), 0)
+			       round(coalesce((SELECT sum(e.enrolled) FROM unnest(steps) s JOIN daily e ON e.day = d.day - floor(s)), 0)
 			             * allowed / greatest(allowed + waiting, 1))::integer AS touches
 			  FROM daily d
 		)
 		SELECT coalesce(jsonb_agg(jsonb_build_object('day', p.day, 'enrolled', p.enrolled, 'touches', p.touches) ORDER BY p.day), '[]')
 		  FROM planned p WHERE p.enrolled > 0 OR p.touches > 0;
 	END;
-COMMENT ON FUNCTION _play_days(jsonb, integer, integer, integer) IS 'How many leads a play enrols and how many touches it asks for on each of its first days; those who wait are enrolled, but not touched.';
+COMMENT ON FUNCTION _play_days(numeric[], numeric, integer, integer, integer) IS 'How many leads a play enrols and how many touches it asks for on each of its first days; steps: the days of each. Those who wait are enrolled, but not touched.';
 
 CREATE FUNCTION kam_play_preview(play_id text, most integer DEFAULT 1000) RETURNS jsonb
 	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
@@ -1014,8 +1032,7 @@ BEGIN
 	scale := CASE WHEN judged > 0 THEN cardinality(fresh)::numeric / judged ELSE 1 END;
 	starts := greatest(kam._now(), play.active_period_start);
 	days := least(60, ceil(extract(epoch FROM play.active_period_end - starts) / 86400))::integer;
-	step_days := ARRAY(SELECT (s ->> 'day')::numeric FROM jsonb_array_elements(coalesce(play.suggested_cadence -> 'steps', '[]')) s
-	                    WHERE jsonb_typeof(s -> 'day') = 'number');
+	step_days := kam._step_days(coalesce(play.suggested_cadence -> 'steps', '[]'), starts);
 	RETURN jsonb_build_object(
 		'play_id', play.play_id,
 		'state', play.state,
@@ -1034,12 +1051,12 @@ BEGIN
 		'blocked_by', groups -> 'blocked',
 		'rate', jsonb_build_object(
 			'daily_limit', play.suggested_cadence -> 'daily_limit',
-			'steps', jsonb_array_length(coalesce(play.suggested_cadence -> 'steps', '[]')),
+			'steps', cardinality(step_days),
 			'steps_held_by_the_cap', CASE WHEN kam._touch_cap() < 0 THEN 0 ELSE (
 				SELECT count(*) FROM unnest(step_days) WITH ORDINALITY a (day, n)
 				 WHERE kam._touch_cap() <= (SELECT count(*) FROM unnest(step_days) WITH ORDINALITY b (day, n)
 				                             WHERE b.n < a.n AND b.day > a.day - extract(epoch FROM kam._touch_window()) / 86400)) END,
-			'per_day', kam._play_days(play.suggested_cadence, round(allowed * scale)::integer, round(waiting * scale)::integer, greatest(coalesce(days, 60), 0))));
+			'per_day', kam._play_days(step_days, (play.suggested_cadence ->> 'daily_limit')::numeric, round(allowed * scale)::integer, round(waiting * scale)::integer, greatest(coalesce(days, 60), 0))));
 END
 $$;
 COMMENT ON FUNCTION kam_play_preview(text, integer) IS 'What a play, also a draft, would do if it were active now; writes nothing. matching: leads its target_definition matches; enrolled_already: of these, in the play before; judged: of the others, those of whom the gates were asked, "most" at most, spread evenly: allowed, waiting (gate 4 lets another sequence go first) and blocked are scaled up from them when they are fewer than all; waiting_by and blocked_by tell of those judged the gate, the reason, how many and twenty of them, allowed_lead_ids a hundred. rate.per_day: leads enrolled and touches asked for on each of the first 60 days or until the period''s end; touches beyond the cap (steps_held_by_the_cap) go out later. Looks at the first 100,000 leads in the order of lead_id (leads.all false: there are more), in about three seconds; 10,000 take some tenths. Errors: unknown play P0002, most below 1 22023. Example: SELECT jsonb_pretty(kam.kam_play_preview(''big-accounts''));';

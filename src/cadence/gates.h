@@ -87,6 +87,7 @@ typedef struct KamView
 	TimestampTz until;			/* end of the enrolment, or of the play that a new one is for; KAM_NO_STAMP for none */
 	bool		step_done;
 	const char *type_illegal;	/* why the type may not be activated now; NULL when it may */
+	bool		play_ended;		/* somebody has ended the play of a touch or resume before the enrolment's end */
 	const char *play_illegal;	/* why nobody may be enrolled in its play now; NULL when one may, or it is of none */
 } KamView;
 

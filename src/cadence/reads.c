@@ -316,9 +316,11 @@ kam_read_touches(const char *lead_id, TimestampTz since, int n, bool latest, Tim
 	return (int) kam_column_int(0, 1, 0);
 }
 
+/* Of a play that its period ended the period tells, as it told before the schedules had seen to it. */
 static KamStatement find_play = {
 	"play",
-	"SELECT p.originating_proposal_id, p.active_period_end, CASE p.state WHEN 'draft' THEN 'play_draft' WHEN 'ended' THEN 'play_ended'"
+	"SELECT p.originating_proposal_id, p.active_period_end, CASE WHEN p.state" EQ "'draft' THEN 'play_draft'"
+	" WHEN p.state" EQ "'ended' AND (p.ended_by" EQ "'AGT-302' AND p.active_period_end" LE "p.ended_at) IS NOT TRUE THEN 'play_ended'"
 	" ELSE CASE WHEN p.active_period_start" GT "$2 THEN 'play_not_started' END END FROM kam.salesplaylibrary p WHERE p.play_id" EQ "$1",
 	2, {TEXTOID, TIMESTAMPTZOID}, .generic = true
 };

@@ -54,6 +54,8 @@ what_is_illegal(const KamView *view)
 	}
 	if (view->until != KAM_NO_STAMP && view->at >= view->until)
 		return "sequence_ended";
+	if (view->play_ended)
+		return "play_ended";
 	if (view->event == KAM_TOUCH && KAM_MUTATE(9, view->step_done, false))
 		return "step_repeated";
 	if (view->event == KAM_ACTIVATION)

@@ -228,11 +228,13 @@ settle_lineage(KamLogRow *row, KamView *view)
 		kam_read_play(name, view->at, &play);
 	if (view->event == KAM_ACTIVATION)
 		view->play_illegal = play.illegal;
+	else
+		view->play_ended = play.ended;
 	if (!own)
 	{
 		kam_log_set_text(row, KAM_LOG_PLAY, enrolment->play);
 		kam_log_set_text(row, KAM_LOG_PROPOSAL, enrolment->proposal);
-		view->until = play.ended && view->event != KAM_ACTIVATION ? view->at : enrolment->until;
+		view->until = enrolment->until;
 		return;
 	}
 	view->until = play.until;

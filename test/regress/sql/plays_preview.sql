@@ -34,5 +34,6 @@ SELECT pg_temp.refused($$SELECT kam.kam_play_preview('none')$$);
 SELECT pg_temp.refused($$SELECT kam.kam_play_preview('pv', 0)$$);
 INSERT INTO kam.SalesPlayLibrary (play_id) VALUES ('empty');
 SELECT kam.kam_play_preview('empty') - 'starts';
+SELECT kam._step_days('[{"day": 0.5}, {"delay": "36 hours"}, {"delay": "1 day"}, {"execute_at": "2026-03-12T09:00:00Z"}, {}]', '2026-03-02T09:00:00Z');
 \c :home
 DROP DATABASE regress_preview;
