@@ -6414,7 +6414,7 @@ SELECT d.day,
        d.rejected, d.expired, d.cancelled, d.observed, d.failed, d.replies, d.meetings, d.opt_outs, d.bounces,
        d.holds,
        CASE WHEN d.holds > 0 THEN d.hold_seconds::float8 / d.holds * interval '1 second' END AS average_hold,
-       kam_median_hold(d.hold_histogram) AS median_hold,
+       CASE WHEN d.holds > 0 THEN kam_median_hold(d.hold_histogram) END AS median_hold,
        d.hold_seconds,
        d.hold_histogram
   FROM (SELECT s.day, s.play_id, s.originating_proposal_id, s.sequence_type, s.channel, s.originating_agent, s.step,
