@@ -1236,8 +1236,9 @@ CREATE UNIQUE INDEX cadenceeventlog_step ON CadenceEventLog (lead_id, sequence_i
 CREATE UNIQUE INDEX cadenceeventlog_release ON CadenceEventLog (lead_id, parent_event_id) WHERE coordinator_action = 'executed' AND parent_event_id IS NOT NULL;
 -- Inserts go to its right end.
 CREATE INDEX cadenceeventlog_touch_at ON CadenceEventLog (touch_at) INCLUDE (lead_id) WHERE counted;
--- For who reads what is new, whoever it is about.
-CREATE INDEX cadenceeventlog_event_id ON CadenceEventLog (event_id);
+-- For who reads what is new, whoever it is about.  An expression: the plain column would look like a short way to somebody's latest event, and is
+-- the way through everybody's.
+CREATE INDEX cadenceeventlog_place ON CadenceEventLog ((event_id + 0));
 CREATE INDEX cadenceeventlog_event_at ON CadenceEventLog USING brin (event_at);
 CREATE INDEX cadenceeventlog_play ON CadenceEventLog (play_id) WHERE play_id IS NOT NULL;
 COMMENT ON TABLE CadenceEventLog IS 'Everything that was asked, decided and observed, in the order in which it was decided. An INSERT asks or tells; the trigger writes the verdict into the row; read it with RETURNING. Append-only.';
@@ -8228,10 +8229,10 @@ BEGIN
 	horizon := CASE WHEN state.home = here AND pg_snapshot_xmin(pg_current_snapshot()) >= state.mark_xid THEN state.mark ELSE state.upto END;
 	-- From the first number that is there: what is brought in may have any.
 	reached := greatest(state.upto, least(horizon,
-		coalesce((SELECT min(e.event_id) FROM kam.CadenceEventLog e WHERE e.event_id > state.upto) - 1 + batch, horizon)));
+		coalesce((SELECT min(e.event_id + 0) FROM kam.CadenceEventLog e WHERE e.event_id + 0 > state.upto) - 1 + batch, horizon)));
 	IF reached > state.upto OR EXISTS (SELECT FROM kam._intelligence_late l WHERE l.event_id <= state.upto) THEN
 		PERFORM kam._add_intelligence(
-			'SELECT * FROM kam._intelligence_event WHERE event_id > $1 AND event_id <= $2
+			'SELECT * FROM kam._intelligence_event WHERE event_id + 0 > $1 AND event_id + 0 <= $2
 			 UNION ALL
 			 SELECT e.* FROM late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $1',
 			state.upto, reached, state.upto, batch);
@@ -8257,7 +8258,7 @@ CREATE FUNCTION kam_rebuild_intelligence(since date DEFAULT NULL) RETURNS bigint
 DECLARE
 	state kam._intelligence_state;
 	-- What is late is taken out by the same statement: of the days that stay it is added, of the others it is found in the log.
-	source CONSTANT text := 'SELECT * FROM kam._intelligence_event WHERE event_id > $1 AND event_id <= $2' || CASE WHEN since IS NULL THEN '' ELSE
+	source CONSTANT text := 'SELECT * FROM kam._intelligence_event WHERE event_id + 0 > $1 AND event_id + 0 <= $2' || CASE WHEN since IS NULL THEN '' ELSE
 		format(' AND day >= %L UNION ALL SELECT e.* FROM late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $2 AND e.day < %1$L', since) END;
 BEGIN
 	SELECT * INTO state FROM kam._intelligence_state FOR NO KEY UPDATE;
@@ -8297,7 +8298,7 @@ CREATE FUNCTION _intelligence_tail() RETURNS SETOF intelligence_day
 	AS $$
 BEGIN
 	RETURN QUERY EXECUTE kam._intelligence_query(
-		'SELECT * FROM kam._intelligence_event WHERE event_id > $1
+		'SELECT * FROM kam._intelligence_event WHERE event_id + 0 > $1
 		 UNION ALL
 		 SELECT e.* FROM kam._intelligence_late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $1')
 	USING coalesce((SELECT s.upto FROM kam._intelligence_state s), -9223372036854775807);
@@ -8329,7 +8330,7 @@ SELECT d.day,
        d.rejected, d.expired, d.cancelled, d.observed, d.failed, d.replies, d.meetings, d.opt_outs, d.bounces,
        d.holds,
        CASE WHEN d.holds > 0 THEN d.hold_seconds::float8 / d.holds * interval '1 second' END AS average_hold,
-       kam_median_hold(d.hold_histogram) AS median_hold,
+       CASE WHEN d.holds > 0 THEN kam_median_hold(d.hold_histogram) END AS median_hold,
        d.hold_seconds,
        d.hold_histogram
   FROM (SELECT s.day, s.play_id, s.originating_proposal_id, s.sequence_type, s.channel, s.originating_agent, s.step,

@@ -376,8 +376,9 @@ CREATE UNIQUE INDEX cadenceeventlog_step ON CadenceEventLog (lead_id, sequence_i
 CREATE UNIQUE INDEX cadenceeventlog_release ON CadenceEventLog (lead_id, parent_event_id) WHERE coordinator_action = 'executed' AND parent_event_id IS NOT NULL;
 -- Inserts go to its right end.
 CREATE INDEX cadenceeventlog_touch_at ON CadenceEventLog (touch_at) INCLUDE (lead_id) WHERE counted;
--- For who reads what is new, whoever it is about.
-CREATE INDEX cadenceeventlog_event_id ON CadenceEventLog (event_id);
+-- For who reads what is new, whoever it is about.  An expression: the plain column would look like a short way to somebody's latest event, and is
+-- the way through everybody's.
+CREATE INDEX cadenceeventlog_place ON CadenceEventLog ((event_id + 0));
 CREATE INDEX cadenceeventlog_event_at ON CadenceEventLog USING brin (event_at);
 CREATE INDEX cadenceeventlog_play ON CadenceEventLog (play_id) WHERE play_id IS NOT NULL;
 COMMENT ON TABLE CadenceEventLog IS 'Everything that was asked, decided and observed, in the order in which it was decided. An INSERT asks or tells; the trigger writes the verdict into the row; read it with RETURNING. Append-only.';
