@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(kam_node contact kam_run wait_until judged_calls hold_calls blocked_worker wait_for_restart reload cadence_week cadence_troubles AS_OF
+our @EXPORT = qw(kam_node contact example kam_run wait_until judged_calls hold_calls blocked_worker wait_for_restart reload cadence_week cadence_troubles AS_OF
     start_mock mock_ctl mock_stats stop_mock set_provider write_key kam_runs run_of wait_for_stats wait_for_end worker_pid slow_mode);
 
 use constant AS_OF => '2026-03-11T10:00:00+01:00';
@@ -153,15 +153,22 @@ sub reload
     return;
 }
 
-# examples/cadence.sql in a database; returns what it prints.
+# A script of examples/ in a database; returns what it prints.
+sub example
+{
+    my ($node, $script, $database) = @_;
+    my ($out, $err) = ('', '');
+
+    run_log([ 'psql', '-X', '-q', '-f', "$root/examples/$script", $node->connstr($database // 'postgres') ], '>', \$out, '2>', \$err)
+        or diag($err);
+    return $out;
+}
+
 sub cadence_week
 {
     my ($node, $database) = @_;
-    my ($out, $err) = ('', '');
 
-    run_log([ 'psql', '-X', '-q', '-f', "$root/examples/cadence.sql", $node->connstr($database // 'postgres') ], '>', \$out, '2>', \$err)
-        or diag($err);
-    return $out;
+    return example($node, 'cadence.sql', $database);
 }
 
 # Where the Coordinator's tables contradict each other, one line each; nothing in a sound database.
