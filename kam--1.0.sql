@@ -6293,21 +6293,18 @@ DECLARE
 	everybody text[] := '{}';
 	chosen jsonb := '{}';
 	seen integer := 0;
-	note record;
 BEGIN
-	FOR note IN
+	WITH taken AS (
 		DELETE FROM kam._play_candidate c
 		 WHERE c.candidate_id IN (SELECT d.candidate_id FROM kam._play_candidate d
 		                           WHERE d.not_before <= at AND d.lead_id IS NOT NULL ORDER BY d.not_before, d.candidate_id LIMIT 20 * batch FOR UPDATE SKIP LOCKED)
 		RETURNING c.lead_id, c.play_id
-	LOOP
-		seen := seen + 1;
-		IF note.play_id IS NULL THEN
-			everybody := everybody || note.lead_id;
-		ELSE
-			chosen := jsonb_set(chosen, ARRAY[note.play_id], coalesce(chosen -> note.play_id, '[]') || to_jsonb(note.lead_id));
-		END IF;
-	END LOOP;
+	), chosen AS (
+		SELECT t.play_id, jsonb_agg(t.lead_id) AS leads FROM taken t WHERE t.play_id IS NOT NULL GROUP BY t.play_id
+	)
+	SELECT (SELECT count(*) FROM taken), ARRAY(SELECT t.lead_id FROM taken t WHERE t.play_id IS NULL),
+	       (SELECT coalesce(jsonb_object_agg(c.play_id, c.leads), '{}') FROM chosen c)
+	  INTO seen, everybody, chosen;
 	-- Of an account with very many leads some at a time.
 	FOR account IN
 		SELECT c.candidate_id, c.account_id, c.upto FROM kam._play_candidate c
