@@ -21,7 +21,7 @@ $$;
 CREATE FUNCTION pg_temp.draft(play text, target jsonb, more jsonb DEFAULT '{}', until timestamptz DEFAULT NULL, since timestamptz DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO kam.SalesPlayLibrary (play_id, target_definition, suggested_cadence, active_period_start, active_period_end)
-	VALUES (play, target, '{"steps": [{"day": 0, "channel": "email", "content": "Hello"}, {"day": 3, "channel": "email", "content": "Again"}]}' || more, since, until);
+	VALUES (play, target, '{"steps": [{"day": 60, "channel": "email", "content": "Hello"}, {"day": 63, "channel": "email", "content": "Again"}]}' || more, since, until);
 	RETURN (kam.kam_promote_play(play, 'jane')).state;
 END
 $$;
