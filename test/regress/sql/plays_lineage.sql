@@ -32,7 +32,7 @@ SELECT pg_temp.tick();
 
 -- ---- touches, holds, their releases and ends, a loser's deferral, facts of all kinds
 SELECT coordinator_action FROM kam.kam_enrol('b', 'nurture', '[]', 'AGT-304', 'news');
-INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type, step) SELECT 'b', 'play-brain', 'play', 'touch', g FROM generate_series(1, 7) g;
+INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type) SELECT 'b', 'play-brain', 'play', 'touch' FROM generate_series(1, 7);
 SELECT pg_temp.clock('2026-03-10T09:00:00Z');
 SELECT pg_temp.tick();
 SELECT kam.kam_cancel_held(lead_id, event_id) FROM kam.CadenceQueue WHERE state = 'waiting' AND kind = 'held';
