@@ -6187,11 +6187,8 @@ END
 $$;
 COMMENT ON FUNCTION _step_release(text, bigint, timestamptz) IS 'Whether a held touch that a step asked for may be released now: NULL for yes, and for everybody else''s; moved to when it may, or skipped.';
 
--- Plays: their life cycle, what their definitions may say, whom they match, how the schedules enrol them, what a play would do (docs/plays.md).
--- Rows of ABMPlaybook are enrolled by the same duty.
---
--- Who writes leads or accounts only leaves a note (_play_candidate); the tick matches and enrols, through the gates.  Locks: the play's row of
--- _play_scan, then leads one at a time, never waited for; a lead's row is locked before what is written of it, as everywhere.
+-- Plays: their life cycle, what their definitions may say, whom they match, what a play would do (docs/plays.md).  Who writes leads or accounts only
+-- leaves a note (_play_candidate); the schedules match and enrol (71_play_schedules.sql).
 
 -- ---- definitions ------------------------------------------------------------------------
 
@@ -6630,6 +6627,300 @@ COMMENT ON FUNCTION _playbook_turned() IS 'Row trigger of ABMPlaybook: a row tha
 CREATE TRIGGER _playbook_turned AFTER INSERT OR UPDATE OF state, home, lead_id, account_id ON ABMPlaybook
 	FOR EACH ROW WHEN (NEW.home = _home() AND NEW.state <> 'draft') EXECUTE FUNCTION _playbook_turned();
 
+-- ---- what a play would do ---------------------------------------------------------------------------
+
+CREATE FUNCTION _step_days(steps jsonb, starts timestamptz) RETURNS numeric[]
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	step jsonb;
+	day numeric := 0;
+	days numeric[] := '{}';
+BEGIN
+	FOR step IN SELECT s FROM jsonb_array_elements(steps) WITH ORDINALITY e (s, n) ORDER BY e.n LOOP
+		day := CASE WHEN jsonb_typeof(step -> 'day') = 'number' THEN (step ->> 'day')::numeric
+		            WHEN step ? 'execute_at' THEN greatest(0, extract(epoch FROM (step ->> 'execute_at')::timestamptz - starts) / 86400)
+		            WHEN step ? 'delay' THEN day + extract(epoch FROM (step ->> 'delay')::interval) / 86400
+		            ELSE day END;
+		days := days || round(day, 4);
+	END LOOP;
+	RETURN days;
+END
+$$;
+COMMENT ON FUNCTION _step_days(jsonb, timestamptz) IS 'How many days after an enrolment each step of a plan is due, send windows apart.';
+
+CREATE FUNCTION _play_days(steps numeric[], daily_limit numeric, allowed integer, waiting integer, days integer) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		WITH daily AS (
+			SELECT d AS day, greatest(0, least(c.daily, allowed + waiting - d * c.daily)) AS enrolled
+			  FROM (SELECT coalesce(daily_limit, greatest(allowed + waiting, 1)) AS daily) c
+			 CROSS JOIN generate_series(0, days - 1) d
+		), planned AS (
+			SELECT d.day, d.enrolled,
+			       round(coalesce((SELECT sum(e.enrolled) FROM unnest(steps) s JOIN daily e ON e.day = d.day - floor(s)), 0)
+			             * allowed / greatest(allowed + waiting, 1))::integer AS touches
+			  FROM daily d
+		)
+		SELECT coalesce(jsonb_agg(jsonb_build_object('day', p.day, 'enrolled', p.enrolled, 'touches', p.touches) ORDER BY p.day), '[]')
+		  FROM planned p WHERE p.enrolled > 0 OR p.touches > 0;
+	END;
+COMMENT ON FUNCTION _play_days(numeric[], numeric, integer, integer, integer) IS 'How many leads a play enrols and how many touches it asks for on each of its first days; steps: the days of each. Those who wait are enrolled, but not touched.';
+
+CREATE FUNCTION kam_play_preview(play_id text, most integer DEFAULT 1000) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	look CONSTANT integer := 100000;
+	listed CONSTANT integer := 100;
+	play kam.SalesPlayLibrary;
+	leads text[];
+	matching text[];
+	fresh text[];
+	every integer;
+	judged integer;
+	allowed integer;
+	waiting integer;
+	blocked integer;
+	groups jsonb;
+	lists jsonb;
+	scale numeric;
+	starts timestamptz;
+	days integer;
+	step_days numeric[];
+	complete boolean;
+BEGIN
+	IF most IS NULL OR most < 1 THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('most must be at least 1: %s', coalesce(most::text, 'NULL')),
+			HINT = 'It is of how many matching leads the gates are asked.';
+	END IF;
+	SELECT p.* INTO play FROM kam.SalesPlayLibrary p WHERE p.play_id = kam_play_preview.play_id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no play "%s"', coalesce(kam_play_preview.play_id, 'NULL')),
+			HINT = 'SELECT play_id, state FROM kam.SalesPlayLibrary lists them.';
+	END IF;
+
+	leads := ARRAY(SELECT l.lead_id FROM kam.Leads l WHERE l.merged_into IS NULL ORDER BY l.lead_id LIMIT look + 1);
+	complete := cardinality(leads) <= look;
+	matching := ARRAY(SELECT m FROM kam._play_match(play.target_definition, leads[:look]) m);
+	fresh := ARRAY(SELECT m FROM unnest(matching) WITH ORDINALITY u (m, n)
+	                WHERE NOT EXISTS (SELECT FROM kam.Cadence c WHERE c.play_id = play.play_id AND c.lead_id = m) ORDER BY n);
+
+	-- Spread over all of them: a CRM's keys tell age.
+	every := ceil(cardinality(fresh)::numeric / most)::integer;
+	WITH asked AS MATERIALIZED (
+		SELECT u.lead_id, u.n, g.coordinator_action AS action, g.gate, g.suppressed_reason AS reason, g.resolution, g.compliance_status, g.release_at
+		  FROM unnest(fresh) WITH ORDINALITY u (lead_id, n)
+		 CROSS JOIN LATERAL kam.kam_gate(u.lead_id, play.sequence_type, 'activation', 'play-' || play.play_id) g
+		 WHERE (u.n - 1) % greatest(every, 1) = 0
+	), grouped AS (
+		SELECT CASE a.action WHEN 'blocked' THEN 'blocked' ELSE 'waiting' END AS outcome, a.gate, a.reason, coalesce(a.resolution, nullif(a.compliance_status, 'clear')) AS why,
+		       count(*) AS n, (array_agg(a.lead_id ORDER BY a.n))[:20] AS leads
+		  FROM asked a WHERE a.action <> 'executed' GROUP BY 1, 2, 3, 4
+	)
+	SELECT (SELECT count(*) FROM asked), (SELECT count(*) FROM asked a WHERE a.action = 'executed'),
+	       (SELECT count(*) FROM asked a WHERE a.action NOT IN ('executed', 'blocked')), (SELECT count(*) FROM asked a WHERE a.action = 'blocked'),
+	       (SELECT jsonb_object_agg(o.outcome, (SELECT coalesce(jsonb_agg(jsonb_build_object('gate', g.gate, 'reason', g.reason, 'resolution', g.why, 'leads', g.n,
+	                   'lead_ids', g.leads) ORDER BY g.n DESC, g.gate, g.why), '[]') FROM grouped g WHERE g.outcome = o.outcome))
+	          FROM (VALUES ('blocked'), ('waiting')) o (outcome)),
+	       (SELECT coalesce(jsonb_agg(a.lead_id ORDER BY a.n), '[]') FROM (SELECT * FROM asked WHERE action = 'executed' ORDER BY n LIMIT listed) a)
+	  INTO judged, allowed, waiting, blocked, groups, lists;
+
+	scale := CASE WHEN judged > 0 THEN cardinality(fresh)::numeric / judged ELSE 1 END;
+	starts := greatest(kam._now(), play.active_period_start);
+	days := least(60, ceil(extract(epoch FROM play.active_period_end - starts) / 86400))::integer;
+	step_days := kam._step_days(coalesce(play.suggested_cadence -> 'steps', '[]'), starts);
+	RETURN jsonb_build_object(
+		'play_id', play.play_id,
+		'state', play.state,
+		'sequence_type', play.sequence_type,
+		'starts', starts,
+		'ends', play.active_period_end,
+		'leads', jsonb_build_object('looked_at', least(cardinality(leads), look), 'all', complete),
+		'matching', cardinality(matching),
+		'enrolled_already', cardinality(matching) - cardinality(fresh),
+		'judged', judged,
+		'allowed', round(allowed * scale),
+		'allowed_lead_ids', lists,
+		'waiting', round(waiting * scale),
+		'waiting_by', groups -> 'waiting',
+		'blocked', round(blocked * scale),
+		'blocked_by', groups -> 'blocked',
+		'rate', jsonb_build_object(
+			'daily_limit', play.suggested_cadence -> 'daily_limit',
+			'steps', cardinality(step_days),
+			'steps_held_by_the_cap', CASE WHEN kam._touch_cap() < 0 THEN 0 ELSE (
+				SELECT count(*) FROM unnest(step_days) WITH ORDINALITY a (day, n)
+				 WHERE kam._touch_cap() <= (SELECT count(*) FROM unnest(step_days) WITH ORDINALITY b (day, n)
+				                             WHERE b.n < a.n AND b.day > a.day - extract(epoch FROM kam._touch_window()) / 86400)) END,
+			'per_day', kam._play_days(step_days, (play.suggested_cadence ->> 'daily_limit')::numeric, round(allowed * scale)::integer, round(waiting * scale)::integer, greatest(coalesce(days, 60), 0))));
+END
+$$;
+COMMENT ON FUNCTION kam_play_preview(text, integer) IS 'What a play, also a draft, would do if it were active now; writes nothing. matching: leads its target_definition matches; enrolled_already: of these, in the play before; judged: of the others, those of whom the gates were asked, "most" at most, spread evenly: allowed, waiting (gate 4 lets another sequence go first) and blocked are scaled up from them when they are fewer than all; waiting_by and blocked_by tell of those judged the gate, the reason, how many and twenty of them, allowed_lead_ids a hundred. rate.per_day: leads enrolled and touches asked for on each of the first 60 days or until the period''s end; touches beyond the cap (steps_held_by_the_cap) go out later. Looks at the first 100,000 leads in the order of lead_id (leads.all false: there are more), in about three seconds; 10,000 take some tenths. Errors: unknown play P0002, most below 1 22023. Example: SELECT jsonb_pretty(kam.kam_play_preview(''big-accounts''));';
+
+-- Looking at runs: how far, why so, what is wrong.
+
+CREATE VIEW kam_progress AS
+WITH recent AS MATERIALIZED (
+	SELECT w.started_at, w.finished_at FROM workflow_run w
+	 WHERE w.status = 'judged' AND w.finished_at IS NOT NULL AND w.started_at IS NOT NULL
+	   AND NOT EXISTS (SELECT FROM request o WHERE o.session_id = w.session_id AND o.replay_of IS NOT NULL)
+	 ORDER BY w.finished_at DESC LIMIT 100
+), pace AS (
+	SELECT avg(finished_at - started_at) AS duration,
+	       (max(finished_at) - min(finished_at)) / nullif(count(*) - 1, 0) AS between_two
+	  FROM recent
+), unfinished AS (
+	SELECT r.session_id, r.lead_id, r.status, r.iteration, r.priority, r.attempts, r.created_at, r.started_at, r.next_attempt_at,
+	       r.home, r.lease_until,
+	       row_number() OVER (PARTITION BY r.status = 'queued', r.home ORDER BY r.priority DESC, r.created_at, r.session_id) AS place,
+	       (SELECT count(*) FROM agent_call c
+	         WHERE c.session_id = r.session_id AND c.status = 'succeeded' AND c.iteration = r.iteration) AS answered,
+	       (SELECT count(*) FROM agent_call c WHERE c.session_id = r.session_id AND c.status = 'sending') AS asked,
+	       r.next_attempt_at = 'infinity' AS held, r.error, r.sqlstate, r.replay_of
+	  FROM request r
+	 WHERE r.finished_at IS NULL
+), measured AS (
+	SELECT u.*, least(99, CASE u.status
+	           WHEN 'queued' THEN 0
+	           WHEN 'wave1' THEN 5 + 6 * least(u.answered, 4)
+	           WHEN 'evaluation' THEN 35
+	           WHEN 'wave2' THEN 45 + 8 * least(greatest(u.answered - 5, 0), 3)
+	           WHEN 'synthesis' THEN 70
+	           WHEN 'guard' THEN 85
+	           ELSE 90 END)::integer AS percent
+	  FROM unfinished u
+)
+SELECT m.session_id, m.lead_id, m.status, m.percent, m.iteration, m.answered::integer AS calls, m.priority, m.attempts,
+       CASE WHEN m.status = 'queued' THEN m.place::integer END AS place,
+       m.created_at, m.started_at, now() - m.created_at AS age,
+       CASE WHEN m.home <> kam._home() OR m.held THEN NULL
+            WHEN m.status = 'queued' THEN greatest(now(), m.next_attempt_at) + m.place * p.between_two + p.duration
+            ELSE now() + p.duration * (100 - m.percent) / 100 END AS eta,
+       CASE WHEN m.home <> kam._home() THEN 'parked: came with a restore or a copy, see kam_resume()'
+            WHEN current_setting('kam.paused', true)::boolean THEN 'kam.paused is on'
+            WHEN m.held THEN 'held: ' || coalesce(m.error, 'until kam_retry or kam_cancel')
+            WHEN m.next_attempt_at > now() AND m.sqlstate = '53400' THEN m.error
+            WHEN m.next_attempt_at > now() THEN 'waits until ' || m.next_attempt_at || coalesce(': ' || m.error, '')
+            WHEN m.status = 'queued' AND m.attempts = 0 THEN 'in the queue'
+            WHEN m.lease_until IS NULL THEN 'interrupted, to be taken up again'
+            WHEN m.lease_until < now() THEN 'its worker is gone, to be taken up again'
+            WHEN m.asked > 0 THEN 'waits for ' || m.asked || CASE WHEN m.asked = 1 THEN ' answer' ELSE ' answers' END
+            ELSE 'being worked on' END AS note,
+       m.replay_of
+  FROM measured m CROSS JOIN pace p;
+COMMENT ON VIEW kam_progress IS 'One row per unfinished run: how far (percent), when it should be done (eta, from the pace of the latest 100), and what it is waiting for (note). Example: SELECT session_id, status, percent, eta, note FROM kam.kam_progress ORDER BY eta;';
+COMMENT ON COLUMN kam_progress.percent IS '0 to 99.';
+COMMENT ON COLUMN kam_progress.calls IS 'Calls answered in this iteration.';
+COMMENT ON COLUMN kam_progress.place IS 'Place in the queue, from 1; NULL once started.';
+COMMENT ON COLUMN kam_progress.eta IS 'Expected end; NULL while nothing was measured, or the run is parked or held.';
+COMMENT ON COLUMN kam_progress.note IS 'What it is doing or waiting for.';
+COMMENT ON COLUMN kam_progress.replay_of IS 'The run that it tries again; NULL for a run that counts.';
+
+CREATE FUNCTION kam_explain(session_id uuid) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	run kam.request;
+	saved kam.final_decision;
+	tried kam.replay_decision;
+	basis jsonb;
+	calls jsonb;
+	evidence jsonb;
+	judged_from timestamptz;
+	person text;
+	present jsonb;
+	verdicts record;
+BEGIN
+	SELECT r.* INTO run FROM kam.request r WHERE r.session_id = kam_explain.session_id;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no run %s', kam_explain.session_id),
+			HINT = 'Runs that finished longer ago than kam.retain_runs says are gone with their contacts.';
+	END IF;
+	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = run.session_id;
+	SELECT p.* INTO tried FROM kam.replay_decision p WHERE p.session_id = run.session_id;
+	saved.decision := coalesce(saved.decision, tried.decision);
+	saved.guard := coalesce(saved.guard, tried.guard);
+	judged_from := coalesce(run.as_of, kam._now());
+	basis := kam._basis(run.contact, judged_from, saved.decision);
+	person := kam._lead_of(run.contact, run.lead_id);
+	SELECT jsonb_strip_nulls(to_jsonb(c)) INTO present FROM kam._contact_compliance(run.contact -> 'contact_info', run.lead_id) c;
+	present := coalesce(present, '{"status": "clear"}');
+	SELECT v.* INTO verdicts FROM kam._gate_verdicts(run.session_id, person) v;
+
+	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+	           'call_no', c.call_no, 'agent', c.agent, 'iteration', c.iteration, 'attempt', c.attempt, 'provider', c.provider,
+	           'model', c.model, 'prompt_version', c.prompt_version, 'status', c.status, 'http_status', c.http_status,
+	           'provider_request_id', c.provider_request_id, 'stop_reason', c.stop_reason, 'started_at', c.started_at,
+	           'finished_at', c.finished_at, 'latency_ms', c.latency_ms, 'first_byte_ms', c.first_byte_ms, 'input_tokens', nullif(c.input_tokens, 0), 'output_tokens', nullif(c.output_tokens, 0),
+	           'cache_read_tokens', nullif(c.cache_read_tokens, 0), 'cache_write_tokens', nullif(c.cache_write_tokens, 0),
+	           'cost_usd', nullif(c.cost_usd, 0), 'error_class', c.error_class, 'error', c.error))
+	           || CASE WHEN c.output IS NULL THEN '{}' ELSE jsonb_build_object('output', c.output) END
+	       ORDER BY c.call_no)
+	  INTO calls
+	  FROM kam.agent_call c
+	 WHERE c.session_id = run.session_id;
+
+	SELECT jsonb_agg(jsonb_build_object('call_no', c.call_no, 'agent', c.agent) || v.verdict ORDER BY c.call_no, v.n)
+	  INTO evidence
+	  FROM kam.agent_call c
+	 CROSS JOIN LATERAL jsonb_array_elements(kam._claim_verdicts(c.output, run.contact, judged_from)) WITH ORDINALITY v (verdict, n)
+	 WHERE c.session_id = run.session_id AND c.output IS NOT NULL;
+
+	RETURN jsonb_build_object(
+		'session_id', run.session_id,
+		'status', run.status,
+		'asked', jsonb_strip_nulls(jsonb_build_object(
+			'created_at', run.created_at, 'started_at', run.started_at, 'finished_at', run.finished_at, 'as_of', run.as_of,
+			'lead_id', run.lead_id, 'priority', run.priority, 'options', run.options, 'iterations', run.iteration,
+			'attempts', run.attempts, 'parked', nullif(run.home <> kam._home(), false),
+			'rerun_of', run.rerun_of, 'rerun_at', run.rerun_at, 'replay_of', run.replay_of, 'backtest_id', run.backtest_id,
+			'settings', run.settings, 'prompts', run.prompts, 'history', nullif(run.history, '{}'))),
+		'error', CASE WHEN run.error IS NOT NULL THEN jsonb_build_object('sqlstate', run.sqlstate, 'message', run.error) END,
+		'facts', basis -> 'facts',
+		'plan', basis -> 'plan',
+		'score', basis -> 'score',
+		'steering', coalesce(basis -> 'steering', '[]'),
+		'calls', coalesce(calls, '[]'),
+		'evidence', coalesce(evidence, '[]'),
+		'decision_evidence', coalesce(kam._decision_evidence(saved.decision, run.contact, judged_from), '[]'),
+		'findings', coalesce(saved.guard -> 'findings', '[]'),
+		'overrides', jsonb_build_object(
+			'repairs', coalesce(saved.guard -> 'repairs', '[]'),
+			'repair_call', coalesce(saved.guard -> 'repair_call', '{"asked": false}'),
+			'replaced', coalesce(saved.guard -> 'replaced', 'false'),
+			'wave1_forced', coalesce(saved.guard -> 'forced', 'false'),
+			'wave1_kept', coalesce(saved.guard -> 'kept', '[]')),
+		'compliance', coalesce(saved.guard -> 'compliance', present) || jsonb_build_object('now', present),
+		'decision', saved.decision,
+		'gate', verdicts.events,
+		'gate_now', verdicts.now,
+		'validation', CASE WHEN saved.type_of_validation IS NOT NULL THEN jsonb_build_object(
+			'type_of_validation', saved.type_of_validation, 'user_slack_message', saved.user_slack_message,
+			'edited_message', saved.edited_message, 'validated_by', saved.validated_by, 'validated_at', saved.validated_at) END,
+		'evaluation', CASE WHEN tried.overall_score IS NOT NULL
+			THEN jsonb_build_object('overall_score', tried.overall_score, 'criteria', tried.criteria, 'verdict', tried.verdict, 'created_at', tried.created_at)
+			ELSE (SELECT to_jsonb(e) - 'session_id' FROM kam.decision_evaluation e WHERE e.session_id = run.session_id) END,
+		'workflow_run', (SELECT to_jsonb(w) - 'session_id' FROM kam.workflow_run w WHERE w.session_id = run.session_id),
+		'notifications', coalesce((SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+				'notification_id', n.notification_id, 'recipient', n.recipient, 'topic', n.topic, 'status', n.status,
+				'attempts', n.attempts, 'last_error', n.last_error, 'created_at', n.created_at)) ORDER BY n.notification_id)
+			FROM kam.notification n WHERE n.session_id = run.session_id), '[]'));
+END
+$$;
+COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run, a replay too: what was asked, with which versions of the prompts and which validated decisions to learn from, facts with evidence, the rule of the decision tree that matched (plan), the score, texts of the contact that try to steer a program (steering), every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
+
+
+-- How the schedules enrol whom plays match, and end what runs of plays that are over (docs/plays.md).  Rows of ABMPlaybook are seen to by the same duty.
+--
+-- Locks: the play's row of _play_scan, then leads one at a time, never waited for; a lead's row is locked before what is written of it, as everywhere.
+
 -- ---- enrolling ------------------------------------------------------------------------------------
 
 CREATE FUNCTION _schedule_ask(lead_id text, sequence_id text, sequence_type text, agent text, key text, play_id text, steps jsonb) RETURNS text
@@ -6965,21 +7256,18 @@ DECLARE
 	everybody text[] := '{}';
 	chosen jsonb := '{}';
 	seen integer := 0;
-	note record;
 BEGIN
-	FOR note IN
+	WITH taken AS (
 		DELETE FROM kam._play_candidate c
 		 WHERE c.candidate_id IN (SELECT d.candidate_id FROM kam._play_candidate d
 		                           WHERE d.not_before <= at AND d.lead_id IS NOT NULL ORDER BY d.not_before, d.candidate_id LIMIT 20 * batch FOR UPDATE SKIP LOCKED)
 		RETURNING c.lead_id, c.play_id
-	LOOP
-		seen := seen + 1;
-		IF note.play_id IS NULL THEN
-			everybody := everybody || note.lead_id;
-		ELSE
-			chosen := jsonb_set(chosen, ARRAY[note.play_id], coalesce(chosen -> note.play_id, '[]') || to_jsonb(note.lead_id));
-		END IF;
-	END LOOP;
+	), chosen AS (
+		SELECT t.play_id, jsonb_agg(t.lead_id) AS leads FROM taken t WHERE t.play_id IS NOT NULL GROUP BY t.play_id
+	)
+	SELECT (SELECT count(*) FROM taken), ARRAY(SELECT t.lead_id FROM taken t WHERE t.play_id IS NULL),
+	       (SELECT coalesce(jsonb_object_agg(c.play_id, c.leads), '{}') FROM chosen c)
+	  INTO seen, everybody, chosen;
 	-- Of an account with very many leads some at a time.
 	FOR account IN
 		SELECT c.candidate_id, c.account_id, c.upto FROM kam._play_candidate c
@@ -7114,296 +7402,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _tick_plays(timestamptz, integer) IS 'The duty of plays: ends plays whose period is over and what runs of ended ones, enrols leads that active plays match: those noted as changed, and after a promotion all, in lead order from where the last tick came to. At most "batch" requests, twenty times as many leads looked at.';
-
--- ---- what a play would do ---------------------------------------------------------------------------
-
-CREATE FUNCTION _step_days(steps jsonb, starts timestamptz) RETURNS numeric[]
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-DECLARE
-	step jsonb;
-	day numeric := 0;
-	days numeric[] := '{}';
-BEGIN
-	FOR step IN SELECT s FROM jsonb_array_elements(steps) WITH ORDINALITY e (s, n) ORDER BY e.n LOOP
-		day := CASE WHEN jsonb_typeof(step -> 'day') = 'number' THEN (step ->> 'day')::numeric
-		            WHEN step ? 'execute_at' THEN greatest(0, extract(epoch FROM (step ->> 'execute_at')::timestamptz - starts) / 86400)
-		            WHEN step ? 'delay' THEN day + extract(epoch FROM (step ->> 'delay')::interval) / 86400
-		            ELSE day END;
-		days := days || round(day, 4);
-	END LOOP;
-	RETURN days;
-END
-$$;
-COMMENT ON FUNCTION _step_days(jsonb, timestamptz) IS 'How many days after an enrolment each step of a plan is due, send windows apart.';
-
-CREATE FUNCTION _play_days(steps numeric[], daily_limit numeric, allowed integer, waiting integer, days integer) RETURNS jsonb
-	LANGUAGE sql IMMUTABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	BEGIN ATOMIC
-		WITH daily AS (
-			SELECT d AS day, greatest(0, least(c.daily, allowed + waiting - d * c.daily)) AS enrolled
-			  FROM (SELECT coalesce(daily_limit, greatest(allowed + waiting, 1)) AS daily) c
-			 CROSS JOIN generate_series(0, days - 1) d
-		), planned AS (
-			SELECT d.day, d.enrolled,
-			       round(coalesce((SELECT sum(e.enrolled) FROM unnest(steps) s JOIN daily e ON e.day = d.day - floor(s)), 0)
-			             * allowed / greatest(allowed + waiting, 1))::integer AS touches
-			  FROM daily d
-		)
-		SELECT coalesce(jsonb_agg(jsonb_build_object('day', p.day, 'enrolled', p.enrolled, 'touches', p.touches) ORDER BY p.day), '[]')
-		  FROM planned p WHERE p.enrolled > 0 OR p.touches > 0;
-	END;
-COMMENT ON FUNCTION _play_days(numeric[], numeric, integer, integer, integer) IS 'How many leads a play enrols and how many touches it asks for on each of its first days; steps: the days of each. Those who wait are enrolled, but not touched.';
-
-CREATE FUNCTION kam_play_preview(play_id text, most integer DEFAULT 1000) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL UNSAFE SECURITY DEFINER
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-#variable_conflict use_column
-DECLARE
-	look CONSTANT integer := 100000;
-	listed CONSTANT integer := 100;
-	play kam.SalesPlayLibrary;
-	leads text[];
-	matching text[];
-	fresh text[];
-	every integer;
-	judged integer;
-	allowed integer;
-	waiting integer;
-	blocked integer;
-	groups jsonb;
-	lists jsonb;
-	scale numeric;
-	starts timestamptz;
-	days integer;
-	step_days numeric[];
-	complete boolean;
-BEGIN
-	IF most IS NULL OR most < 1 THEN
-		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('most must be at least 1: %s', coalesce(most::text, 'NULL')),
-			HINT = 'It is of how many matching leads the gates are asked.';
-	END IF;
-	SELECT p.* INTO play FROM kam.SalesPlayLibrary p WHERE p.play_id = kam_play_preview.play_id;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no play "%s"', coalesce(kam_play_preview.play_id, 'NULL')),
-			HINT = 'SELECT play_id, state FROM kam.SalesPlayLibrary lists them.';
-	END IF;
-
-	leads := ARRAY(SELECT l.lead_id FROM kam.Leads l WHERE l.merged_into IS NULL ORDER BY l.lead_id LIMIT look + 1);
-	complete := cardinality(leads) <= look;
-	matching := ARRAY(SELECT m FROM kam._play_match(play.target_definition, leads[:look]) m);
-	fresh := ARRAY(SELECT m FROM unnest(matching) WITH ORDINALITY u (m, n)
-	                WHERE NOT EXISTS (SELECT FROM kam.Cadence c WHERE c.play_id = play.play_id AND c.lead_id = m) ORDER BY n);
-
-	-- Spread over all of them: a CRM's keys tell age.
-	every := ceil(cardinality(fresh)::numeric / most)::integer;
-	WITH asked AS MATERIALIZED (
-		SELECT u.lead_id, u.n, g.coordinator_action AS action, g.gate, g.suppressed_reason AS reason, g.resolution, g.compliance_status, g.release_at
-		  FROM unnest(fresh) WITH ORDINALITY u (lead_id, n)
-		 CROSS JOIN LATERAL kam.kam_gate(u.lead_id, play.sequence_type, 'activation', 'play-' || play.play_id) g
-		 WHERE (u.n - 1) % greatest(every, 1) = 0
-	), grouped AS (
-		SELECT CASE a.action WHEN 'blocked' THEN 'blocked' ELSE 'waiting' END AS outcome, a.gate, a.reason, coalesce(a.resolution, nullif(a.compliance_status, 'clear')) AS why,
-		       count(*) AS n, (array_agg(a.lead_id ORDER BY a.n))[:20] AS leads
-		  FROM asked a WHERE a.action <> 'executed' GROUP BY 1, 2, 3, 4
-	)
-	SELECT (SELECT count(*) FROM asked), (SELECT count(*) FROM asked a WHERE a.action = 'executed'),
-	       (SELECT count(*) FROM asked a WHERE a.action NOT IN ('executed', 'blocked')), (SELECT count(*) FROM asked a WHERE a.action = 'blocked'),
-	       (SELECT jsonb_object_agg(o.outcome, (SELECT coalesce(jsonb_agg(jsonb_build_object('gate', g.gate, 'reason', g.reason, 'resolution', g.why, 'leads', g.n,
-	                   'lead_ids', g.leads) ORDER BY g.n DESC, g.gate, g.why), '[]') FROM grouped g WHERE g.outcome = o.outcome))
-	          FROM (VALUES ('blocked'), ('waiting')) o (outcome)),
-	       (SELECT coalesce(jsonb_agg(a.lead_id ORDER BY a.n), '[]') FROM (SELECT * FROM asked WHERE action = 'executed' ORDER BY n LIMIT listed) a)
-	  INTO judged, allowed, waiting, blocked, groups, lists;
-
-	scale := CASE WHEN judged > 0 THEN cardinality(fresh)::numeric / judged ELSE 1 END;
-	starts := greatest(kam._now(), play.active_period_start);
-	days := least(60, ceil(extract(epoch FROM play.active_period_end - starts) / 86400))::integer;
-	step_days := kam._step_days(coalesce(play.suggested_cadence -> 'steps', '[]'), starts);
-	RETURN jsonb_build_object(
-		'play_id', play.play_id,
-		'state', play.state,
-		'sequence_type', play.sequence_type,
-		'starts', starts,
-		'ends', play.active_period_end,
-		'leads', jsonb_build_object('looked_at', least(cardinality(leads), look), 'all', complete),
-		'matching', cardinality(matching),
-		'enrolled_already', cardinality(matching) - cardinality(fresh),
-		'judged', judged,
-		'allowed', round(allowed * scale),
-		'allowed_lead_ids', lists,
-		'waiting', round(waiting * scale),
-		'waiting_by', groups -> 'waiting',
-		'blocked', round(blocked * scale),
-		'blocked_by', groups -> 'blocked',
-		'rate', jsonb_build_object(
-			'daily_limit', play.suggested_cadence -> 'daily_limit',
-			'steps', cardinality(step_days),
-			'steps_held_by_the_cap', CASE WHEN kam._touch_cap() < 0 THEN 0 ELSE (
-				SELECT count(*) FROM unnest(step_days) WITH ORDINALITY a (day, n)
-				 WHERE kam._touch_cap() <= (SELECT count(*) FROM unnest(step_days) WITH ORDINALITY b (day, n)
-				                             WHERE b.n < a.n AND b.day > a.day - extract(epoch FROM kam._touch_window()) / 86400)) END,
-			'per_day', kam._play_days(step_days, (play.suggested_cadence ->> 'daily_limit')::numeric, round(allowed * scale)::integer, round(waiting * scale)::integer, greatest(coalesce(days, 60), 0))));
-END
-$$;
-COMMENT ON FUNCTION kam_play_preview(text, integer) IS 'What a play, also a draft, would do if it were active now; writes nothing. matching: leads its target_definition matches; enrolled_already: of these, in the play before; judged: of the others, those of whom the gates were asked, "most" at most, spread evenly: allowed, waiting (gate 4 lets another sequence go first) and blocked are scaled up from them when they are fewer than all; waiting_by and blocked_by tell of those judged the gate, the reason, how many and twenty of them, allowed_lead_ids a hundred. rate.per_day: leads enrolled and touches asked for on each of the first 60 days or until the period''s end; touches beyond the cap (steps_held_by_the_cap) go out later. Looks at the first 100,000 leads in the order of lead_id (leads.all false: there are more), in about three seconds; 10,000 take some tenths. Errors: unknown play P0002, most below 1 22023. Example: SELECT jsonb_pretty(kam.kam_play_preview(''big-accounts''));';
-
--- Looking at runs: how far, why so, what is wrong.
-
-CREATE VIEW kam_progress AS
-WITH recent AS MATERIALIZED (
-	SELECT w.started_at, w.finished_at FROM workflow_run w
-	 WHERE w.status = 'judged' AND w.finished_at IS NOT NULL AND w.started_at IS NOT NULL
-	   AND NOT EXISTS (SELECT FROM request o WHERE o.session_id = w.session_id AND o.replay_of IS NOT NULL)
-	 ORDER BY w.finished_at DESC LIMIT 100
-), pace AS (
-	SELECT avg(finished_at - started_at) AS duration,
-	       (max(finished_at) - min(finished_at)) / nullif(count(*) - 1, 0) AS between_two
-	  FROM recent
-), unfinished AS (
-	SELECT r.session_id, r.lead_id, r.status, r.iteration, r.priority, r.attempts, r.created_at, r.started_at, r.next_attempt_at,
-	       r.home, r.lease_until,
-	       row_number() OVER (PARTITION BY r.status = 'queued', r.home ORDER BY r.priority DESC, r.created_at, r.session_id) AS place,
-	       (SELECT count(*) FROM agent_call c
-	         WHERE c.session_id = r.session_id AND c.status = 'succeeded' AND c.iteration = r.iteration) AS answered,
-	       (SELECT count(*) FROM agent_call c WHERE c.session_id = r.session_id AND c.status = 'sending') AS asked,
-	       r.next_attempt_at = 'infinity' AS held, r.error, r.sqlstate, r.replay_of
-	  FROM request r
-	 WHERE r.finished_at IS NULL
-), measured AS (
-	SELECT u.*, least(99, CASE u.status
-	           WHEN 'queued' THEN 0
-	           WHEN 'wave1' THEN 5 + 6 * least(u.answered, 4)
-	           WHEN 'evaluation' THEN 35
-	           WHEN 'wave2' THEN 45 + 8 * least(greatest(u.answered - 5, 0), 3)
-	           WHEN 'synthesis' THEN 70
-	           WHEN 'guard' THEN 85
-	           ELSE 90 END)::integer AS percent
-	  FROM unfinished u
-)
-SELECT m.session_id, m.lead_id, m.status, m.percent, m.iteration, m.answered::integer AS calls, m.priority, m.attempts,
-       CASE WHEN m.status = 'queued' THEN m.place::integer END AS place,
-       m.created_at, m.started_at, now() - m.created_at AS age,
-       CASE WHEN m.home <> kam._home() OR m.held THEN NULL
-            WHEN m.status = 'queued' THEN greatest(now(), m.next_attempt_at) + m.place * p.between_two + p.duration
-            ELSE now() + p.duration * (100 - m.percent) / 100 END AS eta,
-       CASE WHEN m.home <> kam._home() THEN 'parked: came with a restore or a copy, see kam_resume()'
-            WHEN current_setting('kam.paused', true)::boolean THEN 'kam.paused is on'
-            WHEN m.held THEN 'held: ' || coalesce(m.error, 'until kam_retry or kam_cancel')
-            WHEN m.next_attempt_at > now() AND m.sqlstate = '53400' THEN m.error
-            WHEN m.next_attempt_at > now() THEN 'waits until ' || m.next_attempt_at || coalesce(': ' || m.error, '')
-            WHEN m.status = 'queued' AND m.attempts = 0 THEN 'in the queue'
-            WHEN m.lease_until IS NULL THEN 'interrupted, to be taken up again'
-            WHEN m.lease_until < now() THEN 'its worker is gone, to be taken up again'
-            WHEN m.asked > 0 THEN 'waits for ' || m.asked || CASE WHEN m.asked = 1 THEN ' answer' ELSE ' answers' END
-            ELSE 'being worked on' END AS note,
-       m.replay_of
-  FROM measured m CROSS JOIN pace p;
-COMMENT ON VIEW kam_progress IS 'One row per unfinished run: how far (percent), when it should be done (eta, from the pace of the latest 100), and what it is waiting for (note). Example: SELECT session_id, status, percent, eta, note FROM kam.kam_progress ORDER BY eta;';
-COMMENT ON COLUMN kam_progress.percent IS '0 to 99.';
-COMMENT ON COLUMN kam_progress.calls IS 'Calls answered in this iteration.';
-COMMENT ON COLUMN kam_progress.place IS 'Place in the queue, from 1; NULL once started.';
-COMMENT ON COLUMN kam_progress.eta IS 'Expected end; NULL while nothing was measured, or the run is parked or held.';
-COMMENT ON COLUMN kam_progress.note IS 'What it is doing or waiting for.';
-COMMENT ON COLUMN kam_progress.replay_of IS 'The run that it tries again; NULL for a run that counts.';
-
-CREATE FUNCTION kam_explain(session_id uuid) RETURNS jsonb
-	LANGUAGE plpgsql STABLE PARALLEL UNSAFE STRICT SECURITY DEFINER
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-#variable_conflict use_column
-DECLARE
-	run kam.request;
-	saved kam.final_decision;
-	tried kam.replay_decision;
-	basis jsonb;
-	calls jsonb;
-	evidence jsonb;
-	judged_from timestamptz;
-	person text;
-	present jsonb;
-	verdicts record;
-BEGIN
-	SELECT r.* INTO run FROM kam.request r WHERE r.session_id = kam_explain.session_id;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no run %s', kam_explain.session_id),
-			HINT = 'Runs that finished longer ago than kam.retain_runs says are gone with their contacts.';
-	END IF;
-	SELECT d.* INTO saved FROM kam.final_decision d WHERE d.session_id = run.session_id;
-	SELECT p.* INTO tried FROM kam.replay_decision p WHERE p.session_id = run.session_id;
-	saved.decision := coalesce(saved.decision, tried.decision);
-	saved.guard := coalesce(saved.guard, tried.guard);
-	judged_from := coalesce(run.as_of, kam._now());
-	basis := kam._basis(run.contact, judged_from, saved.decision);
-	person := kam._lead_of(run.contact, run.lead_id);
-	SELECT jsonb_strip_nulls(to_jsonb(c)) INTO present FROM kam._contact_compliance(run.contact -> 'contact_info', run.lead_id) c;
-	present := coalesce(present, '{"status": "clear"}');
-	SELECT v.* INTO verdicts FROM kam._gate_verdicts(run.session_id, person) v;
-
-	SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-	           'call_no', c.call_no, 'agent', c.agent, 'iteration', c.iteration, 'attempt', c.attempt, 'provider', c.provider,
-	           'model', c.model, 'prompt_version', c.prompt_version, 'status', c.status, 'http_status', c.http_status,
-	           'provider_request_id', c.provider_request_id, 'stop_reason', c.stop_reason, 'started_at', c.started_at,
-	           'finished_at', c.finished_at, 'latency_ms', c.latency_ms, 'first_byte_ms', c.first_byte_ms, 'input_tokens', nullif(c.input_tokens, 0), 'output_tokens', nullif(c.output_tokens, 0),
-	           'cache_read_tokens', nullif(c.cache_read_tokens, 0), 'cache_write_tokens', nullif(c.cache_write_tokens, 0),
-	           'cost_usd', nullif(c.cost_usd, 0), 'error_class', c.error_class, 'error', c.error))
-	           || CASE WHEN c.output IS NULL THEN '{}' ELSE jsonb_build_object('output', c.output) END
-	       ORDER BY c.call_no)
-	  INTO calls
-	  FROM kam.agent_call c
-	 WHERE c.session_id = run.session_id;
-
-	SELECT jsonb_agg(jsonb_build_object('call_no', c.call_no, 'agent', c.agent) || v.verdict ORDER BY c.call_no, v.n)
-	  INTO evidence
-	  FROM kam.agent_call c
-	 CROSS JOIN LATERAL jsonb_array_elements(kam._claim_verdicts(c.output, run.contact, judged_from)) WITH ORDINALITY v (verdict, n)
-	 WHERE c.session_id = run.session_id AND c.output IS NOT NULL;
-
-	RETURN jsonb_build_object(
-		'session_id', run.session_id,
-		'status', run.status,
-		'asked', jsonb_strip_nulls(jsonb_build_object(
-			'created_at', run.created_at, 'started_at', run.started_at, 'finished_at', run.finished_at, 'as_of', run.as_of,
-			'lead_id', run.lead_id, 'priority', run.priority, 'options', run.options, 'iterations', run.iteration,
-			'attempts', run.attempts, 'parked', nullif(run.home <> kam._home(), false),
-			'rerun_of', run.rerun_of, 'rerun_at', run.rerun_at, 'replay_of', run.replay_of, 'backtest_id', run.backtest_id,
-			'settings', run.settings, 'prompts', run.prompts, 'history', nullif(run.history, '{}'))),
-		'error', CASE WHEN run.error IS NOT NULL THEN jsonb_build_object('sqlstate', run.sqlstate, 'message', run.error) END,
-		'facts', basis -> 'facts',
-		'plan', basis -> 'plan',
-		'score', basis -> 'score',
-		'steering', coalesce(basis -> 'steering', '[]'),
-		'calls', coalesce(calls, '[]'),
-		'evidence', coalesce(evidence, '[]'),
-		'decision_evidence', coalesce(kam._decision_evidence(saved.decision, run.contact, judged_from), '[]'),
-		'findings', coalesce(saved.guard -> 'findings', '[]'),
-		'overrides', jsonb_build_object(
-			'repairs', coalesce(saved.guard -> 'repairs', '[]'),
-			'repair_call', coalesce(saved.guard -> 'repair_call', '{"asked": false}'),
-			'replaced', coalesce(saved.guard -> 'replaced', 'false'),
-			'wave1_forced', coalesce(saved.guard -> 'forced', 'false'),
-			'wave1_kept', coalesce(saved.guard -> 'kept', '[]')),
-		'compliance', coalesce(saved.guard -> 'compliance', present) || jsonb_build_object('now', present),
-		'decision', saved.decision,
-		'gate', verdicts.events,
-		'gate_now', verdicts.now,
-		'validation', CASE WHEN saved.type_of_validation IS NOT NULL THEN jsonb_build_object(
-			'type_of_validation', saved.type_of_validation, 'user_slack_message', saved.user_slack_message,
-			'edited_message', saved.edited_message, 'validated_by', saved.validated_by, 'validated_at', saved.validated_at) END,
-		'evaluation', CASE WHEN tried.overall_score IS NOT NULL
-			THEN jsonb_build_object('overall_score', tried.overall_score, 'criteria', tried.criteria, 'verdict', tried.verdict, 'created_at', tried.created_at)
-			ELSE (SELECT to_jsonb(e) - 'session_id' FROM kam.decision_evaluation e WHERE e.session_id = run.session_id) END,
-		'workflow_run', (SELECT to_jsonb(w) - 'session_id' FROM kam.workflow_run w WHERE w.session_id = run.session_id),
-		'notifications', coalesce((SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-				'notification_id', n.notification_id, 'recipient', n.recipient, 'topic', n.topic, 'status', n.status,
-				'attempts', n.attempts, 'last_error', n.last_error, 'created_at', n.created_at)) ORDER BY n.notification_id)
-			FROM kam.notification n WHERE n.session_id = run.session_id), '[]'));
-END
-$$;
-COMMENT ON FUNCTION kam_explain(uuid) IS 'Everything about one run, a replay too: what was asked, with which versions of the prompts and which validated decisions to learn from, facts with evidence, the rule of the decision tree that matched (plan), the score, texts of the contact that try to steer a program (steering), every call with its output, the verdict on every claim of theirs (evidence: verified, repaired or unverified and why, with at: where it stands in the contact, the words found there, the day of the activity), the same of the evidence that the decision itself carries (decision_evidence), findings of the guard, what it changed (overrides: repairs; repair_call, what it sent back to whom and whether that helped; replaced by the built-in decision; wave1_kept: answers of a further round that were worse than the one before, which went on), whether the contact may be written to (compliance: as the run found it, instead_of the action that gave way, and as it is now), the decision, the verdicts of the Coordinator on its sequence (gate) and the one it would give now (gate_now), its judgement, notifications, validation. Example: SELECT jsonb_pretty(kam.kam_explain(session_id)) FROM kam.final_decision ORDER BY created_at DESC LIMIT 1;';
-
 
 -- kam_why(): all there is to say of one lead, in plain words and as data.
 

@@ -212,14 +212,15 @@ inherit(KamLogRow *row, const char *name, const KamPlay *play)
 }
 
 /*
- * The play of an event is that of its enrolment; who is not enrolled names its
- * own.  Sets when it ends and, of an activation, what is illegal about it.
+ * The play of an event is that of its enrolment; who is not enrolled, or is to
+ * be again, names its own.  Sets when it ends and, of an activation, what is illegal about it.
  */
 static void
 settle_lineage(KamLogRow *row, KamView *view)
 {
 	const KamEnrolment *enrolment = &view->enrolment;
-	bool		own = enrolment->state == KAM_ENROLMENT_NONE || enrolment->state == KAM_ENROLMENT_FINISHED;
+	bool		own = enrolment->state == KAM_ENROLMENT_NONE ||
+		(enrolment->state == KAM_ENROLMENT_FINISHED && view->event == KAM_ACTIVATION);
 	const char *name = own ? kam_log_text(row, KAM_LOG_PLAY) : enrolment->play;
 	KamPlay		play = {.until = KAM_NO_STAMP};
 
