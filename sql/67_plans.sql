@@ -2,6 +2,13 @@
 
 -- ---- what a plan may say --------------------------------------------------------------
 
+CREATE FUNCTION _names_variable(path jsonpath) RETURNS boolean
+	LANGUAGE sql IMMUTABLE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	-- In a path as the server writes it, a variable is the one quoted name that stands right behind a $.
+	RETURN regexp_replace(path::text, '"(\\.|[^"\\])*"', 'S', 'g') ~ '\$S';
+COMMENT ON FUNCTION _names_variable(jsonpath) IS 'Whether a path uses variables, which nothing of kam''s would give it.';
+
 CREATE FUNCTION _reads_as(type text, written text) RETURNS boolean
 	LANGUAGE plpgsql STABLE STRICT
 	SET search_path = pg_catalog, kam, pg_temp
@@ -10,7 +17,10 @@ BEGIN
 	CASE _reads_as.type
 		WHEN 'interval' THEN RETURN written::interval >= interval '0' AND written::interval < interval '3660 days';
 		WHEN 'timestamptz' THEN RETURN isfinite(written::timestamptz);
-		WHEN 'jsonpath' THEN PERFORM written::jsonpath; RETURN true;
+		WHEN 'predicate' THEN
+			-- A predicate is true, false or unknown of whatever it is asked; a path finds nothing in an empty document.
+			PERFORM jsonb_path_match('{}', written::jsonpath) WHERE NOT kam._names_variable(written::jsonpath);
+			RETURN FOUND;
 		WHEN 'zone' THEN
 			-- The server would take "(GMT+01:00) Paris" for a zone of its own making.
 			IF written !~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
@@ -23,7 +33,7 @@ EXCEPTION WHEN data_exception OR syntax_error THEN
 	RETURN false;
 END
 $$;
-COMMENT ON FUNCTION _reads_as(text, text) IS 'Whether a text is an interval from 0 to ten years, a finite timestamptz, a jsonpath, a zone.';
+COMMENT ON FUNCTION _reads_as(text, text) IS 'Whether a text is an interval from 0 to ten years, a finite timestamptz, a jsonpath predicate without variables, a zone.';
 
 CREATE FUNCTION _template_parts(template text) RETURNS TABLE (place integer, literal text, field text, fallback text, trouble text)
 	LANGUAGE plpgsql IMMUTABLE
@@ -88,6 +98,10 @@ BEGIN
 		   AND CASE WHEN NOT s.value ? 'day' THEN complete AND NOT s.value ?| '{delay,execute_at}'
 		            WHEN jsonb_typeof(s.value -> 'day') = 'number' THEN (s.value ->> 'day')::numeric NOT BETWEEN 0 AND 3660 ELSE true END
 		UNION ALL
+		-- Decisions have day and execute_at, which say the same.
+		SELECT s.n, '/delay', 'a step with a delay has no day and no execute_at', example, 2
+		 WHERE jsonb_typeof(s.value) = 'object' AND s.value ? 'delay' AND s.value ?| '{day,execute_at}'
+		UNION ALL
 		SELECT s.n, '/channel', 'the channel of a step must be text', example, 2
 		 WHERE jsonb_typeof(s.value) = 'object' AND (complete OR s.value ? 'channel')
 		   AND (jsonb_typeof(s.value -> 'channel') IS DISTINCT FROM 'string' OR btrim(s.value ->> 'channel') = '')
@@ -103,7 +117,7 @@ BEGIN
 		           ('on_quiet', 'on_quiet must be next or skip', 'What becomes of a step whose time is not one to send at: it goes at the next one that is, or not at all.', 6,
 		            s.value ->> 'on_quiet' IN ('next', 'skip')),
 		           ('condition', 'the condition of a step must be a jsonpath predicate', 'For example "$.account.attributes.seats > 250".', 7,
-		            kam._reads_as('jsonpath', s.value ->> 'condition'))) r (key, what, hint, rank, good)
+		            kam._reads_as('predicate', s.value ->> 'condition'))) r (key, what, hint, rank, good)
 		 WHERE jsonb_typeof(s.value) = 'object' AND s.value ? r.key AND (jsonb_typeof(s.value -> r.key) <> 'string' OR r.good IS NOT TRUE)
 		UNION ALL
 		SELECT s.n, '/' || k.key, format('the %s of a step must be text', k.key), example, 8

@@ -46,8 +46,7 @@ BEGIN
 	EXCEPTION WHEN syntax_error OR data_exception OR program_limit_exceeded THEN
 		PERFORM kam._play_refuse('/target_definition/match', format('match is no jsonpath: %s', SQLERRM), example);
 	END;
-	-- In a path as the server writes it, a variable is the one quoted name that stands right behind a $.
-	IF regexp_replace(path::text, '"(\\.|[^"\\])*"', 'S', 'g') ~ '\$S' THEN
+	IF kam._names_variable(path) THEN
 		PERFORM kam._play_refuse('/target_definition/match', 'match must not use variables', 'Write the value itself, for example $.icp_tier == "T1".');
 	END IF;
 	BEGIN

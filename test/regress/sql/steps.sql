@@ -130,6 +130,10 @@ SELECT pg_temp.plan('[{"day": 0, "channel": "email", "content": "a"}, {"day": 1,
 SELECT pg_temp.plan('[{"day": 0, "channel": "email", "content": "a", "subject": "{{account.size}}"}]');
 SELECT pg_temp.plan('[{"day": 0, "channel": "email", "content": "{{full_name"}]'), pg_temp.plan('[{"day": 0, "channel": "email", "template": "{{ }}"}]');
 SELECT pg_temp.plan('[{"day": 0, "channel": "email", "content": 7}]'), pg_temp.plan('[{"day": 0, "channel": "email", "condition": "$.a >"}]');
+-- A condition that would be an error when the step is due, and two times that do not agree.
+SELECT c, pg_temp.plan(jsonb_build_array(jsonb_build_object('day', 0, 'channel', 'email', 'content', 'a', 'condition', c))::text)
+  FROM unnest('{$.account.attributes.seats,$.a == 1 && $.b == $size}'::text[]) c;
+SELECT pg_temp.plan('[{"day": 0, "delay": "1 day", "channel": "email"}]'), pg_temp.plan('[{"delay": "1 day", "execute_at": "2026-03-10T09:00:00+01:00", "channel": "email"}]');
 SELECT pg_temp.plan('[{"delay": "soon", "channel": "email"}]'), pg_temp.plan('[{"delay": "-1 day", "channel": "email"}]'), pg_temp.plan('[{"execute_at": "infinity", "channel": "email"}]');
 SELECT pg_temp.plan('[{"day": 0, "channel": "email", "at": "9:30"}]'), pg_temp.plan('[{"day": 0, "channel": "email", "on_quiet": "wait"}]');
 SELECT pg_temp.plan('[{"channel": "email"}]'), pg_temp.plan('[{"day": 99999999, "channel": "email"}]');
