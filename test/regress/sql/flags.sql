@@ -205,6 +205,22 @@ DELETE FROM kam.Leads WHERE lead_id = 'B1';
 SELECT pg_temp.tick() -> 'closed' AS gone;
 SELECT kind, lead_id, rep_id, sequence_id, count(*) FROM kam.CadenceFlag WHERE closed_at IS NULL GROUP BY 1, 2, 3, 4 HAVING count(*) > 1;
 
+-- ---- a log that nobody has analysed for a week: it is read by lead all the same, not by time
+BEGIN;
+INSERT INTO kam.Leads (lead_id, icp_tier) VALUES ('W0', 'T3');
+SELECT pg_temp.log('W0', 'newsletter', 'activation', 'w0-news'), pg_temp.log('W0', 'outbound', 'activation', 'w0-out');
+SELECT count(*) AS flagged FROM kam.CadenceFlag WHERE kind = 'routing_error' AND lead_id = 'W0' AND closed_at IS NULL;
+SET LOCAL session_replication_role = replica;
+INSERT INTO kam.CadenceEventLog
+SELECT (jsonb_populate_record(e, jsonb_build_object('event_id', 1000000 + i, 'lead_id', 'W' || i % 50))).*
+  FROM (SELECT l AS e FROM kam.CadenceEventLog l WHERE l.event_type = 'pause' AND l.idempotency_key IS NULL LIMIT 1) one, generate_series(1, 20000) i;
+SET LOCAL session_replication_role = origin;
+ANALYZE kam.CadenceEventLog;
+SELECT pg_temp.clock('2027-04-16T09:00:00Z');
+SELECT pg_temp.tick() -> 'closed' AS closed;
+SELECT pg_stat_get_xact_numscans('kam.cadenceeventlog_event_at'::regclass) AS walks;
+ROLLBACK;
+
 -- ---- many at once: bounded, and "more" says so
 INSERT INTO kam.Leads (lead_id, icp_tier) SELECT 'M' || i, 'T1' FROM generate_series(1, 25) i;
 SELECT count(pg_temp.log('M' || i, 'outbound', 'touch_observed', NULL, NULL, NULL, '2027-04-05 08:00Z')) FROM generate_series(1, 25) i, generate_series(1, 2) j;
