@@ -919,7 +919,7 @@ COMMENT ON COLUMN Leads.phone IS 'Phone.';
 COMMENT ON COLUMN Leads.linkedin_url IS 'Profile.';
 COMMENT ON COLUMN Leads.owner_id IS 'The rep who owns it: hears of flags and touches.';
 COMMENT ON COLUMN Leads.icp_tier IS 'Overrides the account''s tier.';
-COMMENT ON COLUMN Leads.time_zone IS 'IANA name; else kam.default_timezone.';
+COMMENT ON COLUMN Leads.time_zone IS 'IANA name; else that of the rep who owns the account, else kam.default_timezone.';
 COMMENT ON COLUMN Leads.unsubscribe_flag IS 'Blocks every sequence type (gate 1). Setting it cancels holds and ends sequences; clearing it revives none.';
 COMMENT ON COLUMN Leads.opt_out_flag IS 'As unsubscribe_flag; the person wants no contact on any channel.';
 COMMENT ON COLUMN Leads.sales_signal_at IS 'The person''s latest signal to sales (reply, meeting, call); decides conflicts at T2. A later time than the present counts as the present. Follows the facts that signal_rule names, only ever forward; a sync may set it too.';
@@ -4448,23 +4448,27 @@ END
 $$;
 COMMENT ON FUNCTION _business_days_after(timestamptz, integer, text) IS 'The same local time on the n-th business day after a moment, in a time zone: Monday to Friday but the rows of holiday for that zone or "*". Negative days and unknown zones raise 22023. Example: SELECT kam._business_days_after(''2026-03-06 15:00-05'', 3, ''America/New_York'');';
 
-CREATE FUNCTION _rep_zone(rep_id text) RETURNS text
-	LANGUAGE plpgsql STABLE
+CREATE FUNCTION _zone(written text) RETURNS text
+	LANGUAGE plpgsql STABLE STRICT
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
-DECLARE
-	zone text := (SELECT r.time_zone FROM kam.Reps r WHERE r.rep_id = _rep_zone.rep_id);
 BEGIN
 	-- The server would take "(GMT+01:00) Paris" for a zone of its own making.
-	IF zone ~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
-		PERFORM now() AT TIME ZONE zone;
-		RETURN zone;
+	IF written ~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
+		PERFORM now() AT TIME ZONE written;
+		RETURN written;
 	END IF;
-	RETURN current_setting('kam.default_timezone');
+	RETURN NULL;
 EXCEPTION WHEN invalid_parameter_value THEN
-	RETURN current_setting('kam.default_timezone');
+	RETURN NULL;
 END
 $$;
+COMMENT ON FUNCTION _zone(text) IS 'A time zone as a CRM wrote it down; NULL when it is none.';
+
+CREATE FUNCTION _rep_zone(rep_id text) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	RETURN coalesce(kam._zone((SELECT r.time_zone FROM kam.Reps r WHERE r.rep_id = _rep_zone.rep_id)), current_setting('kam.default_timezone'));
 COMMENT ON FUNCTION _rep_zone(text) IS 'The time zone that a rep''s business days are counted in: Reps.time_zone, or kam.default_timezone when that is none or nobody.';
 
 -- ---- what failed -----------------------------------------------------------------
@@ -5490,19 +5494,12 @@ BEGIN
 			-- A predicate is true, false or unknown of whatever it is asked; a path finds nothing in an empty document.
 			PERFORM jsonb_path_match('{}', written::jsonpath) WHERE NOT kam._names_variable(written::jsonpath);
 			RETURN FOUND;
-		WHEN 'zone' THEN
-			-- The server would take "(GMT+01:00) Paris" for a zone of its own making.
-			IF written !~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
-				RETURN false;
-			END IF;
-			PERFORM now() AT TIME ZONE written;
-			RETURN true;
 	END CASE;
 EXCEPTION WHEN data_exception OR syntax_error THEN
 	RETURN false;
 END
 $$;
-COMMENT ON FUNCTION _reads_as(text, text) IS 'Whether a text is an interval from 0 to ten years, a finite timestamptz, a jsonpath predicate without variables, a zone.';
+COMMENT ON FUNCTION _reads_as(text, text) IS 'Whether a text is an interval from 0 to ten years, a finite timestamptz, a jsonpath predicate without variables.';
 
 CREATE FUNCTION _template_parts(template text) RETURNS TABLE (place integer, literal text, field text, fallback text, trouble text)
 	LANGUAGE plpgsql IMMUTABLE
@@ -5680,7 +5677,7 @@ DECLARE
 BEGIN
 	SELECT l.time_zone, a.owner_id INTO said
 	  FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) WHERE l.lead_id = _recipient_zone.lead_id;
-	RETURN CASE WHEN kam._reads_as('zone', said.time_zone) THEN said.time_zone ELSE kam._rep_zone(said.owner_id) END;
+	RETURN coalesce(kam._zone(said.time_zone), kam._rep_zone(said.owner_id));
 END
 $$;
 COMMENT ON FUNCTION _recipient_zone(text) IS 'The time zone of a lead: its own, else that of the rep who owns its account, else kam.default_timezone.';
@@ -7484,22 +7481,6 @@ CREATE FUNCTION _say(what text) RETURNS text
 	}'::jsonb ->> what, replace(what, '_', ' '));
 COMMENT ON FUNCTION _say(text) IS 'What a word of the log, the queue, an enrolment or a flag means, in plain words; one that kam does not know (a user''s own reason, channel or type) as it is.';
 
-CREATE FUNCTION _story_zone(zone text) RETURNS text
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-BEGIN
-	IF zone ~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
-		PERFORM now() AT TIME ZONE zone;
-		RETURN zone;
-	END IF;
-	RETURN current_setting('kam.default_timezone');
-EXCEPTION WHEN invalid_parameter_value THEN
-	RETURN current_setting('kam.default_timezone');
-END
-$$;
-COMMENT ON FUNCTION _story_zone(text) IS 'The time zone itself when it is one, else kam.default_timezone.';
-
 CREATE FUNCTION _say_time(at timestamptz, zone text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, kam, pg_temp
@@ -7691,7 +7672,7 @@ BEGIN
 	  FROM kam.CadenceEventLog t
 	 WHERE t.lead_id = ANY (ids) AND t.touch_no IS NOT NULL AND t.counted AND t.touch_at > since;
 
-	zone := kam._story_zone(lead.time_zone);
+	zone := kam._recipient_zone(lead.lead_id);
 	told := (SELECT count(*) FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids));
 	story := kam._story(canonical, ids, zone, 200);
 
@@ -7756,7 +7737,7 @@ BEGIN
 			 CROSS JOIN LATERAL kam.kam_gate(canonical, f.sequence_type, w.event_type) g) END);
 END
 $$;
-COMMENT ON FUNCTION kam_why(text) IS 'Why a lead is contacted or not, in one answer. story: what happened, a sentence per event, oldest first, in the lead''s time zone, with that of leads merged into it; the latest 200 events (story_omitted: how many came before them). now: how it stands, in sentences. Then the same as data: flags and suppressions with their source, the touches that count now and when the next is allowed (touches.next_allowed_at: NULL when none ever is), enrolments, holds with reason and time, open flags, the latest 20 events with their verdicts, and what the gates say now of a touch and an activation by sales and by marketing (gate; refusing lists every gate that would refuse, not the first alone). Unknown lead 23503. Example: SELECT jsonb_array_elements_text(kam.kam_why(''lead-1'') -> ''story'');';
+COMMENT ON FUNCTION kam_why(text) IS 'Why a lead is contacted or not, in one answer. story: what happened, a sentence per event, oldest first, in the recipient''s time zone, with that of leads merged into it; the latest 200 events (story_omitted: how many came before them). now: how it stands, in sentences. Then the same as data: flags and suppressions with their source, the touches that count now and when the next is allowed (touches.next_allowed_at: NULL when none ever is), enrolments, holds with reason and time, open flags, the latest 20 events with their verdicts, and what the gates say now of a touch and an activation by sales and by marketing (gate; refusing lists every gate that would refuse, not the first alone). Unknown lead 23503. Example: SELECT jsonb_array_elements_text(kam.kam_why(''lead-1'') -> ''story'');';
 
 -- The Coordinator for people to look at.
 

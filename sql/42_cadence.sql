@@ -59,7 +59,7 @@ COMMENT ON COLUMN Leads.phone IS 'Phone.';
 COMMENT ON COLUMN Leads.linkedin_url IS 'Profile.';
 COMMENT ON COLUMN Leads.owner_id IS 'The rep who owns it: hears of flags and touches.';
 COMMENT ON COLUMN Leads.icp_tier IS 'Overrides the account''s tier.';
-COMMENT ON COLUMN Leads.time_zone IS 'IANA name; else kam.default_timezone.';
+COMMENT ON COLUMN Leads.time_zone IS 'IANA name; else that of the rep who owns the account, else kam.default_timezone.';
 COMMENT ON COLUMN Leads.unsubscribe_flag IS 'Blocks every sequence type (gate 1). Setting it cancels holds and ends sequences; clearing it revives none.';
 COMMENT ON COLUMN Leads.opt_out_flag IS 'As unsubscribe_flag; the person wants no contact on any channel.';
 COMMENT ON COLUMN Leads.sales_signal_at IS 'The person''s latest signal to sales (reply, meeting, call); decides conflicts at T2. A later time than the present counts as the present. Follows the facts that signal_rule names, only ever forward; a sync may set it too.';

@@ -41,23 +41,27 @@ END
 $$;
 COMMENT ON FUNCTION _business_days_after(timestamptz, integer, text) IS 'The same local time on the n-th business day after a moment, in a time zone: Monday to Friday but the rows of holiday for that zone or "*". Negative days and unknown zones raise 22023. Example: SELECT kam._business_days_after(''2026-03-06 15:00-05'', 3, ''America/New_York'');';
 
-CREATE FUNCTION _rep_zone(rep_id text) RETURNS text
-	LANGUAGE plpgsql STABLE
+CREATE FUNCTION _zone(written text) RETURNS text
+	LANGUAGE plpgsql STABLE STRICT
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
-DECLARE
-	zone text := (SELECT r.time_zone FROM kam.Reps r WHERE r.rep_id = _rep_zone.rep_id);
 BEGIN
 	-- The server would take "(GMT+01:00) Paris" for a zone of its own making.
-	IF zone ~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
-		PERFORM now() AT TIME ZONE zone;
-		RETURN zone;
+	IF written ~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
+		PERFORM now() AT TIME ZONE written;
+		RETURN written;
 	END IF;
-	RETURN current_setting('kam.default_timezone');
+	RETURN NULL;
 EXCEPTION WHEN invalid_parameter_value THEN
-	RETURN current_setting('kam.default_timezone');
+	RETURN NULL;
 END
 $$;
+COMMENT ON FUNCTION _zone(text) IS 'A time zone as a CRM wrote it down; NULL when it is none.';
+
+CREATE FUNCTION _rep_zone(rep_id text) RETURNS text
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	RETURN coalesce(kam._zone((SELECT r.time_zone FROM kam.Reps r WHERE r.rep_id = _rep_zone.rep_id)), current_setting('kam.default_timezone'));
 COMMENT ON FUNCTION _rep_zone(text) IS 'The time zone that a rep''s business days are counted in: Reps.time_zone, or kam.default_timezone when that is none or nobody.';
 
 -- ---- what failed -----------------------------------------------------------------

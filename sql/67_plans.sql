@@ -21,19 +21,12 @@ BEGIN
 			-- A predicate is true, false or unknown of whatever it is asked; a path finds nothing in an empty document.
 			PERFORM jsonb_path_match('{}', written::jsonpath) WHERE NOT kam._names_variable(written::jsonpath);
 			RETURN FOUND;
-		WHEN 'zone' THEN
-			-- The server would take "(GMT+01:00) Paris" for a zone of its own making.
-			IF written !~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
-				RETURN false;
-			END IF;
-			PERFORM now() AT TIME ZONE written;
-			RETURN true;
 	END CASE;
 EXCEPTION WHEN data_exception OR syntax_error THEN
 	RETURN false;
 END
 $$;
-COMMENT ON FUNCTION _reads_as(text, text) IS 'Whether a text is an interval from 0 to ten years, a finite timestamptz, a jsonpath predicate without variables, a zone.';
+COMMENT ON FUNCTION _reads_as(text, text) IS 'Whether a text is an interval from 0 to ten years, a finite timestamptz, a jsonpath predicate without variables.';
 
 CREATE FUNCTION _template_parts(template text) RETURNS TABLE (place integer, literal text, field text, fallback text, trouble text)
 	LANGUAGE plpgsql IMMUTABLE

@@ -15,7 +15,7 @@ DECLARE
 BEGIN
 	SELECT l.time_zone, a.owner_id INTO said
 	  FROM kam.Leads l LEFT JOIN kam.Accounts a USING (account_id) WHERE l.lead_id = _recipient_zone.lead_id;
-	RETURN CASE WHEN kam._reads_as('zone', said.time_zone) THEN said.time_zone ELSE kam._rep_zone(said.owner_id) END;
+	RETURN coalesce(kam._zone(said.time_zone), kam._rep_zone(said.owner_id));
 END
 $$;
 COMMENT ON FUNCTION _recipient_zone(text) IS 'The time zone of a lead: its own, else that of the rep who owns its account, else kam.default_timezone.';

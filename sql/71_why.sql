@@ -63,22 +63,6 @@ CREATE FUNCTION _say(what text) RETURNS text
 	}'::jsonb ->> what, replace(what, '_', ' '));
 COMMENT ON FUNCTION _say(text) IS 'What a word of the log, the queue, an enrolment or a flag means, in plain words; one that kam does not know (a user''s own reason, channel or type) as it is.';
 
-CREATE FUNCTION _story_zone(zone text) RETURNS text
-	LANGUAGE plpgsql STABLE
-	SET search_path = pg_catalog, kam, pg_temp
-	AS $$
-BEGIN
-	IF zone ~ '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$' THEN
-		PERFORM now() AT TIME ZONE zone;
-		RETURN zone;
-	END IF;
-	RETURN current_setting('kam.default_timezone');
-EXCEPTION WHEN invalid_parameter_value THEN
-	RETURN current_setting('kam.default_timezone');
-END
-$$;
-COMMENT ON FUNCTION _story_zone(text) IS 'The time zone itself when it is one, else kam.default_timezone.';
-
 CREATE FUNCTION _say_time(at timestamptz, zone text) RETURNS text
 	LANGUAGE sql STABLE PARALLEL SAFE
 	SET search_path = pg_catalog, kam, pg_temp
@@ -270,7 +254,7 @@ BEGIN
 	  FROM kam.CadenceEventLog t
 	 WHERE t.lead_id = ANY (ids) AND t.touch_no IS NOT NULL AND t.counted AND t.touch_at > since;
 
-	zone := kam._story_zone(lead.time_zone);
+	zone := kam._recipient_zone(lead.lead_id);
 	told := (SELECT count(*) FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids));
 	story := kam._story(canonical, ids, zone, 200);
 
@@ -335,4 +319,4 @@ BEGIN
 			 CROSS JOIN LATERAL kam.kam_gate(canonical, f.sequence_type, w.event_type) g) END);
 END
 $$;
-COMMENT ON FUNCTION kam_why(text) IS 'Why a lead is contacted or not, in one answer. story: what happened, a sentence per event, oldest first, in the lead''s time zone, with that of leads merged into it; the latest 200 events (story_omitted: how many came before them). now: how it stands, in sentences. Then the same as data: flags and suppressions with their source, the touches that count now and when the next is allowed (touches.next_allowed_at: NULL when none ever is), enrolments, holds with reason and time, open flags, the latest 20 events with their verdicts, and what the gates say now of a touch and an activation by sales and by marketing (gate; refusing lists every gate that would refuse, not the first alone). Unknown lead 23503. Example: SELECT jsonb_array_elements_text(kam.kam_why(''lead-1'') -> ''story'');';
+COMMENT ON FUNCTION kam_why(text) IS 'Why a lead is contacted or not, in one answer. story: what happened, a sentence per event, oldest first, in the recipient''s time zone, with that of leads merged into it; the latest 200 events (story_omitted: how many came before them). now: how it stands, in sentences. Then the same as data: flags and suppressions with their source, the touches that count now and when the next is allowed (touches.next_allowed_at: NULL when none ever is), enrolments, holds with reason and time, open flags, the latest 20 events with their verdicts, and what the gates say now of a touch and an activation by sales and by marketing (gate; refusing lists every gate that would refuse, not the first alone). Unknown lead 23503. Example: SELECT jsonb_array_elements_text(kam.kam_why(''lead-1'') -> ''story'');';

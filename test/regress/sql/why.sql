@@ -95,6 +95,14 @@ INSERT INTO kam.CadenceEventLog (lead_id, event_type, occurred_at) SELECT 'long'
 SELECT jsonb_array_length(w -> 'story') AS told, w -> 'story_omitted' AS omitted, w #>> '{story,0}' AS first FROM kam.kam_why('long') w;
 SELECT jsonb_array_length(w -> 'story') AS told, w -> 'story_omitted' AS omitted FROM kam.kam_why('l8') w;
 
+-- ---- a lead without a zone, or with none that there is, lives where its account's rep does
+SELECT pg_temp.at('2026-03-02T09:00:00Z') IS NULL AS nothing \gset
+INSERT INTO kam.Reps (rep_id, time_zone) VALUES ('denver', 'America/Denver');
+INSERT INTO kam.Accounts (account_id, owner_id) VALUES ('west', 'denver');
+INSERT INTO kam.Leads (lead_id, account_id, time_zone) VALUES ('w1', 'west', NULL), ('w2', 'west', 'Mars/Olympus'), ('w3', 'west', 'Asia/Tokyo');
+SELECT pg_temp.say(l, NULL, 'reply') FROM unnest('{w1,w2,w3}'::text[]) l;
+SELECT l, pg_temp.story(l) FROM unnest('{w1,w2,w3}'::text[]) l;
+
 -- ---- nobody
 SELECT pg_temp.refused('SELECT kam.kam_why(''why-none'')');
 -- No word of the log is told as it stands.
