@@ -7,8 +7,10 @@ PGFILEDESC = "kam - sales decisions from a contact's history"
 
 CORE_SRCS = $(sort $(wildcard src/core/*.c src/core/*/*.c))
 LLM_SRCS = $(sort $(wildcard src/llm/*.c))
+NET_SRCS = $(sort $(wildcard src/net/*.c))
+ALONE_SRCS = $(CORE_SRCS) $(LLM_SRCS) $(NET_SRCS)
 SERVER_SRCS = $(sort $(wildcard src/*.c src/pg/*.c src/store/*.c src/cadence/*.c src/api/*.c src/worker/*.c))
-OBJS = $(CORE_SRCS:.c=.o) $(LLM_SRCS:.c=.o) $(SERVER_SRCS:.c=.o)
+OBJS = $(ALONE_SRCS:.c=.o) $(SERVER_SRCS:.c=.o)
 INCLUDED = $(wildcard src/*.h src/*/*.h src/*/*/*.h src/core/*.def)
 
 PG_CONFIG ?= pg_config
@@ -46,8 +48,8 @@ ifneq ($(findstring clang,$(shell $(CC) --version)),)
 override CFLAGS += -Wno-ignored-attributes -Wno-unknown-warning-option -Wno-ignored-optimization-argument
 endif
 
-# core/ and llm/ export nothing: their calls need no detour, and small functions can be inlined.
-$(CORE_SRCS:.c=.o) $(LLM_SRCS:.c=.o): override CFLAGS += -fvisibility=hidden -O3
+# core/, llm/ and net/ export nothing: their calls need no detour, and small functions can be inlined.
+$(ALONE_SRCS:.c=.o): override CFLAGS += -fvisibility=hidden -O3
 
 # Headers are few and small: any change of one rebuilds all.
 $(OBJS): $(INCLUDED) Makefile
@@ -70,13 +72,13 @@ not-root:
 check-tap:
 	$(MAKE) --no-print-directory installcheck REGRESS= ISOLATION= TAP_TESTS=1 PROVE_TESTS='$(or $(TAP),test/tap/*.pl)'
 
-# ---- core/ and llm/ alone, without PostgreSQL ----
+# ---- core/, llm/ and net/ alone, without PostgreSQL ----
 
 UNIT_CC ?= cc
 UNIT_DIR = build/unit
 UNIT_CFLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all $(WARNINGS) -Isrc -Itest/unit \
 	$(JANSSON_CFLAGS) $(CURL_CFLAGS)
-UNIT_OBJS = $(patsubst src/%.c,$(UNIT_DIR)/%.o,$(CORE_SRCS) $(LLM_SRCS)) $(UNIT_DIR)/zones.o
+UNIT_OBJS = $(patsubst src/%.c,$(UNIT_DIR)/%.o,$(ALONE_SRCS)) $(UNIT_DIR)/zones.o
 UNIT_TESTS = $(patsubst test/unit/%.c,$(UNIT_DIR)/%,$(sort $(wildcard test/unit/test_*.c)))
 
 $(UNIT_DIR)/%.o: src/%.c $(INCLUDED)
@@ -103,7 +105,7 @@ FUZZ_DIR = build/fuzz
 FUZZ_SECONDS ?= 20
 FUZZ_CFLAGS = -std=gnu11 -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all $(WARNINGS) -Isrc -Itest/unit \
 	$(JANSSON_CFLAGS) $(CURL_CFLAGS)
-FUZZ_OBJS = $(patsubst src/%.c,$(FUZZ_DIR)/%.o,$(CORE_SRCS) $(LLM_SRCS)) $(FUZZ_DIR)/zones.o
+FUZZ_OBJS = $(patsubst src/%.c,$(FUZZ_DIR)/%.o,$(ALONE_SRCS)) $(FUZZ_DIR)/zones.o
 FUZZ_TARGETS = $(patsubst test/fuzz/%.c,$(FUZZ_DIR)/%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 
 $(FUZZ_DIR)/%.o: src/%.c $(INCLUDED)

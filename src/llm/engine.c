@@ -1,11 +1,9 @@
 /*
- * llm/engine.c: the multi handle, the descriptor that stands for all sockets,
- * the lists of transfers and their deadlines.
+ * llm/engine.c: the lists of transfers and their deadlines, on a multi handle
+ * (net/multi.c).
  *
  * A worker's process runs it, on one thread, between waits of its own.  Nothing
- * here waits, raises or calls the server.  Callbacks (watch_socket, set_timer)
- * store and watch, and do no more: from inside them libcurl must not be called.
- * Signals are held back around every call into libcurl, so that the threads it
+ * here waits, raises or calls the server.  Signals are held back around every call into libcurl, so that the threads it
  * starts for name resolution inherit a full mask.
  *
  * Not all that is started is handed to libcurl at once (origin.c): the rest
@@ -13,51 +11,18 @@
  */
 #include "llm/transfer.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include "llm/secret.h"
+#include "net/secret.h"
 
 /* Descriptors that are not ours: what is left to the server's files, and what we ask for on top of it. */
 #define SPARE_FILES 200
 #define WISHED_FILES 1200
-/* Events taken at once, and how often, before the caller has its say again. */
-#define EVENTS 128
+/* How often events are taken before the caller has its say again. */
 #define ROUNDS 64
 #define OVERDUE_US (5 * 1000 * 1000)
-
-/* ---- once per process ----------------------------------------------------------- */
-
-const char *
-kam_engine_init(void)
-{
-	const curl_version_info_data *version;
-	struct sigaction pipe_action;
-	sigset_t	before;
-	CURLcode	code;
-
-	/* TLS libraries write without MSG_NOSIGNAL. */
-	if (sigaction(SIGPIPE, NULL, &pipe_action) == 0 && pipe_action.sa_handler == SIG_DFL)
-		signal(SIGPIPE, SIG_IGN);
-
-	kam_signals_hold(&before);
-	code = curl_global_init(CURL_GLOBAL_DEFAULT);
-	version = curl_version_info(CURLVERSION_NOW);
-	kam_signals_release(&before);
-	if (code != CURLE_OK)
-		return curl_easy_strerror(code);
-	if (version->version_num < 0x075500)
-		return "libcurl is older than 7.85";
-	if ((version->features & CURL_VERSION_SSL) == 0)
-		return "libcurl was built without TLS";
-	if ((version->features & CURL_VERSION_ASYNCHDNS) == 0)
-		return "libcurl was built so that it waits for name resolution";
-	return NULL;
-}
 
 /* ---- lists ------------------------------------------------------------------------ */
 
@@ -91,11 +56,9 @@ check_not_after(KamEngine *engine, int64_t when)
 		engine->check_at = when;
 }
 
-/* ---- libcurl's callbacks ------------------------------------------------------------ */
-
 /* A socket that cannot be watched would never be heard of again: its transfer is broken off at the next run. */
 static void
-abandon_socket(KamEngine *engine, CURL *easy)
+abandon_socket(CURL *easy)
 {
 	KamTransfer *transfer = NULL;
 
@@ -103,35 +66,7 @@ abandon_socket(KamEngine *engine, CURL *easy)
 		return;
 	transfer->refused = KAM_TROUBLE_INTERNAL;
 	transfer->refused_text = "the socket could not be watched";
-	engine->check_at = 0;
-}
-
-static int
-watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
-{
-	KamEngine  *engine = arg;
-	struct epoll_event event = {.data.fd = fd};
-
-	if (what == CURL_POLL_REMOVE)
-	{
-		/* A socket that is closed already has left by itself. */
-		epoll_ctl(engine->epoll, EPOLL_CTL_DEL, fd, &event);
-		return 0;
-	}
-	event.events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
-	if (epoll_ctl(engine->epoll, EPOLL_CTL_MOD, fd, &event) != 0 &&
-		(errno != ENOENT || epoll_ctl(engine->epoll, EPOLL_CTL_ADD, fd, &event) != 0))
-		abandon_socket(engine, easy);
-	return 0;
-}
-
-static int
-set_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-	KamEngine  *engine = arg;
-
-	engine->due_at = timeout_ms < 0 ? KAM_NEVER : kam_monotonic_us() + (int64_t) timeout_ms * 1000;
-	return 0;
+	transfer->engine->check_at = 0;
 }
 
 /* ---- settings ------------------------------------------------------------------------- */
@@ -173,22 +108,11 @@ replace_text(char **text, const char *by)
 	return true;
 }
 
-/* One file, named or of the system; NULL when libcurl has to find its certificates by itself. */
-static const char *
-find_ca_file(const char *named)
-{
-	const char *of_system = curl_version_info(CURLVERSION_NOW)->cainfo;
-
-	if (named != NULL && *named != '\0')
-		return named;
-	return of_system != NULL && access(of_system, R_OK) == 0 ? of_system : NULL;
-}
-
 /* False when something could not be taken up; it stays as it was. */
 static bool
 apply_settings(KamEngine *engine, const KamEngineSettings *settings)
 {
-	bool		ok = replace_text(&engine->ca_file, find_ca_file(settings->ca_file)) && replace_text(&engine->proxy, settings->proxy);
+	bool		ok = replace_text(&engine->ca_file, kam_net_ca_file(settings->ca_file)) && replace_text(&engine->proxy, settings->proxy);
 	sigset_t	before;
 
 	engine->inflates = (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_LIBZ) != 0;
@@ -196,7 +120,7 @@ apply_settings(KamEngine *engine, const KamEngineSettings *settings)
 	engine->room = make_room(settings->max_in_flight > 0 ? settings->max_in_flight : 1);
 	kam_signals_hold(&before);
 	/* Those not in use are kept for the next, up to as many as may be in use. */
-	ok = ok && curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, (long) engine->room) == CURLM_OK;
+	ok = ok && curl_multi_setopt(engine->multi.curl, CURLMOPT_MAXCONNECTS, (long) engine->room) == CURLM_OK;
 	kam_signals_release(&before);
 	return ok;
 }
@@ -207,39 +131,22 @@ kam_engine_configure(KamEngine *engine, const KamEngineSettings *settings)
 	(void) apply_settings(engine, settings);
 }
 
-static bool
-open_engine(KamEngine *engine)
-{
-	sigset_t	before;
-	bool		ok;
-
-	engine->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (engine->epoll < 0)
-		return false;
-	kam_signals_hold(&before);
-	engine->multi = curl_multi_init();
-	ok = engine->multi != NULL &&
-		curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, watch_socket) == CURLM_OK &&
-		curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine) == CURLM_OK &&
-		curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, set_timer) == CURLM_OK &&
-		curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine) == CURLM_OK &&
-		curl_multi_setopt(engine->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX) == CURLM_OK;
-	kam_signals_release(&before);
-	return ok;
-}
-
 KamEngine *
 kam_engine_new(const KamEngineSettings *settings, const char **why)
 {
 	KamEngine  *engine = calloc(1, sizeof(KamEngine));
+	const char *fault;
+	sigset_t	before;
 
 	*why = "out of memory";
 	if (engine == NULL)
 		return NULL;
-	engine->epoll = -1;
-	engine->due_at = engine->check_at = KAM_NEVER;
-	if (!open_engine(engine))
-		*why = engine->epoll < 0 ? strerror(errno) : "libcurl could not be set up";
+	engine->check_at = KAM_NEVER;
+	kam_signals_hold(&before);
+	fault = kam_multi_open(&engine->multi, abandon_socket);
+	kam_signals_release(&before);
+	if (fault != NULL)
+		*why = fault;
 	else if (apply_settings(engine, settings))
 		return engine;
 	kam_engine_free(engine);
@@ -255,7 +162,7 @@ detach(KamTransfer *transfer)
 	KamEngine  *engine = transfer->engine;
 
 	if (transfer->state == KAM_TRANSFER_RUNNING)
-		curl_multi_remove_handle(engine->multi, transfer->easy);
+		curl_multi_remove_handle(engine->multi.curl, transfer->easy);
 	if (transfer->counted)
 	{
 		transfer->origin->connecting--;
@@ -289,7 +196,7 @@ collect_ended(KamEngine *engine)
 	CURLMsg    *message;
 	int			left;
 
-	while ((message = curl_multi_info_read(engine->multi, &left)) != NULL)
+	while ((message = curl_multi_info_read(engine->multi.curl, &left)) != NULL)
 	{
 		KamTransfer *transfer = NULL;
 		CURLcode	code = message->data.result;
@@ -358,7 +265,7 @@ hand_over(KamTransfer *transfer, int64_t now)
 	/* 0 would be libcurl's own default. */
 	if (curl_easy_setopt(transfer->easy, CURLOPT_CONNECTTIMEOUT_MS, (long) (connect_ms > 0 ? connect_ms : 1)) != CURLE_OK ||
 		curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long) (timeout_ms > 0 ? timeout_ms : 1)) != CURLE_OK ||
-		curl_multi_add_handle(engine->multi, transfer->easy) != CURLM_OK)
+		curl_multi_add_handle(engine->multi.curl, transfer->easy) != CURLM_OK)
 		return false;
 	transfer->state = KAM_TRANSFER_RUNNING;
 	transfer->origin->connecting++;
@@ -459,46 +366,17 @@ kam_engine_start(KamEngine *engine, const KamRequest *request, KamApi api, const
 
 /* ---- the middle ------------------------------------------------------------------------------------ */
 
-static int
-select_bits(uint32_t events)
-{
-	return (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-		(events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-}
-
-/*
- * libcurl tells its timer only when it changes.  One that fired a little early
- * has not changed, and would not come again: it is asked for.
- */
-static void
-fire_timer(KamEngine *engine)
-{
-	int			running;
-	long		timeout_ms = -1;
-
-	curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	curl_multi_timeout(engine->multi, &timeout_ms);
-	set_timer(engine->multi, timeout_ms, engine);
-}
-
 /* True when there may be more to do at once. */
 static bool
 run_once(KamEngine *engine)
 {
-	struct epoll_event event[EVENTS];
-	int			running;
-	int			n = epoll_wait(engine->epoll, event, EVENTS, 0);
-	bool		more = n == EVENTS;
+	bool		more = kam_multi_step(&engine->multi);
 
-	for (int i = 0; i < n; i++)
-		curl_multi_socket_action(engine->multi, event[i].data.fd, select_bits(event[i].events), &running);
-	if (engine->due_at <= kam_monotonic_us())
-		fire_timer(engine);
 	collect_ended(engine);
 	check_deadlines(engine, kam_monotonic_us());
 	if (engine->waiting.first != NULL)
 		more = release_waiting(engine, kam_monotonic_us()) || more;
-	return more || engine->due_at <= kam_monotonic_us();
+	return more || kam_multi_due(&engine->multi);
 }
 
 void
@@ -521,13 +399,13 @@ kam_engine_run(KamEngine *engine)
 int
 kam_engine_fd(const KamEngine *engine)
 {
-	return engine->epoll;
+	return engine->multi.epoll;
 }
 
 long
 kam_engine_wait_ms(const KamEngine *engine)
 {
-	int64_t		at = engine->due_at < engine->check_at ? engine->due_at : engine->check_at;
+	int64_t		at = engine->multi.due_at < engine->check_at ? engine->multi.due_at : engine->check_at;
 	int64_t		left;
 
 	if (engine->ended.first != NULL)
@@ -628,12 +506,9 @@ kam_engine_free(KamEngine *engine)
 	free_list(&engine->waiting);
 	free_list(&engine->running);
 	free_list(&engine->ended);
-	if (engine->multi != NULL)
-		curl_multi_cleanup(engine->multi);
+	kam_multi_close(&engine->multi);
 	kam_signals_release(&before);
 
-	if (engine->epoll >= 0)
-		close(engine->epoll);
 	kam_origins_free(engine);
 	free(engine->ca_file);
 	free(engine->proxy);

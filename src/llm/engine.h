@@ -65,8 +65,6 @@ typedef struct KamResult
 typedef struct KamEngine KamEngine;
 typedef struct KamTransfer KamTransfer;
 
-/* Once per process, before any engine; NULL or why not.  Never in the postmaster. */
-extern const char *kam_engine_init(void);
 extern KamEngine *kam_engine_new(const KamEngineSettings *settings, const char **why);
 /* Takes settings that were reloaded; transfers under way keep theirs. */
 extern void kam_engine_configure(KamEngine *engine, const KamEngineSettings *settings);

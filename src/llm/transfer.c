@@ -21,7 +21,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Small: thousands of transfers wait at once, each with its own.  UPLOAD_SIZE is the least that libcurl takes. */
@@ -40,44 +39,6 @@
 #define DEFAULT_CONNECT_MS 10000
 #define DEFAULT_TIMEOUT_S 600
 #define DEFAULT_STALL_S 120
-
-/* ---- clocks and signals ----------------------------------------------------- */
-
-int64_t
-kam_monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-int64_t
-kam_wall_clock_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-void
-kam_signals_hold(sigset_t *before)
-{
-	static const int fault[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-	sigset_t	held;
-
-	sigfillset(&held);
-	for (size_t i = 0; i < KAM_LENGTHOF(fault); i++)
-		sigdelset(&held, fault[i]);
-	pthread_sigmask(SIG_BLOCK, &held, before);
-}
-
-void
-kam_signals_release(const sigset_t *before)
-{
-	pthread_sigmask(SIG_SETMASK, before, NULL);
-}
 
 /* ---- signs of life ------------------------------------------------------------ */
 

@@ -2,7 +2,7 @@
  * llm/transfer.h: what engine.c, origin.c, transfer.c and transfer_end.c share;
  * nobody else includes it.
  *
- * engine.c owns the multi handle, the descriptor, the lists and the deadlines;
+ * engine.c owns the lists and the deadlines;
  * origin.c where transfers go; transfer.c one transfer's options and callbacks;
  * transfer_end.c its result.
  */
@@ -10,9 +10,9 @@
 
 #include <curl/curl.h>
 #include <limits.h>
-#include <signal.h>
 
 #include "llm/engine.h"
+#include "net/multi.h"
 
 /*
  * An answer under way must bring so many bytes in every stretch of stall_s
@@ -31,8 +31,6 @@
 
 /* So long an address that was found is taken to be known to libcurl, which keeps it a little longer. */
 #define KAM_ADDRESS_KEPT_US (50 * 1000 * 1000)
-
-#define KAM_NEVER INT64_MAX
 
 /* Whether a server takes several requests at once on one connection (HTTP/2). */
 typedef enum KamSharing
@@ -122,9 +120,7 @@ struct KamTransfer
 
 struct KamEngine
 {
-	CURLM	   *multi;
-	int			epoll;
-	int64_t		due_at;			/* libcurl wants to be called (monotonic); KAM_NEVER: not */
+	KamMulti	multi;
 	int64_t		check_at;		/* not after the first deadline of our own */
 	int			room;
 	bool		inflates;		/* libcurl can decompress */
@@ -139,14 +135,6 @@ struct KamEngine
 	KamOrigin **origin;
 	int			norigins;
 };
-
-/* Microseconds on a clock that nobody sets. */
-extern int64_t kam_monotonic_us(void);
-extern int64_t kam_wall_clock_us(void);
-
-/* All signals but those of a fault are held back while libcurl runs: its threads must not run the server's handlers. */
-extern void kam_signals_hold(sigset_t *before);
-extern void kam_signals_release(const sigset_t *before);
 
 /* Found or made; NULL when memory is exhausted.  What nobody points at any more makes room. */
 extern KamOrigin *kam_origin_of(KamEngine *engine, const char *url);

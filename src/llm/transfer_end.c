@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "llm/secret.h"
+#include "net/secret.h"
 
 /* What codes of libcurl mean once and before there is a connection; all others are KAM_TROUBLE_INTERNAL. */
 static const struct

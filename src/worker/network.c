@@ -13,8 +13,9 @@
 #include "kam.h"
 #include "worker/network.h"
 /* after the server's headers */
-#include "llm/proxy.h"
-#include "llm/secret.h"
+#include "net/multi.h"
+#include "net/proxy.h"
+#include "net/secret.h"
 
 /* An answer of more is not read further. */
 #define MAX_BODY (16 * 1024 * 1024)
@@ -86,7 +87,7 @@ kam_network_engine(void)
 
 	if (engine != NULL)
 		return engine;
-	if (!initialised && (why = kam_engine_init()) != NULL)
+	if (!initialised && (why = kam_net_init()) != NULL)
 		ereport(ERROR, (errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not initialise libcurl: %s", why)));
 	initialised = true;
 	with_settings(make_engine);

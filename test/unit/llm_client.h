@@ -7,6 +7,7 @@
 #pragma once
 
 #include "llm/engine.h"
+#include "net/multi.h"
 
 #include "llm_server.h"
 #include "unit.h"
@@ -145,7 +146,7 @@ run_tests(void)
 	const char *why;
 
 	server_start();
-	why = kam_engine_init();
+	why = kam_net_init();
 	if (why != NULL)
 	{
 		printf("not ok: %s\n", why);

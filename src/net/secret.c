@@ -1,10 +1,10 @@
 /*
- * llm/secret.c: reading a provider's key.
+ * net/secret.c: reading a provider's key.
  *
  * Only the worker calls it.  No text that leaves here shows any part of a key,
  * and no copy of one stays behind in memory.
  */
-#include "llm/secret.h"
+#include "net/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>

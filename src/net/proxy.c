@@ -1,12 +1,12 @@
 /*
- * llm/proxy.c: see proxy.h.
+ * net/proxy.c: see proxy.h.
  */
-#include "llm/proxy.h"
+#include "net/proxy.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "llm/secret.h"
+#include "net/secret.h"
 
 /* Name of the file; no provider may have it. */
 #define PROXY_FILE "proxy"

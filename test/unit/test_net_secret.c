@@ -1,8 +1,8 @@
 /*
- * test/unit/test_llm_secret.c: a key is read from where it is safe, and from
+ * test/unit/test_net_secret.c: a key is read from where it is safe, and from
  * nowhere else; no refusal shows it.
  */
-#include "llm/secret.h"
+#include "net/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>

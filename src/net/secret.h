@@ -1,5 +1,5 @@
 /*
- * llm/secret.h: a provider's key.
+ * net/secret.h: a provider's key.
  *
  * Read by the worker alone, from <directory>/<provider> (owner the server's,
  * mode 0600 or less, no symbolic link out of the directory) or from the

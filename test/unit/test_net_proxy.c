@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "llm/proxy.h"
+#include "net/proxy.h"
 
 static char directory[] = "/tmp/kam-proxy-XXXXXX";
 static char why[300];

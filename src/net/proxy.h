@@ -1,5 +1,5 @@
 /*
- * llm/proxy.h: the proxy's address with its user and password.
+ * net/proxy.h: the proxy's address with its user and password.
  *
  * kam.proxy holds the address alone; "user:password" is a key file like a
  * provider's, <kam.key_directory>/proxy or the variable PROXY_API_KEY, and is
