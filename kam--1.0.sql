@@ -282,22 +282,124 @@ COMMENT ON COLUMN best_practice.language IS 'fr, en, or NULL for any.';
 COMMENT ON COLUMN best_practice.active IS 'Only active rows are used.';
 
 CREATE TABLE endpoint (
-	endpoint		text PRIMARY KEY,
+	endpoint		text PRIMARY KEY CHECK (endpoint <> ''),
 	kind			text NOT NULL CHECK (kind IN ('slack', 'zapier', 'webhook', 'smtp')),
 	url				text,
-	topics			text[] NOT NULL DEFAULT '{decision}',
+	topics			text[] NOT NULL,
 	allow_private	boolean NOT NULL DEFAULT false,
 	enabled			boolean NOT NULL DEFAULT true,
-	created_at		timestamptz NOT NULL DEFAULT now()
+	created_at		timestamptz NOT NULL DEFAULT now(),
+	concurrency		integer NOT NULL CHECK (concurrency BETWEEN 1 AND 64),
+	per_minute		integer CHECK (per_minute > 0),
+	ordered			boolean NOT NULL DEFAULT false,
+	timeout			interval NOT NULL CHECK (timeout BETWEEN interval '1 s' AND interval '10 min'),
+	max_age			interval NOT NULL DEFAULT '3 days' CHECK (max_age > interval '0'),
+	schedule		interval[] NOT NULL DEFAULT '{5 s,5 min,30 min,2 h,5 h,10 h,14 h,20 h,24 h}' CHECK (cardinality(schedule) > 0 AND interval '0' < ALL (schedule)),
+	in_doubt		text NOT NULL CHECK (in_doubt IN ('retry', 'hold')),
+	review_url		text,
+	sender			text,
+	reply_to		text,
+	mail_to			text,
+	username		text,
+	unsubscribe_url	text CHECK (unsubscribe_url LIKE 'https://%' AND unsubscribe_url LIKE '%{token}%'),
+	unsubscribe_mailto text,
+	footer			text,
+	CHECK (kind <> 'smtp' OR sender IS NOT NULL)
 );
-COMMENT ON TABLE endpoint IS 'Where news of decisions goes: each enabled row gets a notification per saved decision.';
-COMMENT ON COLUMN endpoint.endpoint IS 'Name, the recipient of its notifications.';
+COMMENT ON TABLE endpoint IS 'Where notifications go: news of the topics listed, and the messages of the channel that it is named as (SendRule). A superuser''s: an address is a way out. Its key is never in SQL: the file endpoint.NAME under kam.key_directory.';
+COMMENT ON COLUMN endpoint.endpoint IS 'Name, the recipient of its notifications: a channel (email, linkedin, ...) for what is sent to people, slack and zapier for decisions, an agent''s code, or any other.';
 COMMENT ON COLUMN endpoint.kind IS 'slack, zapier, webhook or smtp.';
-COMMENT ON COLUMN endpoint.url IS 'Address of the receiver; https unless allow_private.';
-COMMENT ON COLUMN endpoint.topics IS 'Which news it gets: decision, failure (of a run), budget (nearly spent, or a call is held).';
-COMMENT ON COLUMN endpoint.allow_private IS 'Whether addresses of private networks are allowed.';
-COMMENT ON COLUMN endpoint.enabled IS 'Off keeps the row and makes no notifications.';
+COMMENT ON COLUMN endpoint.url IS 'Address of the receiver: https://..., or for smtp smtps://host:465 or smtp://host:587 (STARTTLS); http and SMTP without TLS with allow_private only. {key} in it stands for the key of the file. NULL: kam delivers nothing, its notifications wait for whoever fetches them.';
+COMMENT ON COLUMN endpoint.topics IS 'Which news it gets: decision, failure (of a run), budget (nearly spent, or a call is held). By default decision, of smtp none.';
+COMMENT ON COLUMN endpoint.allow_private IS 'Whether it may be in a private network or on this machine, over http or SMTP without TLS.';
+COMMENT ON COLUMN endpoint.enabled IS 'Off keeps the row, delivers nothing and makes no notifications of decisions.';
 COMMENT ON COLUMN endpoint.created_at IS 'When the row was made.';
+COMMENT ON COLUMN endpoint.concurrency IS 'Deliveries at once. By default 1 for slack, 4 otherwise.';
+COMMENT ON COLUMN endpoint.per_minute IS 'Deliveries begun per minute at most; NULL: no limit. By default 60 for slack, 1800 for zapier.';
+COMMENT ON COLUMN endpoint.ordered IS 'One after the other in the order of their keys: one that fails is tried again before the next.';
+COMMENT ON COLUMN endpoint.timeout IS 'How long one delivery may take. By default 30 s, of smtp 2 minutes.';
+COMMENT ON COLUMN endpoint.max_age IS 'What could not be delivered for so long is given up (status dead).';
+COMMENT ON COLUMN endpoint.schedule IS 'How long to wait after the first failure, the second, ...; the last again and again. A receiver that asks for longer (Retry-After) is given longer.';
+COMMENT ON COLUMN endpoint.in_doubt IS 'What is done when it went out and no answer came: retry (webhooks carry a webhook-id by which the receiver knows it again) or hold (dead and in_doubt, for a person to decide; default of smtp).';
+COMMENT ON COLUMN endpoint.review_url IS 'Where people judge decisions: shown as a button, {session_id} and {lead_id} filled in.';
+COMMENT ON COLUMN endpoint.sender IS 'smtp: From, as "Jane Doe <jane@acme.com>" or a bare address.';
+COMMENT ON COLUMN endpoint.reply_to IS 'smtp: Reply-To of messages to people; by default the e-mail address of the lead''s owner.';
+COMMENT ON COLUMN endpoint.mail_to IS 'smtp: who gets its news; messages to people go to them, news of a rep to the rep.';
+COMMENT ON COLUMN endpoint.username IS 'smtp: user name; the password is the endpoint''s key. NULL: no login.';
+COMMENT ON COLUMN endpoint.unsubscribe_url IS 'smtp: where one click unsubscribes (RFC 8058), with {token}; what stands behind it calls kam_unsubscribe_token(). This or unsubscribe_mailto is a must for what is not transactional.';
+COMMENT ON COLUMN endpoint.unsubscribe_mailto IS 'smtp: address that takes unsubscribes by e-mail; the token is the subject.';
+COMMENT ON COLUMN endpoint.footer IS 'smtp: text below each message to people that is not transactional; {unsubscribe_url} filled in.';
+
+CREATE FUNCTION _endpoint_sound() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	scheme CONSTANT text := lower(substring(NEW.url FROM '^([A-Za-z][A-Za-z0-9+.-]*)://[^/?#]'));
+	authority CONSTANT text := substring(NEW.url FROM '^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)');
+	fault text;
+	preset record;
+BEGIN
+	SELECT * INTO preset
+	  FROM (VALUES ('slack', 1, 60, interval '30 s', 'retry', '{decision}'::text[]),
+	               ('zapier', 4, 1800, '30 s', 'retry', '{decision}'),
+	               ('webhook', 4, NULL, '30 s', 'retry', '{decision}'),
+	               ('smtp', 4, NULL, '2 min', 'hold', '{}')) k (kind, concurrency, per_minute, timeout, in_doubt, topics)
+	 WHERE k.kind = NEW.kind;
+	IF TG_OP = 'INSERT' THEN
+		NEW.per_minute := coalesce(NEW.per_minute, preset.per_minute);
+	END IF;
+	NEW.concurrency := coalesce(NEW.concurrency, preset.concurrency);
+	NEW.timeout := coalesce(NEW.timeout, preset.timeout);
+	NEW.in_doubt := coalesce(NEW.in_doubt, preset.in_doubt);
+	NEW.topics := coalesce(NEW.topics, preset.topics);
+	IF NEW.ordered THEN
+		NEW.concurrency := 1;
+	END IF;
+
+	fault := CASE
+		WHEN NEW.url IS NULL THEN NULL
+		WHEN scheme IS NULL THEN 'is no URL'
+		WHEN NEW.url ~ '[[:space:][:cntrl:]]' THEN 'has white space in it'
+		WHEN authority LIKE '%@%' THEN 'has a user name or password in it'
+		WHEN NEW.url LIKE '%#%' THEN 'has a fragment'
+		WHEN NEW.kind = 'smtp' AND scheme NOT IN ('smtp', 'smtps') THEN 'is not of SMTP'
+		WHEN NEW.kind <> 'smtp' AND scheme NOT IN ('http', 'https') THEN 'is not of HTTP'
+		WHEN scheme = 'http' AND NOT NEW.allow_private THEN 'is not encrypted'
+		END;
+	IF fault IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('the url of endpoint "%s" %s', NEW.endpoint, fault),
+			HINT = CASE WHEN NEW.kind = 'smtp' THEN 'Write smtps://host:465 or smtp://host:587; the user name is a column, the password a file under kam.key_directory.'
+			            ELSE 'Write https://host/path; http:// with allow_private. A secret in it is written {key} and stands in a file under kam.key_directory.' END;
+	END IF;
+	IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD THEN
+		-- What stopped it may be mended.
+		DELETE FROM kam.delivery_state s WHERE s.endpoint = NEW.endpoint;
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _endpoint_sound() IS 'Row trigger: fills in what depends on the kind and refuses a url that cannot or must not be used (22023). A row that changed is tried again at once.';
+CREATE TRIGGER _endpoint_sound BEFORE INSERT OR UPDATE ON endpoint FOR EACH ROW EXECUTE FUNCTION _endpoint_sound();
+
+CREATE TABLE delivery_state (
+	endpoint		text PRIMARY KEY REFERENCES endpoint ON UPDATE CASCADE ON DELETE CASCADE,
+	failures		integer NOT NULL DEFAULT 0,
+	retry_at		timestamptz,
+	halted_at		timestamptz,
+	last_error		text,
+	last_error_at	timestamptz,
+	last_sent_at	timestamptz
+);
+COMMENT ON TABLE delivery_state IS 'How each endpoint does. Written by the worker, in real time; without a row all is well.';
+COMMENT ON COLUMN delivery_state.endpoint IS 'The endpoint.';
+COMMENT ON COLUMN delivery_state.failures IS 'Deliveries that failed in a row.';
+COMMENT ON COLUMN delivery_state.retry_at IS 'Nothing is tried before this.';
+COMMENT ON COLUMN delivery_state.halted_at IS 'The receiver says that there is no such address (410; of Slack 403 and 404 too): nothing is tried until the endpoint''s row is changed or kam_redeliver(endpoint) is called.';
+COMMENT ON COLUMN delivery_state.last_error IS 'Why the last delivery failed.';
+COMMENT ON COLUMN delivery_state.last_error_at IS 'When it failed.';
+COMMENT ON COLUMN delivery_state.last_sent_at IS 'When one was last delivered.';
 
 -- The worker keeps what it read of these tables until this count changes.  It begins at a moment, so that a count of an extension dropped before is not met again.
 CREATE TABLE _configuration (
@@ -815,25 +917,78 @@ CREATE TABLE notification (
 	next_attempt_at	timestamptz,
 	last_error		text,
 	created_at		timestamptz NOT NULL DEFAULT kam._now(),
-	home			bigint NOT NULL DEFAULT kam._home()
+	home			bigint NOT NULL DEFAULT kam._home(),
+	endpoint		text,
+	sent_at			timestamptz,
+	answer_status	integer,
+	in_doubt		boolean NOT NULL DEFAULT false,
+	renewed_at		timestamptz,
+	acknowledged_at	timestamptz,
+	acknowledged_by	text
 );
 -- Each run tells each recipient once of each topic; news of no run (the Coordinator's) is not in it.
 CREATE UNIQUE INDEX notification_once ON notification (session_id, recipient, topic) WHERE session_id IS NOT NULL;
-CREATE INDEX notification_due ON notification (home, next_attempt_at) WHERE status IN ('pending', 'failed');
+-- One index for who delivers and who reads: what is on its way or dead stands at infinity.
+CREATE INDEX notification_due ON notification (home, recipient, next_attempt_at, notification_id) WHERE status IN ('pending', 'failed', 'dead');
 COMMENT ON TABLE notification IS 'News for people and systems, written with what caused it.';
 COMMENT ON COLUMN notification.notification_id IS 'Key.';
 COMMENT ON COLUMN notification.recipient IS 'An agent''s code (AGT-304), a rep, or an endpoint.';
-COMMENT ON COLUMN notification.topic IS 'What it is about: decision, failure, budget.';
+COMMENT ON COLUMN notification.topic IS 'What it is about: decision, failure, budget; of the Coordinator touch, activation, resume, a verdict, a kind of flag.';
 COMMENT ON COLUMN notification.session_id IS 'The run it is about.';
 COMMENT ON COLUMN notification.lead_id IS 'The lead it is about.';
 COMMENT ON COLUMN notification.event_id IS 'The event it is about.';
 COMMENT ON COLUMN notification.payload IS 'What is told.';
 COMMENT ON COLUMN notification.status IS 'pending, sent, failed (tried again), dead (given up), acknowledged, parked (came with a restore; kam_resume).';
 COMMENT ON COLUMN notification.attempts IS 'Deliveries tried.';
-COMMENT ON COLUMN notification.next_attempt_at IS 'Not before this (real time); NULL for at once.';
+COMMENT ON COLUMN notification.next_attempt_at IS 'Not before this (real time); NULL for at once, infinity while it is on its way and when it is dead.';
 COMMENT ON COLUMN notification.last_error IS 'Why the last delivery failed.';
 COMMENT ON COLUMN notification.created_at IS 'When it was written (kam''s clock).';
+COMMENT ON COLUMN notification.endpoint IS 'The endpoint it was last given to.';
+COMMENT ON COLUMN notification.sent_at IS 'When the receiver took it (real time).';
+COMMENT ON COLUMN notification.answer_status IS 'What the receiver last answered, as HTTP or SMTP count it.';
+COMMENT ON COLUMN notification.in_doubt IS 'It went out, its answer was lost, and the endpoint holds such (endpoint.in_doubt): it may have arrived. kam_redeliver() sends it again.';
+COMMENT ON COLUMN notification.renewed_at IS 'When kam_redeliver() made it pending again; its age counts from then.';
+COMMENT ON COLUMN notification.acknowledged_at IS 'When its recipient took note of it (kam_acknowledge).';
+COMMENT ON COLUMN notification.acknowledged_by IS 'The role that did.';
 COMMENT ON COLUMN notification.home IS 'The database it was written in (_home()); another value means a restore or copy.';
+
+CREATE TABLE _delivery (
+	notification_id	bigint PRIMARY KEY,
+	endpoint		text NOT NULL,
+	begun_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	home			bigint NOT NULL DEFAULT kam._home()
+);
+COMMENT ON TABLE _delivery IS 'What is on its way: committed before the first byte leaves, gone with the result. What stands here when a worker starts was on its way when the one before died.';
+
+CREATE TABLE sent_message (
+	lead_id			text NOT NULL,
+	notification_id	bigint NOT NULL,
+	event_id		bigint NOT NULL,
+	sequence_id		text,
+	message_id		text NOT NULL,
+	subject			text,
+	sent_at			timestamptz NOT NULL,
+	PRIMARY KEY (lead_id, notification_id)
+);
+CREATE INDEX sent_message_id ON sent_message (message_id);
+COMMENT ON TABLE sent_message IS 'E-mails that left for people, for answers to be recognised and threads to be continued.';
+COMMENT ON COLUMN sent_message.lead_id IS 'To whom.';
+COMMENT ON COLUMN sent_message.notification_id IS 'The notification that was sent.';
+COMMENT ON COLUMN sent_message.event_id IS 'The touch.';
+COMMENT ON COLUMN sent_message.sequence_id IS 'Of which sequence.';
+COMMENT ON COLUMN sent_message.message_id IS 'The e-mail''s Message-ID, with its angle brackets; kam_reply() finds the message by it.';
+COMMENT ON COLUMN sent_message.subject IS 'Its subject.';
+COMMENT ON COLUMN sent_message.sent_at IS 'When the mail server took it (real time).';
+
+CREATE TABLE unsubscribe_token (
+	lead_id			text PRIMARY KEY,
+	token			uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
+	created_at		timestamptz NOT NULL DEFAULT kam._now()
+);
+COMMENT ON TABLE unsubscribe_token IS 'By what a lead unsubscribes with one click: stands in List-Unsubscribe of each e-mail to them.';
+COMMENT ON COLUMN unsubscribe_token.lead_id IS 'The lead.';
+COMMENT ON COLUMN unsubscribe_token.token IS 'Random; who knows it may unsubscribe that lead and nothing else (kam_unsubscribe_token).';
+COMMENT ON COLUMN unsubscribe_token.created_at IS 'When the first e-mail was made.';
 
 CREATE TABLE _change (
 	source			oid NOT NULL,
@@ -937,6 +1092,7 @@ CREATE TABLE Reps (
 	manager_id		text,
 	time_zone		text,
 	endpoint		text,
+	email			text,
 	daily_limit		integer CHECK (daily_limit >= 0)
 );
 COMMENT ON TABLE Reps IS 'Salespeople, as the CRM has them.';
@@ -944,7 +1100,8 @@ COMMENT ON COLUMN Reps.rep_id IS 'The CRM''s key; owner_id of accounts and leads
 COMMENT ON COLUMN Reps.name IS 'Name.';
 COMMENT ON COLUMN Reps.manager_id IS 'The rep''s manager, also a rep: hears of backlogs and of conflicts that do not settle.';
 COMMENT ON COLUMN Reps.time_zone IS 'IANA name: business days are counted in it; else kam.default_timezone.';
-COMMENT ON COLUMN Reps.endpoint IS 'Where the rep''s notifications go.';
+COMMENT ON COLUMN Reps.endpoint IS 'The endpoint that the rep''s notifications are delivered to; NULL: they wait in the inbox (kam_inbox).';
+COMMENT ON COLUMN Reps.email IS 'Where news goes when the endpoint is one of e-mail, and where people''s answers go (Reply-To).';
 COMMENT ON COLUMN Reps.daily_limit IS 'Instead of kam.rep_daily_limit: from so many touches of the rep''s leads in a day their steps wait for the next day; 0: no limit.';
 
 CREATE TABLE holiday (
@@ -2714,7 +2871,7 @@ BEGIN
 	FOR counter IN
 		SELECT s.tab, s.col, pg_get_serial_sequence(s.tab, s.col) AS seq
 		  FROM (VALUES ('kam.cadenceeventlog', 'event_id'), ('kam.cadenceflag', 'flag_id'), ('kam.lead_merge', 'merge_id'),
-		               ('kam.notification', 'notification_id')) s (tab, col)
+		               ('kam.notification', 'notification_id'), ('kam.sheet_import', 'import_id')) s (tab, col)
 	LOOP
 		EXECUTE format('SELECT max(%I) FROM %s WHERE %I > coalesce(pg_sequence_last_value(%L), 0)', counter.col, counter.tab, counter.col, counter.seq)
 			INTO highest;
@@ -8661,18 +8818,7 @@ BEGIN
 
 	RETURN QUERY SELECT h.* FROM kam._call_health() h;
 
-	SELECT count(*) AS n, max(n.last_error) AS latest INTO stuck FROM kam.notification n WHERE n.status = 'dead';
-	IF stuck.n > 0 THEN
-		RETURN QUERY VALUES ('notifications', 'warning', format('%s could not be delivered: %s', stuck.n, stuck.latest), 'Set status to pending to try again.');
-	END IF;
-	SELECT count(*) AS n, min(n.created_at) AS since INTO stuck
-	  FROM (SELECT n.created_at FROM kam.notification n JOIN kam.endpoint e ON e.endpoint = n.recipient
-	         WHERE n.home = kam._home() AND n.status IN ('pending', 'failed') AND n.created_at < kam._now() - interval '1 day' LIMIT 1000) n;
-	IF stuck.n > 0 THEN
-		RETURN QUERY VALUES ('old notifications', 'warning', format('%s wait for delivery for more than a day, the oldest since %s', stuck.n, stuck.since),
-			'SELECT * FROM kam.notification WHERE status IN (''pending'', ''failed'') ORDER BY created_at; whoever delivers them sets status to sent.');
-	END IF;
-
+	RETURN QUERY SELECT h.* FROM kam._delivery_health() h;
 	RETURN QUERY SELECT h.* FROM kam._tick_health() h;
 	RETURN QUERY SELECT h.* FROM kam._budget_health() h;
 
@@ -8685,6 +8831,1092 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION kam_health() IS 'What is well and what is not, as far as the tables tell: one row per item with state ok, warning or error, what was found, and what to do. Asks nobody else, and works without a worker. Example: SELECT * FROM kam.kam_health() WHERE state <> ''ok'';';
+
+-- What a delivery looks like: Slack's blocks, Zapier's and webhooks' JSON, e-mails.  Nothing here writes (docs/delivery.md).
+--
+-- Texts of models and of the CRM are data wherever they go: escaped for Slack and HTML, without line breaks in a header.
+
+-- ---- texts -----------------------------------------------------------------------
+
+CREATE FUNCTION _clip(t text, most integer) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT CASE WHEN length(t) > most THEN left(t, most - 1) || '…' ELSE t END;
+	END;
+COMMENT ON FUNCTION _clip(text, integer) IS 'The text, cut to so many characters, the last an ellipsis.';
+
+CREATE FUNCTION _fill(template text, known jsonb) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	word record;
+BEGIN
+	FOR word IN SELECT * FROM jsonb_each_text(known) LOOP
+		template := replace(template, '{' || word.key || '}', coalesce(word.value, ''));
+	END LOOP;
+	RETURN template;
+END
+$$;
+COMMENT ON FUNCTION _fill(text, jsonb) IS 'A template of an endpoint with its {words} filled in.';
+
+CREATE FUNCTION _escape_html(t text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT replace(replace(replace(replace(t, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;');
+	END;
+COMMENT ON FUNCTION _escape_html(text) IS 'The text as HTML.';
+
+-- Slack wants these three escaped, in text as in blocks; what is left of a mention or a link is text.
+CREATE FUNCTION _slack_text(t text, most integer) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	escaped text := replace(replace(replace(t, '&', '&amp;'), '<', '&lt;'), '>', '&gt;');
+BEGIN
+	IF length(escaped) > most THEN
+		-- Not within an escape.
+		escaped := regexp_replace(left(escaped, most - 1), '&[a-z]{0,3}$', '') || '…';
+	END IF;
+	RETURN escaped;
+END
+$$;
+COMMENT ON FUNCTION _slack_text(text, integer) IS 'A text escaped for Slack, cut to so many characters.';
+
+-- ---- what a notification says --------------------------------------------------------
+
+CREATE FUNCTION _event_kind(topic text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT coalesce((SELECT k.kind FROM (VALUES ('decision', 'contact.decided'), ('failure', 'run.failed'), ('budget', 'budget.alert'),
+			('touch', 'touch.executed'), ('activation', 'sequence.activated'), ('resume', 'sequence.resumed')) k (topic, kind)
+			WHERE k.topic = _event_kind.topic), 'cadence.' || topic);
+	END;
+COMMENT ON FUNCTION _event_kind(text) IS 'The type that a webhook states for a topic, such as contact.decided.';
+
+CREATE FUNCTION _say_line(n notification) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	p CONSTANT jsonb := n.payload;
+	who CONSTANT text := coalesce(nullif(p #>> '{contact,name}', ''), (SELECT nullif(l.full_name, '') FROM kam.Leads l WHERE l.lead_id = n.lead_id),
+		'lead ' || n.lead_id, 'a contact');
+BEGIN
+	RETURN CASE n.topic
+		WHEN 'decision' THEN concat_ws(' ', replace(p ->> 'action', '_', ' '), 'by ' || lower(p ->> 'channel'), 'for', who,
+		                               '(' || nullif(p #>> '{contact,company}', '') || ')')
+		WHEN 'failure' THEN format('the run for %s failed: %s', who, p ->> 'error')
+		WHEN 'budget' THEN format('budget %s: %s', p ->> 'budget', CASE WHEN p -> 'held' = 'true' THEN 'calls are held' ELSE 'nearly spent' END)
+		WHEN 'touch' THEN format('to do: %s %s', coalesce((SELECT e.channel FROM kam.CadenceEventLog e WHERE e.lead_id = n.lead_id AND e.event_id = n.event_id),
+		                                                  p ->> 'channel', 'contact'), who)
+		WHEN 'activation' THEN format('a sequence has begun for %s', who)
+		WHEN 'resume' THEN format('a sequence goes on for %s', who)
+		ELSE concat_ws(': ', replace(n.topic, '_', ' '), who) END;
+END
+$$;
+COMMENT ON FUNCTION _say_line(notification) IS 'A notification in one line.';
+
+CREATE FUNCTION _say_facts(n notification) RETURNS TABLE (label text, said text)
+	LANGUAGE sql STABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT f.label, f.said
+		  FROM (VALUES ('Contact', concat_ws(', ', (n).payload #>> '{contact,name}', (n).payload #>> '{contact,company}')),
+		               ('Owner', (n).payload ->> 'owner'), ('Action', (n).payload ->> 'action'), ('Channel', (n).payload ->> 'channel'),
+		               ('Send at', (n).payload ->> 'execute_at'), ('Look again at', (n).payload ->> 'reevaluate_at'),
+		               ('Opportunity', (n).payload ->> 'opportunity_strength'), ('Compliance', (n).payload ->> 'compliance'),
+		               ('Sequence', (n).payload ->> 'sequence_id'), ('Type', (n).payload ->> 'sequence_type'), ('Verdict', (n).payload ->> 'resolution'),
+		               ('Rep', (n).payload ->> 'rep_id'), ('Lead', (n).lead_id), ('Error', (n).payload ->> 'error')) f (label, said)
+		 WHERE f.said <> '';
+	END;
+COMMENT ON FUNCTION _say_facts(notification) IS 'What a notification says in short, labelled.';
+
+CREATE FUNCTION _say_reasons(n notification) RETURNS text[]
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT coalesce(array_agg(r.value ORDER BY r.key) FILTER (WHERE r.value <> ''), '{}') FROM jsonb_each_text(
+			CASE jsonb_typeof((n).payload -> 'reasons') WHEN 'object' THEN (n).payload -> 'reasons' ELSE '{}'::jsonb END) r;
+	END;
+COMMENT ON FUNCTION _say_reasons(notification) IS 'Why a decision is what it is.';
+
+-- ---- Slack ------------------------------------------------------------------------------
+
+-- Limits as documented: 50 blocks, a header of 150 characters, a section of 3000, 10 fields of 2000 each, a button's text of 75 and its URL of 3000.
+CREATE FUNCTION _slack_message(n notification, e endpoint) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	line CONSTANT text := kam._say_line(n);
+	message CONSTANT text := n.payload ->> 'message';
+	reasons CONSTANT text[] := kam._say_reasons(n);
+	review CONSTANT text := kam._fill(e.review_url, jsonb_build_object('session_id', coalesce(n.session_id::text, ''), 'lead_id', coalesce(n.lead_id, '')));
+	fields jsonb;
+	blocks jsonb := '[]';
+BEGIN
+	blocks := blocks || jsonb_build_object('type', 'header', 'text', jsonb_build_object('type', 'plain_text', 'text', kam._clip(line, 150), 'emoji', false));
+	SELECT jsonb_agg(jsonb_build_object('type', 'mrkdwn', 'verbatim', true, 'text', format(E'*%s*\n%s', f.label, kam._slack_text(f.said, 1900)))) INTO fields
+	  FROM (SELECT f.label, f.said FROM kam._say_facts(n) f LIMIT 10) f;
+	IF fields IS NOT NULL THEN
+		blocks := blocks || jsonb_build_object('type', 'section', 'fields', fields);
+	END IF;
+	IF cardinality(reasons) > 0 THEN
+		blocks := blocks || jsonb_build_object('type', 'section', 'text', jsonb_build_object('type', 'mrkdwn', 'verbatim', true,
+			'text', kam._slack_text(E'*Why*\n' || (SELECT string_agg('• ' || r.reason, E'\n' ORDER BY r.n) FROM unnest(reasons) WITH ORDINALITY r (reason, n)), 3000)));
+	END IF;
+	IF message <> '' THEN
+		blocks := blocks || jsonb_build_object('type', 'section', 'text', jsonb_build_object('type', 'plain_text', 'emoji', false,
+			'text', kam._clip(concat_ws(E'\n\n', n.payload ->> 'subject', message), 3000)));
+	END IF;
+	IF n.topic = 'decision' AND message <> '' THEN
+		blocks := blocks || jsonb_build_object('type', 'section', 'text', jsonb_build_object('type', 'mrkdwn', 'verbatim', true, 'text',
+			format(E'*Validate*\n`SELECT kam.kam_validate(''%1$s'', ''approved'');`\n`SELECT kam.kam_validate(''%1$s'', ''edited'', edited_message =&gt; ''...'');`\n`SELECT kam.kam_validate(''%1$s'', ''rejected'');`',
+			       n.session_id)));
+	END IF;
+	IF review <> '' THEN
+		blocks := blocks || jsonb_build_object('type', 'actions', 'elements', jsonb_build_array(jsonb_build_object('type', 'button',
+			'text', jsonb_build_object('type', 'plain_text', 'text', 'Review', 'emoji', false), 'url', left(review, 3000))));
+	END IF;
+	IF n.session_id IS NOT NULL THEN
+		blocks := blocks || jsonb_build_object('type', 'context', 'elements', jsonb_build_array(jsonb_build_object('type', 'mrkdwn', 'verbatim', true,
+			'text', format('kam_explain(''%s'')', n.session_id))));
+	END IF;
+	RETURN jsonb_build_object('text', kam._slack_text(concat_ws(E'\n', line, message), 3000), 'blocks', blocks);
+END
+$$;
+COMMENT ON FUNCTION _slack_message(notification, endpoint) IS 'A notification for an incoming webhook of Slack: text as fallback, and blocks with what was decided, why, the message and how to validate it. Within Slack''s limits whatever the texts are.';
+
+-- ---- JSON ----------------------------------------------------------------------------------
+
+CREATE FUNCTION _utc(at timestamptz) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+	END;
+COMMENT ON FUNCTION _utc(timestamptz) IS 'A time as RFC 3339 has it, in UTC.';
+
+CREATE FUNCTION _recipient_of(l Leads) RETURNS jsonb
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT jsonb_strip_nulls(jsonb_build_object('lead_id', (l).lead_id, 'name', (l).full_name, 'email', (l).email, 'phone', (l).phone,
+			'linkedin_url', (l).linkedin_url, 'owner_id', (l).owner_id, 'time_zone', (l).time_zone));
+	END;
+COMMENT ON FUNCTION _recipient_of(Leads) IS 'Whom a message goes to, for who sends it.';
+
+CREATE FUNCTION _webhook_message(n notification, l Leads) RETURNS jsonb
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	e kam.CadenceEventLog;
+BEGIN
+	IF n.event_id IS NOT NULL THEN
+		SELECT * INTO e FROM kam.CadenceEventLog c WHERE c.lead_id = n.lead_id AND c.event_id = n.event_id;
+	END IF;
+	RETURN jsonb_build_object('type', kam._event_kind(n.topic), 'timestamp', kam._utc(n.created_at),
+		'data', jsonb_strip_nulls(jsonb_build_object('notification_id', n.notification_id, 'recipient', n.recipient, 'session_id', n.session_id,
+			'lead_id', n.lead_id, 'event_id', n.event_id, 'sequence_id', e.sequence_id, 'sequence_type', e.sequence_type, 'step', e.step, 'channel', e.channel,
+			'originating_agent', e.originating_agent, 'to', CASE WHEN l.lead_id IS NOT NULL THEN kam._recipient_of(l) END)) || jsonb_build_object('payload', n.payload));
+END
+$$;
+COMMENT ON FUNCTION _webhook_message(notification, Leads) IS 'A notification as Standard Webhooks and Zapier take it: type, timestamp, data; of a message to a person, with the person''s addresses.';
+
+-- ---- e-mail --------------------------------------------------------------------------------------
+
+CREATE FUNCTION _mail_word(t text) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	plain CONSTANT text := btrim(regexp_replace(t, '[[:cntrl:][:space:]]+', ' ', 'g'));
+BEGIN
+	IF plain ~ '^[ -~]*$' AND plain !~ '=\?' AND length(plain) <= 900 THEN
+		RETURN plain;
+	END IF;
+	-- Ten characters are at most forty bytes: an encoded word has at most 75.
+	RETURN (SELECT string_agg('=?UTF-8?B?' || encode(convert_to(substr(plain, i, 10), 'UTF8'), 'base64') || '?=', E'\r\n ' ORDER BY i)
+	          FROM generate_series(1, length(plain), 10) i);
+END
+$$;
+COMMENT ON FUNCTION _mail_word(text) IS 'A text as a header''s value: one line, encoded where it is not plain ASCII (RFC 2047).';
+
+CREATE FUNCTION _bare_address(t text) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	bare CONSTANT text := btrim(coalesce(substring(t FROM '<([^<>]*)>[[:space:]]*$'), t));
+BEGIN
+	-- Nothing that ends a line or a command, or means another recipient.
+	RETURN CASE WHEN bare ~ '^[^[:space:][:cntrl:]<>,;:"()\\@]+@[^[:space:][:cntrl:]<>,;:"()\\@]+$' AND octet_length(bare) <= 320 THEN bare END;
+END
+$$;
+COMMENT ON FUNCTION _bare_address(text) IS 'The address of "Jane Doe <jane@acme.com>"; NULL for what cannot be one.';
+
+CREATE FUNCTION _mailbox(name text, address text) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	word CONSTANT text := kam._mail_word(name);
+BEGIN
+	RETURN CASE WHEN coalesce(word, '') = '' THEN address
+	            WHEN word LIKE '=?%' THEN word || ' <' || address || '>'
+	            ELSE '"' || replace(replace(word, '\', ''), '"', '') || '" <' || address || '>' END;
+END
+$$;
+COMMENT ON FUNCTION _mailbox(text, text) IS 'Name and address as From and To have them.';
+
+CREATE FUNCTION _mail_part(kind text, t text) RETURNS text
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	lines CONSTANT text := regexp_replace(regexp_replace(t, E'\r\n?', E'\n', 'g'), E'\n*$', E'\n');
+BEGIN
+	IF lines ~ E'^[\t\n -~]*$' AND lines !~ '[^\n]{900}' THEN
+		RETURN format(E'Content-Type: text/%s; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n', kind) || replace(lines, E'\n', E'\r\n');
+	END IF;
+	RETURN format(E'Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n', kind)
+		|| replace(encode(convert_to(replace(lines, E'\n', E'\r\n'), 'UTF8'), 'base64'), E'\n', E'\r\n') || E'\r\n';
+END
+$$;
+COMMENT ON FUNCTION _mail_part(text, text) IS 'A part of an e-mail (plain or html): 7bit where that will do, else base64.';
+
+CREATE FUNCTION _html_of(t text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT '<!DOCTYPE html>' || E'\n<html><body>\n' || string_agg('<p>' || replace(
+		           regexp_replace(kam._escape_html(p.text), '(https?://[^[:space:]<]*[^[:space:]<.,;:!?)])', '<a href="\1">\1</a>', 'g'), E'\n', E'<br>\n') || '</p>', E'\n' ORDER BY p.n)
+		       || E'\n</body></html>'
+		  FROM regexp_split_to_table(btrim(regexp_replace(t, E'\r\n?', E'\n', 'g'), E'\n'), E'\n[[:space:]]*\n') WITH ORDINALITY p (text, n);
+	END;
+COMMENT ON FUNCTION _html_of(text) IS 'A plain text as HTML: paragraphs, line breaks, links.';
+
+CREATE FUNCTION _mail(headers text[], body text, boundary text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT array_to_string(array_remove(headers, NULL), E'\r\n') || E'\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="' || boundary || E'"\r\n\r\n'
+			|| '--' || boundary || E'\r\n' || kam._mail_part('plain', body)
+			|| '--' || boundary || E'\r\n' || kam._mail_part('html', kam._html_of(body))
+			|| '--' || boundary || E'--\r\n';
+	END;
+COMMENT ON FUNCTION _mail(text[], text, text) IS 'An e-mail: headers, and the text plain and as HTML.';
+
+CREATE FUNCTION _notification_uuid(n notification) RETURNS uuid
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT md5('kam notification ' || (n).home || '/' || (n).notification_id)::uuid;
+	END;
+COMMENT ON FUNCTION _notification_uuid(notification) IS 'What a notification is known by outside, the same for every attempt.';
+
+CREATE FUNCTION _message_id(n notification, e endpoint) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT '<' || kam._notification_uuid(n) || '@' || coalesce(split_part(kam._bare_address((e).sender), '@', 2), 'kam') || '>';
+	END;
+COMMENT ON FUNCTION _message_id(notification, endpoint) IS 'The Message-ID of a notification sent by e-mail.';
+
+CREATE FUNCTION _subject_of(message text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		-- The first line that is more than a greeting.
+		SELECT kam._clip((SELECT btrim(l.line) FROM regexp_split_to_table(message, E'[\r\n]+') WITH ORDINALITY l (line, n)
+		                   WHERE btrim(l.line) <> '' ORDER BY length(btrim(l.line)) < 25, l.n LIMIT 1), 70);
+	END;
+COMMENT ON FUNCTION _subject_of(text) IS 'A subject for a message that has none: its first line that is more than a greeting.';
+
+CREATE FUNCTION _person_mail(n notification, e endpoint, l Leads, token uuid) RETURNS TABLE (mail_from text, mail_to text, subject text, body text)
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	logged kam.CadenceEventLog;
+	before kam.sent_message;
+	transactional boolean;
+	click text;
+	answer_to text;
+	words text := n.payload ->> 'message';
+BEGIN
+	SELECT * INTO logged FROM kam.CadenceEventLog c WHERE c.lead_id = n.lead_id AND c.event_id = n.event_id;
+	SELECT * INTO before FROM kam.sent_message m WHERE m.lead_id = l.lead_id AND m.sequence_id = logged.sequence_id ORDER BY m.notification_id DESC LIMIT 1;
+	transactional := (SELECT t.family FROM kam.sequence_type t WHERE t.sequence_type = logged.sequence_type) = 'transactional';
+	click := replace(e.unsubscribe_url, '{token}', token::text);
+	answer_to := coalesce(kam._bare_address(e.reply_to), kam._bare_address((SELECT r.email FROM kam.Reps r WHERE r.rep_id = l.owner_id)));
+	mail_from := kam._bare_address(e.sender);
+	mail_to := kam._bare_address(l.email);
+	subject := coalesce(nullif(btrim(n.payload ->> 'subject'), ''),
+		CASE WHEN before.subject IS NOT NULL THEN regexp_replace(before.subject, '^(Re: )?', 'Re: ') END, kam._subject_of(words));
+	IF NOT transactional AND e.footer <> '' THEN
+		words := words || E'\n\n' || replace(e.footer, '{unsubscribe_url}', coalesce(click, ''));
+	END IF;
+	body := kam._mail(ARRAY[
+		'From: ' || kam._mailbox(CASE WHEN e.sender LIKE '%<%' THEN btrim(split_part(e.sender, '<', 1), ' "') END, mail_from),
+		'To: ' || kam._mailbox(l.full_name, mail_to),
+		'Reply-To: ' || answer_to,
+		'Subject: ' || kam._mail_word(subject),
+		'Date: ' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'Dy, DD Mon YYYY HH24:MI:SS') || ' +0000',
+		'Message-ID: ' || kam._message_id(n, e),
+		'In-Reply-To: ' || before.message_id,
+		'References: ' || before.message_id,
+		CASE WHEN NOT transactional THEN 'List-Unsubscribe: ' || nullif(concat_ws(', ', '<' || click || '>',
+			'<mailto:' || kam._bare_address(e.unsubscribe_mailto) || '?subject=' || token || '>'), '') END,
+		CASE WHEN NOT transactional AND click IS NOT NULL THEN 'List-Unsubscribe-Post: List-Unsubscribe=One-Click' END,
+		CASE WHEN transactional THEN 'Auto-Submitted: auto-generated' END], words, 'kam-' || kam._notification_uuid(n));
+	RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION _person_mail(notification, endpoint, Leads, uuid) IS 'The e-mail of a touch: From the endpoint''s sender, answers to the lead''s owner, with List-Unsubscribe and its one click (RFC 8058) unless transactional, in the thread of the sequence''s earlier e-mail.';
+
+CREATE FUNCTION _news_mail(n notification, e endpoint) RETURNS TABLE (mail_from text, mail_to text, subject text, body text)
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	words text;
+BEGIN
+	mail_from := kam._bare_address(e.sender);
+	mail_to := kam._bare_address(coalesce((SELECT r.email FROM kam.Reps r WHERE r.rep_id = n.recipient), e.mail_to));
+	subject := kam._clip(kam._say_line(n), 200);
+	words := concat_ws(E'\n\n', kam._say_line(n),
+		(SELECT string_agg(f.label || ': ' || f.said, E'\n') FROM kam._say_facts(n) f),
+		(SELECT string_agg('- ' || r, E'\n') FROM unnest(kam._say_reasons(n)) r),
+		nullif(n.payload ->> 'subject', ''), nullif(n.payload ->> 'message', ''),
+		CASE WHEN n.topic = 'decision' AND n.payload ->> 'message' <> '' THEN format('To validate: SELECT kam.kam_validate(''%s'', ''approved'');', n.session_id) END,
+		kam._fill(e.review_url, jsonb_build_object('session_id', coalesce(n.session_id::text, ''), 'lead_id', coalesce(n.lead_id, ''))));
+	body := kam._mail(ARRAY[
+		'From: ' || kam._mailbox(CASE WHEN e.sender LIKE '%<%' THEN btrim(split_part(e.sender, '<', 1), ' "') END, mail_from),
+		'To: ' || mail_to,
+		'Subject: ' || kam._mail_word(subject),
+		'Date: ' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'Dy, DD Mon YYYY HH24:MI:SS') || ' +0000',
+		'Message-ID: ' || kam._message_id(n, e),
+		'Auto-Submitted: auto-generated'], words, 'kam-' || kam._notification_uuid(n));
+	RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION _news_mail(notification, endpoint) IS 'A notification as an e-mail to a rep (Reps.email) or to the endpoint''s mail_to.';
+
+-- What leaves the database: which notifications are due at which endpoint, the last look before a message leaves, what an answer means (docs/delivery.md).
+--
+-- The worker of slot 1 calls _outbox_take() and commits before a byte leaves, and _outbox_settle() with what came back.  A row of _delivery says that a
+-- notification is on its way; while it does, nobody takes it again.  Locks are taken lead, notification, endpoint's state; the first two never waited for.
+
+-- ---- what an answer means --------------------------------------------------------------
+
+CREATE FUNCTION _delivery_verdict(kind text, loss text, status integer, in_doubt boolean, policy text) RETURNS text
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	BEGIN ATOMIC
+		SELECT CASE WHEN r.verdict = 'retry' AND in_doubt AND policy = 'hold' THEN 'in_doubt' ELSE r.verdict END
+		  FROM (VALUES
+			-- An answer came.  First match counts; NULL is any.
+			(1, 'smtp', 'none', 0, 399, 'sent'),
+			(2, 'smtp', 'none', 421, 421, 'endpoint'),		-- it closes for everybody
+			(3, 'smtp', 'none', 400, 499, 'retry'),
+			(4, 'smtp', 'none', 530, 538, 'endpoint'),		-- who we are, not who it is for
+			(5, 'smtp', 'none', 500, 599, 'dead'),
+			(6, NULL, 'none', 200, 299, 'sent'),
+			(7, 'slack', 'none', 403, 404, 'halt'),			-- no_service, no_team, invalid_token, action_prohibited: for whatever comes
+			(8, NULL, 'none', 410, 410, 'halt'),
+			(9, NULL, 'none', 401, 404, 'endpoint'),
+			(10, NULL, 'none', 429, 429, 'endpoint'),
+			(11, NULL, 'none', 502, 504, 'endpoint'),
+			(12, NULL, 'none', 300, 399, 'endpoint'),		-- redirects are not followed
+			(13, NULL, 'none', 408, 408, 'retry'),
+			(14, NULL, 'none', 425, 425, 'retry'),
+			(15, NULL, 'none', 400, 499, 'dead'),
+			(16, NULL, 'none', NULL, NULL, 'retry'),
+			-- None did.
+			(17, NULL, 'address', NULL, NULL, 'halt'),
+			(18, NULL, 'cut', NULL, NULL, 'retry'),
+			(19, NULL, 'timeout', NULL, NULL, 'retry'),
+			(20, NULL, NULL, NULL, NULL, 'endpoint')
+		  ) r (n, kind, loss, low, high, verdict)
+		 WHERE coalesce(r.kind = _delivery_verdict.kind, true) AND coalesce(r.loss = _delivery_verdict.loss, true)
+		   AND coalesce(_delivery_verdict.status BETWEEN r.low AND r.high, true)
+		 ORDER BY r.n LIMIT 1;
+	END;
+COMMENT ON FUNCTION _delivery_verdict(text, text, integer, boolean, text) IS 'What becomes of a delivery that ended: sent; retry (this one later), endpoint (all of the endpoint''s later), halt (none until a person looks), dead (this one will never be taken), in_doubt (it may have arrived and the endpoint''s policy is hold).';
+
+CREATE FUNCTION _delivery_pause(schedule interval[], n integer) RETURNS interval
+	LANGUAGE sql VOLATILE PARALLEL SAFE
+	-- A tenth more or less, so that what failed together does not come back together.
+	RETURN schedule[greatest(1, least(n, cardinality(schedule)))] * (0.9 + random() * 0.2);
+COMMENT ON FUNCTION _delivery_pause(interval[], integer) IS 'How long to wait after the n-th failure.';
+
+-- ---- what is due where --------------------------------------------------------------------
+
+CREATE FUNCTION _outbox_due(endpoint text, most integer) RETURNS TABLE (notification_id bigint)
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	-- Its own and those of the reps who get theirs there; what waits for its first try beside what is tried again.
+	RETURN QUERY
+	SELECT d.notification_id
+	  FROM (SELECT _outbox_due.endpoint AS name UNION SELECT r.rep_id FROM kam.Reps r WHERE r.endpoint = _outbox_due.endpoint) w
+	 CROSS JOIN LATERAL (
+	      (SELECT n.notification_id, n.status FROM kam.notification n
+	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed', 'dead') AND n.next_attempt_at IS NULL
+	        ORDER BY n.notification_id LIMIT most)
+	      UNION ALL
+	      (SELECT n.notification_id, n.status FROM kam.notification n
+	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed', 'dead') AND n.next_attempt_at <= clock_timestamp()
+	        ORDER BY n.next_attempt_at, n.notification_id LIMIT most)) d
+	 WHERE d.status <> 'dead'
+	 ORDER BY d.notification_id LIMIT most;
+END
+$$;
+COMMENT ON FUNCTION _outbox_due(text, integer) IS 'The first notifications that are due at an endpoint, oldest first.';
+
+CREATE FUNCTION _outbox_next(endpoint text) RETURNS timestamptz
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT min(d.next_attempt_at)
+		  FROM (SELECT _outbox_next.endpoint AS name UNION SELECT r.rep_id FROM kam.Reps r WHERE r.endpoint = _outbox_next.endpoint) w
+		 CROSS JOIN LATERAL (SELECT n.next_attempt_at FROM kam.notification n
+		        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed', 'dead') AND n.next_attempt_at IS NOT NULL
+		        ORDER BY n.next_attempt_at LIMIT 1) d
+		 WHERE d.next_attempt_at < 'infinity';
+	END;
+COMMENT ON FUNCTION _outbox_next(text) IS 'When the next notification that waits for another try is due at an endpoint; NULL for none.';
+
+CREATE FUNCTION _outbox_endpoints() RETURNS TABLE (endpoint text, kind text, url text, allow_private boolean, username text, timeout_s integer,
+	room integer, pause_us bigint, due boolean, next_at timestamptz, reps boolean)
+	LANGUAGE plpgsql STABLE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	SET enable_seqscan = off
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT e.endpoint, e.kind, e.url, e.allow_private, e.username, extract(epoch FROM e.timeout)::integer,
+	       -- After a failure one goes ahead.
+	       CASE WHEN s.retry_at IS NOT NULL THEN 1 ELSE e.concurrency END, coalesce(60000000 / e.per_minute, 0)::bigint,
+	       s.halted_at IS NULL AND coalesce(s.retry_at <= clock_timestamp(), true) AND EXISTS (SELECT FROM kam._outbox_due(e.endpoint, 1)),
+	       CASE WHEN s.halted_at IS NULL THEN greatest(s.retry_at, CASE WHEN EXISTS (SELECT FROM kam._outbox_due(e.endpoint, 1)) THEN s.retry_at ELSE kam._outbox_next(e.endpoint) END) END,
+	       EXISTS (SELECT FROM kam.Reps r WHERE r.endpoint = e.endpoint)
+	  FROM kam.endpoint e
+	  LEFT JOIN kam.delivery_state s USING (endpoint)
+	 WHERE e.enabled AND e.url IS NOT NULL
+	 ORDER BY e.endpoint;
+END
+$$;
+COMMENT ON FUNCTION _outbox_endpoints() IS 'The endpoints that kam delivers to: how, how many at once (room) and how far apart (pause_us), whether anything is due now, else when, and whether reps get theirs there.';
+
+-- ---- the last look --------------------------------------------------------------------------
+
+CREATE FUNCTION _quiet_until(at timestamptz, zone text, sequence_type text, channel text) RETURNS timestamptz
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	rule record;
+	today CONSTANT date := (_quiet_until.at AT TIME ZONE _quiet_until.zone)::date;
+BEGIN
+	SELECT r.quiet_from, r.quiet_until INTO rule
+	  FROM kam.SendRule r
+	 WHERE r.sequence_type = _quiet_until.sequence_type AND r.channel IN (_quiet_until.channel, '*')
+	 ORDER BY r.channel = '*' LIMIT 1;
+	RETURN (SELECT max(q.till)
+	          FROM (SELECT (d + rule.quiet_from) AT TIME ZONE _quiet_until.zone AS since,
+	                       (d + rule.quiet_until + CASE WHEN rule.quiet_until < rule.quiet_from THEN interval '1 day' ELSE '0' END) AT TIME ZONE _quiet_until.zone AS till
+	                  FROM (VALUES (today - 1), (today)) v (d)) q
+	         WHERE _quiet_until.at >= q.since AND _quiet_until.at < q.till);
+END
+$$;
+COMMENT ON FUNCTION _quiet_until(timestamptz, text, text, text) IS 'When the SendRule''s quiet hours that a moment is in are over, in the zone; NULL when it is in none.';
+
+CREATE FUNCTION _send_refusal(n notification, e endpoint, l Leads, logged CadenceEventLog, OUT why text, OUT until timestamptz) RETURNS record
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	present CONSTANT timestamptz := kam._now();
+	transactional CONSTANT boolean := (SELECT t.family FROM kam.sequence_type t WHERE t.sequence_type = logged.sequence_type) = 'transactional';
+	c kam.Cadence;
+	address CONSTANT text := CASE e.kind WHEN 'smtp' THEN kam._bare_address(l.email) ELSE '' END;
+BEGIN
+	why := (SELECT x.status FROM kam._contact_compliance('{}', l.lead_id) x);
+	IF why IS NOT NULL THEN
+		RETURN;
+	END IF;
+	SELECT * INTO c FROM kam.Cadence k
+	 WHERE k.lead_id = l.lead_id AND k.sequence_id = logged.sequence_id AND k.enrolment_no = logged.enrolment_no;
+	-- Somebody answered, or stopped it, between the verdict and now.  What has run its course is not stopped.
+	IF c.state = 'finished' AND c.end_reason <> 'completed' THEN
+		why := 'sequence ended: ' || c.end_reason;
+	ELSIF e.kind = 'smtp' AND address IS NULL THEN
+		why := 'the lead has no e-mail address';
+	ELSIF e.kind = 'smtp' AND coalesce(btrim(n.payload ->> 'message'), '') = '' THEN
+		why := 'there is no message';
+	ELSIF e.kind = 'smtp' AND NOT transactional AND e.unsubscribe_url IS NULL AND e.unsubscribe_mailto IS NULL THEN
+		why := format('endpoint "%s" has neither unsubscribe_url nor unsubscribe_mailto', e.endpoint);
+	ELSIF c.state = 'paused' THEN
+		why := 'the sequence is paused';
+		until := clock_timestamp() + interval '1 hour';
+	ELSIF NOT transactional AND NOT current_setting('kam.outreach')::boolean THEN
+		why := 'kam.outreach is off';
+		until := clock_timestamp() + interval '1 min';
+	ELSE
+		until := kam._quiet_until(present, kam._recipient_zone(l.lead_id), logged.sequence_type, logged.channel);
+		IF until IS NOT NULL THEN
+			why := 'quiet hours';
+			until := clock_timestamp() + (until - present);
+		END IF;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _send_refusal(notification, endpoint, Leads, CadenceEventLog) IS 'The last look before a message leaves for a person, under the lead''s lock: why it must not, for good (until NULL) or not before; NULL when it may. An unsubscribe, opt-out, suppression or answer that came since the verdict is seen here.';
+
+-- ---- taking ------------------------------------------------------------------------------------
+
+CREATE TYPE _parcel AS (notification_id bigint, webhook_id text, headers text[], body text, mail_from text, mail_to text);
+COMMENT ON TYPE _parcel IS 'A notification as it leaves.';
+
+CREATE FUNCTION _message_event(n notification, e endpoint) RETURNS CadenceEventLog
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT c.* FROM kam.CadenceEventLog c
+		 WHERE (n).topic = 'touch' AND (n).recipient = (e).endpoint AND c.lead_id = (n).lead_id AND c.event_id = (n).event_id AND c.channel = (e).endpoint;
+	END;
+COMMENT ON FUNCTION _message_event(notification, endpoint) IS 'The touch that a notification sends to a person; NULL for news.';
+
+CREATE FUNCTION _outbox_give_up(n notification, logged CadenceEventLog, why text, doubtful boolean) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	UPDATE kam.notification u
+	   SET status = 'dead', next_attempt_at = 'infinity', last_error = why, in_doubt = doubtful
+	 WHERE u.notification_id = n.notification_id AND u.status IN ('pending', 'failed');
+	-- It never left: its slot is free again.  One in doubt keeps it.
+	IF FOUND AND logged.event_id IS NOT NULL AND NOT doubtful AND EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = logged.lead_id) THEN
+		INSERT INTO kam.CadenceEventLog (lead_id, sequence_id, sequence_type, event_type, step, channel, originating_agent, parent_event_id, payload)
+		VALUES (logged.lead_id, logged.sequence_id, logged.sequence_type, 'send_failed', logged.step, logged.channel, 'AGT-302', logged.event_id,
+		        jsonb_build_object('reason', why, 'notification_id', n.notification_id));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _outbox_give_up(notification, CadenceEventLog, text, boolean) IS 'A notification that will not be delivered: dead, with why; the touch behind it gives its slot back (send_failed) unless it may have arrived.';
+
+CREATE FUNCTION _lock_recipient(n notification, logged CadenceEventLog) RETURNS Leads
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+	SELECT l.* FROM kam.Leads l WHERE l.lead_id = kam._canonical((logged).lead_id) FOR NO KEY UPDATE SKIP LOCKED;
+$$;
+COMMENT ON FUNCTION _lock_recipient(notification, CadenceEventLog) IS 'The lead that a message is for, locked; NULL when somebody else has it, or it is gone.';
+
+CREATE FUNCTION _outbox_take_one(id bigint, e endpoint) RETURNS _parcel
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	n kam.notification;
+	logged kam.CadenceEventLog;
+	l kam.Leads;
+	refused record;
+	mail record;
+	token uuid;
+	parcel kam._parcel;
+BEGIN
+	SELECT * INTO n FROM kam.notification c WHERE c.notification_id = id;
+	logged := kam._message_event(n, e);
+	IF logged.event_id IS NOT NULL THEN
+		l := kam._lock_recipient(n, logged);
+		IF l.lead_id IS NULL AND EXISTS (SELECT FROM kam.Leads k WHERE k.lead_id = kam._canonical(logged.lead_id)) THEN
+			RETURN NULL;		-- at the next look
+		END IF;
+	END IF;
+	SELECT * INTO n FROM kam.notification c
+	 WHERE c.notification_id = id AND c.status IN ('pending', 'failed') AND coalesce(c.next_attempt_at <= clock_timestamp(), true) AND c.home = kam._home()
+	   FOR UPDATE SKIP LOCKED;
+	IF NOT FOUND THEN
+		RETURN NULL;
+	END IF;
+
+	IF kam._now() - greatest(n.created_at, n.renewed_at) > e.max_age THEN
+		PERFORM kam._outbox_give_up(n, logged, format('not delivered within %s%s', e.max_age, coalesce(': ' || n.last_error, '')), false);
+		RETURN NULL;
+	ELSIF logged.event_id IS NOT NULL THEN
+		IF l.lead_id IS NULL THEN
+			PERFORM kam._outbox_give_up(n, logged, 'the lead is gone', false);
+			RETURN NULL;
+		END IF;
+		SELECT * INTO refused FROM kam._send_refusal(n, e, l, logged);
+		IF refused.until IS NOT NULL THEN
+			UPDATE kam.notification u SET next_attempt_at = refused.until, last_error = refused.why WHERE u.notification_id = id;
+			RETURN NULL;
+		ELSIF refused.why IS NOT NULL THEN
+			PERFORM kam._outbox_give_up(n, logged, refused.why, false);
+			RETURN NULL;
+		END IF;
+	END IF;
+
+	parcel.notification_id := id;
+	parcel.webhook_id := 'msg_' || replace(kam._notification_uuid(n)::text, '-', '');
+	IF e.kind = 'smtp' THEN
+		IF logged.event_id IS NULL THEN
+			SELECT * INTO mail FROM kam._news_mail(n, e);
+		ELSE
+			INSERT INTO kam.unsubscribe_token (lead_id) VALUES (l.lead_id) ON CONFLICT (lead_id) DO NOTHING;
+			token := (SELECT t.token FROM kam.unsubscribe_token t WHERE t.lead_id = l.lead_id);
+			SELECT * INTO mail FROM kam._person_mail(n, e, l, token);
+		END IF;
+		IF mail.mail_to IS NULL OR mail.mail_from IS NULL THEN
+			PERFORM kam._outbox_give_up(n, logged, CASE WHEN mail.mail_from IS NULL THEN format('the sender of endpoint "%s" is no e-mail address', e.endpoint)
+				ELSE format('no e-mail address is known for "%s" (Reps.email, endpoint.mail_to)', n.recipient) END, false);
+			RETURN NULL;
+		END IF;
+		parcel.mail_from := mail.mail_from;
+		parcel.mail_to := mail.mail_to;
+		parcel.body := mail.body;
+	ELSE
+		parcel.headers := ARRAY['content-type: application/json', 'webhook-id: ' || parcel.webhook_id];
+		parcel.body := CASE e.kind WHEN 'slack' THEN kam._slack_message(n, e) ELSE kam._webhook_message(n, l) END;
+	END IF;
+	INSERT INTO kam._delivery (notification_id, endpoint) VALUES (id, e.endpoint);
+	UPDATE kam.notification u SET endpoint = e.endpoint, attempts = u.attempts + 1, next_attempt_at = 'infinity' WHERE u.notification_id = id;
+	RETURN parcel;
+END
+$$;
+COMMENT ON FUNCTION _outbox_take_one(bigint, endpoint) IS 'A notification made ready to leave, as one on its way; NULL when it does not leave now (somebody has it or its lead, it must wait, it was given up).';
+
+CREATE FUNCTION _outbox_take(endpoint text, most integer) RETURNS SETOF _parcel
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	SET enable_seqscan = off
+	AS $$
+#variable_conflict use_column
+DECLARE
+	e kam.endpoint;
+	id bigint;
+	taken integer := 0;
+	parcel kam._parcel;
+BEGIN
+	SELECT * INTO e FROM kam.endpoint x WHERE x.endpoint = _outbox_take.endpoint AND x.enabled;
+	-- A bounded number beyond, of those that turn out not to leave.
+	FOR id IN SELECT d.notification_id FROM kam._outbox_due(e.endpoint, most + 100) d ORDER BY d.notification_id LOOP
+		EXIT WHEN taken >= most;
+		BEGIN
+			parcel := kam._outbox_take_one(id, e);
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception OR no_data_found THEN
+			-- One that cannot be written down holds up no other.
+			parcel := NULL;
+			UPDATE kam.notification u
+			   SET status = 'failed', attempts = u.attempts + 1, last_error = SQLERRM, next_attempt_at = clock_timestamp() + kam._delivery_pause(e.schedule, u.attempts + 1)
+			 WHERE u.notification_id = id AND u.status IN ('pending', 'failed');
+		END;
+		IF parcel.notification_id IS NOT NULL THEN
+			taken := taken + 1;
+			RETURN NEXT parcel;
+		ELSIF e.ordered AND EXISTS (SELECT FROM kam.notification n WHERE n.notification_id = id AND n.status IN ('pending', 'failed')) THEN
+			EXIT;				-- those behind it wait with it
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _outbox_take(text, integer) IS 'Takes what is due at an endpoint, at most so many, for the worker to send when this has committed.';
+
+-- ---- settling ---------------------------------------------------------------------------------------
+
+CREATE FUNCTION _outbox_failed(e endpoint, verdict text, why text, wait_s integer) RETURNS void
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	INSERT INTO kam.delivery_state AS s (endpoint, failures, last_error, last_error_at) VALUES (e.endpoint, 1, why, clock_timestamp())
+	ON CONFLICT (endpoint) DO UPDATE SET failures = s.failures + 1, last_error = EXCLUDED.last_error, last_error_at = EXCLUDED.last_error_at;
+	UPDATE kam.delivery_state s
+	   SET halted_at = CASE WHEN verdict = 'halt' THEN coalesce(s.halted_at, clock_timestamp()) END,
+	       -- Of single messages that fail, five in a row are the receiver's trouble.
+	       retry_at = CASE WHEN verdict = 'endpoint' OR e.ordered THEN clock_timestamp() + greatest(kam._delivery_pause(e.schedule, s.failures), make_interval(secs => wait_s))
+	                       WHEN s.failures >= 5 THEN clock_timestamp() + kam._delivery_pause(e.schedule, s.failures - 4) ELSE s.retry_at END
+	 WHERE s.endpoint = e.endpoint;
+END
+$$;
+COMMENT ON FUNCTION _outbox_failed(endpoint, text, text, integer) IS 'A delivery to an endpoint failed: counts, and says when the next may be tried.';
+
+CREATE FUNCTION _outbox_settle_one(id bigint, loss text, status integer, doubtful boolean, wait_s integer, words text) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	n kam.notification;
+	e kam.endpoint;
+	logged kam.CadenceEventLog;
+	l kam.Leads;
+	verdict text;
+	said CONSTANT text := kam._clip(concat_ws(': ', CASE WHEN loss = 'none' THEN status::text ELSE loss END, nullif(btrim(words), '')), 500);
+BEGIN
+	SELECT * INTO n FROM kam.notification c WHERE c.notification_id = id;
+	SELECT * INTO e FROM kam.endpoint x WHERE x.endpoint = (SELECT d.endpoint FROM kam._delivery d WHERE d.notification_id = id);
+	verdict := kam._delivery_verdict(coalesce(e.kind, 'webhook'), loss, status, doubtful, coalesce(e.in_doubt, 'retry'));
+	-- Slack says so in the body.
+	IF verdict = 'sent' AND e.kind = 'slack' AND btrim(words) <> 'ok' THEN
+		verdict := 'dead';
+	END IF;
+	logged := kam._message_event(n, e);
+	IF verdict = 'dead' AND logged.event_id IS NOT NULL THEN
+		l := kam._lock_recipient(n, logged);
+		IF l.lead_id IS NULL AND EXISTS (SELECT FROM kam.Leads k WHERE k.lead_id = kam._canonical(logged.lead_id)) THEN
+			RETURN false;		-- when its lead is free
+		END IF;
+	END IF;
+
+	DELETE FROM kam._delivery d WHERE d.notification_id = id;
+	UPDATE kam.notification u SET answer_status = nullif(_outbox_settle_one.status, 0) WHERE u.notification_id = id;
+	IF verdict = 'sent' THEN
+		UPDATE kam.notification u
+		   SET status = CASE WHEN u.status IN ('pending', 'failed') THEN 'sent' ELSE u.status END, sent_at = clock_timestamp(), next_attempt_at = NULL, last_error = NULL,
+		       in_doubt = false
+		 WHERE u.notification_id = id;
+		IF e.kind = 'smtp' AND logged.event_id IS NOT NULL THEN
+			INSERT INTO kam.sent_message (lead_id, notification_id, event_id, sequence_id, message_id, subject, sent_at)
+			SELECT kam._canonical(logged.lead_id), id, logged.event_id, logged.sequence_id, kam._message_id(n, e), m.subject, clock_timestamp()
+			  FROM kam.Leads k CROSS JOIN LATERAL kam._person_mail(n, e, k, NULL) m WHERE k.lead_id = kam._canonical(logged.lead_id)
+			ON CONFLICT DO NOTHING;
+		END IF;
+		UPDATE kam.delivery_state s SET failures = 0, retry_at = NULL, halted_at = NULL, last_sent_at = clock_timestamp() WHERE s.endpoint = e.endpoint;
+		IF NOT FOUND THEN
+			INSERT INTO kam.delivery_state (endpoint, last_sent_at) SELECT e.endpoint, clock_timestamp() WHERE e.endpoint IS NOT NULL ON CONFLICT DO NOTHING;
+		END IF;
+	ELSIF verdict IN ('dead', 'in_doubt') THEN
+		PERFORM kam._outbox_give_up(n, logged, CASE verdict WHEN 'in_doubt' THEN 'in doubt: it went out and no answer came (' || said || ')' ELSE said END, verdict = 'in_doubt');
+		IF verdict = 'in_doubt' THEN
+			PERFORM kam._outbox_failed(e, verdict, said, NULL);
+		END IF;
+	ELSE
+		-- What the endpoint's trouble is costs the message no turn: it is the first to go when that is over.
+		UPDATE kam.notification u
+		   SET status = 'failed', last_error = said,
+		       next_attempt_at = CASE WHEN verdict = 'retry' AND NOT e.ordered
+		                              THEN clock_timestamp() + greatest(kam._delivery_pause(e.schedule, u.attempts), make_interval(secs => wait_s)) END
+		 WHERE u.notification_id = id AND u.status IN ('pending', 'failed');
+		UPDATE kam.notification u SET next_attempt_at = NULL WHERE u.notification_id = id AND u.next_attempt_at = 'infinity' AND u.status <> 'dead';
+		IF e.endpoint IS NOT NULL THEN
+			PERFORM kam._outbox_failed(e, verdict, said, wait_s);
+		END IF;
+	END IF;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION _outbox_settle_one(bigint, text, integer, boolean, integer, text) IS 'What came of one delivery, written down. False, and nothing is written, while somebody has the lead of a message whose slot is to be given back.';
+
+CREATE FUNCTION _outbox_settle(ids bigint[], losses text[], statuses integer[], doubts boolean[], waits integer[], words text[]) RETURNS bigint[]
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	SET enable_seqscan = off
+	AS $$
+DECLARE
+	later bigint[] := '{}';
+	settled boolean;
+BEGIN
+	FOR i IN 1 .. cardinality(ids) LOOP
+		BEGIN
+			settled := kam._outbox_settle_one(ids[i], losses[i], statuses[i], doubts[i], waits[i], words[i]);
+		EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception OR no_data_found THEN
+			-- The answer is known and must not be lost with what hangs on it.
+			settled := true;
+			DELETE FROM kam._delivery d WHERE d.notification_id = ids[i];
+			UPDATE kam.notification u
+			   SET status = CASE WHEN losses[i] = 'none' AND statuses[i] BETWEEN 200 AND 299 THEN 'sent' ELSE 'dead' END, answer_status = nullif(statuses[i], 0),
+			       next_attempt_at = 'infinity', last_error = kam._clip(format('%s (%s)', words[i], SQLERRM), 500)
+			 WHERE u.notification_id = ids[i];
+		END;
+		IF NOT settled THEN
+			later := later || ids[i];
+		END IF;
+	END LOOP;
+	RETURN later;
+END
+$$;
+COMMENT ON FUNCTION _outbox_settle(bigint[], text[], integer[], boolean[], integer[], text[]) IS 'What came of deliveries, each by itself: how the connection failed (none: an answer came), its status, whether it may have arrived, the seconds the receiver asks to wait (NULL: none), its words. Returns those to be told again a moment later.';
+
+CREATE FUNCTION _outbox_recover() RETURNS integer
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	lost record;
+	found integer := 0;
+BEGIN
+	FOR lost IN SELECT d.notification_id, e.in_doubt, d.home FROM kam._delivery d LEFT JOIN kam.endpoint e USING (endpoint) WHERE d.home = kam._home() LOOP
+		found := found + 1;
+		DELETE FROM kam._delivery d WHERE d.notification_id = lost.notification_id;
+		UPDATE kam.notification n
+		   SET status = CASE WHEN n.status NOT IN ('pending', 'failed') THEN n.status WHEN lost.in_doubt = 'hold' THEN 'dead' ELSE 'failed' END,
+		       in_doubt = lost.in_doubt IS NOT DISTINCT FROM 'hold',
+		       next_attempt_at = CASE WHEN lost.in_doubt = 'hold' THEN 'infinity'::timestamptz END,
+		       last_error = CASE WHEN lost.in_doubt = 'hold' THEN 'in doubt: the worker died while it was on its way' ELSE 'the worker died while it was on its way' END
+		 WHERE n.notification_id = lost.notification_id;
+	END LOOP;
+	UPDATE kam.sheet_import s SET state = 'waiting' WHERE s.state = 'fetching' AND s.home = kam._home();
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION _outbox_recover() IS 'For a worker that starts: what was on its way when the one before died goes again, or is in doubt where the endpoint holds such; sheets that were being fetched are fetched again. Returns how many.';
+
+-- ---- people and programs -------------------------------------------------------------------------------
+
+CREATE FUNCTION kam_redeliver(notification_id bigint) RETURNS text
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	n kam.notification;
+	e kam.endpoint;
+	logged kam.CadenceEventLog;
+	again kam.CadenceEventLog;
+BEGIN
+	SELECT c.* INTO n FROM kam.notification c WHERE c.notification_id = kam_redeliver.notification_id;
+	IF n.notification_id IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = format('there is no notification %s', coalesce(kam_redeliver.notification_id::text, 'NULL')),
+			HINT = 'SELECT * FROM kam.kam_delivery WHERE state IN (''dead'', ''in_doubt'').';
+	END IF;
+	SELECT x.* INTO e FROM kam.endpoint x WHERE x.endpoint = n.endpoint;
+	logged := kam._message_event(n, e);
+	IF logged.event_id IS NOT NULL THEN
+		PERFORM kam._lock_lead(logged.lead_id);
+	END IF;
+	SELECT c.* INTO n FROM kam.notification c WHERE c.notification_id = kam_redeliver.notification_id FOR UPDATE;
+	IF n.status <> 'dead' THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = format('notification %s is %s', n.notification_id, n.status),
+			HINT = 'Only what was given up (dead) is delivered again.';
+	END IF;
+	IF logged.event_id IS NOT NULL AND NOT n.in_doubt THEN
+		-- Its slot was given back: the gates decide anew, and what they allow writes a notification of its own.
+		UPDATE kam.notification c SET status = 'acknowledged', acknowledged_at = kam._now(), acknowledged_by = session_user WHERE c.notification_id = n.notification_id;
+		INSERT INTO kam.CadenceEventLog AS c (lead_id, sequence_id, sequence_type, event_type, channel, originating_agent, idempotency_key, payload)
+		VALUES (logged.lead_id, logged.sequence_id, logged.sequence_type, 'touch', logged.channel, logged.originating_agent,
+		        'redelivery of ' || n.notification_id, n.payload || jsonb_build_object('redelivers', n.notification_id))
+		RETURNING c.* INTO again;
+		RETURN again.coordinator_action;
+	END IF;
+	UPDATE kam.notification c SET status = 'pending', in_doubt = false, next_attempt_at = NULL, renewed_at = kam._now() WHERE c.notification_id = n.notification_id;
+	UPDATE kam.delivery_state s SET halted_at = NULL, retry_at = clock_timestamp() WHERE s.endpoint = coalesce(n.endpoint, n.recipient);
+	PERFORM kam._wake_worker();
+	RETURN 'pending';
+END
+$$;
+COMMENT ON FUNCTION kam_redeliver(bigint) IS 'Delivers a dead notification again: pending. A message to a person that never left has given its slot back, so a touch is asked for anew, and the verdict is returned (executed, held, blocked); one in doubt kept its slot and goes again as it is. Unknown P0002, not dead 55000. Example: SELECT kam.kam_redeliver(4711);';
+
+CREATE FUNCTION kam_redeliver(endpoint text, since timestamptz DEFAULT NULL) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	id bigint;
+	found bigint := 0;
+BEGIN
+	IF NOT EXISTS (SELECT FROM kam.endpoint e WHERE e.endpoint = kam_redeliver.endpoint) THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('there is no endpoint "%s"', coalesce(kam_redeliver.endpoint, 'NULL')),
+			HINT = 'SELECT endpoint FROM kam.endpoint.';
+	END IF;
+	UPDATE kam.delivery_state s SET halted_at = NULL, retry_at = clock_timestamp() WHERE s.endpoint = kam_redeliver.endpoint;
+	-- In lead order, as everybody locks leads.
+	FOR id IN
+		SELECT n.notification_id FROM kam.notification n
+		 WHERE n.endpoint = kam_redeliver.endpoint AND n.status = 'dead' AND NOT n.in_doubt AND n.home = kam._home()
+		   AND (kam_redeliver.since IS NULL OR n.created_at >= kam_redeliver.since)
+		 ORDER BY n.lead_id, n.notification_id
+	LOOP
+		PERFORM kam.kam_redeliver(id);
+		found := found + 1;
+	END LOOP;
+	PERFORM kam._wake_worker();
+	RETURN found;
+END
+$$;
+COMMENT ON FUNCTION kam_redeliver(text, timestamptz) IS 'The same for all dead notifications of an endpoint (since: written then or later), those in doubt excepted, and lets an endpoint go on that was halted or waits. Returns how many. Example: SELECT kam.kam_redeliver(''slack'');';
+
+CREATE FUNCTION kam_inbox(recipient text, most integer DEFAULT 100) RETURNS TABLE (notification_id bigint, topic text, session_id uuid, lead_id text, event_id bigint,
+	payload jsonb, status text, created_at timestamptz)
+	LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT n.notification_id, n.topic, n.session_id, n.lead_id, n.event_id, n.payload, n.status::text, n.created_at
+	  FROM kam.notification n
+	 WHERE n.home = kam._home() AND n.recipient = kam_inbox.recipient AND n.status IN ('pending', 'failed', 'dead')
+	 ORDER BY n.notification_id LIMIT kam_inbox.most;
+END
+$$;
+COMMENT ON FUNCTION kam_inbox(text, integer) IS 'What waits for an agent, a rep or an endpoint and reached nobody yet, oldest first: kam_acknowledge() takes it out. Example: SELECT notification_id, topic, payload FROM kam.kam_inbox(''AGT-304'');';
+
+CREATE FUNCTION kam_acknowledge(VARIADIC notification_ids bigint[]) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	taken bigint;
+BEGIN
+	UPDATE kam.notification n SET status = 'acknowledged', acknowledged_at = kam._now(), acknowledged_by = session_user
+	  FROM (SELECT c.notification_id FROM kam.notification c
+	         WHERE c.notification_id = ANY (notification_ids) AND c.status NOT IN ('acknowledged', 'parked') ORDER BY c.notification_id FOR UPDATE) c
+	 WHERE n.notification_id = c.notification_id;
+	GET DIAGNOSTICS taken = ROW_COUNT;
+	RETURN taken;
+END
+$$;
+COMMENT ON FUNCTION kam_acknowledge(bigint[]) IS 'Marks notifications as taken note of, so that nobody is told again; returns how many were not yet. Example: SELECT kam.kam_acknowledge(17, 18);';
+
+CREATE FUNCTION kam_unsubscribe_token(token text, source text DEFAULT 'list_unsubscribe') RETURNS boolean
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	l kam.Leads;
+BEGIN
+	-- What is no token is nobody's; who asks learns no more than that.
+	IF kam_unsubscribe_token.token !~* '^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$' THEN
+		RETURN false;
+	END IF;
+	SELECT k.* INTO l FROM kam.unsubscribe_token t JOIN kam.Leads k ON k.lead_id = kam._canonical(t.lead_id) WHERE t.token = kam_unsubscribe_token.token::uuid;
+	IF l.lead_id IS NULL THEN
+		RETURN false;
+	ELSIF l.unsubscribe_flag THEN
+		RETURN true;
+	END IF;
+	INSERT INTO kam.CadenceEventLog (lead_id, event_type, channel, originating_agent, payload)
+	VALUES (l.lead_id, 'unsubscribe', 'email', 'AGT-302', jsonb_build_object('reason', kam_unsubscribe_token.source));
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION kam_unsubscribe_token(text, text) IS 'Unsubscribes the person to whom an e-mail with this token went (List-Unsubscribe): what the page or program behind endpoint.unsubscribe_url calls. False for an unknown token; again is as good as once. Example: SELECT kam.kam_unsubscribe_token(''5f0c...'');';
+
+CREATE FUNCTION kam_reply(in_reply_to text, payload jsonb DEFAULT '{}', occurred_at timestamptz DEFAULT NULL) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	m kam.sent_message;
+	written bigint;
+BEGIN
+	SELECT s.* INTO m FROM kam.sent_message s
+	 WHERE s.message_id IN (SELECT found[1] FROM regexp_matches(kam_reply.in_reply_to, '<[^<>[:space:]]+>', 'g') found)
+	 ORDER BY s.sent_at DESC LIMIT 1;
+	IF m.lead_id IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'no_data_found', MESSAGE = 'no message that was sent has that Message-ID',
+			HINT = 'Pass the headers In-Reply-To and References of the answer, with their angle brackets.';
+	END IF;
+	INSERT INTO kam.CadenceEventLog AS c (lead_id, sequence_id, event_type, channel, originating_agent, payload, occurred_at, idempotency_key)
+	VALUES (m.lead_id, m.sequence_id, 'reply', 'email', 'AGT-302',
+	        jsonb_build_object('in_reply_to', m.message_id, 'event_id', m.event_id) || kam_reply.payload, kam_reply.occurred_at,
+	        'reply ' || (kam_reply.payload ->> 'message_id'))
+	RETURNING c.event_id INTO written;
+	RETURN written;
+END
+$$;
+COMMENT ON FUNCTION kam_reply(text, jsonb, timestamptz) IS 'Records an answer by e-mail as the fact reply of the lead and sequence whose message it answers, which ends what a reply ends; returns the event_id. in_reply_to: the answer''s In-Reply-To and References; a message_id in the payload makes it known again (23505). No such message P0002. Example: SELECT kam.kam_reply(''<6b1f...@acme.com>'', ''{"message_id": "<x@y>"}'');';
+
+-- ---- views ---------------------------------------------------------------------------------------------
+
+CREATE VIEW kam_delivery WITH (security_barrier) AS
+SELECT n.notification_id, n.recipient, coalesce(n.endpoint, e.endpoint, r.endpoint) AS endpoint, n.topic, n.session_id, n.lead_id, n.event_id,
+       CASE WHEN n.status = 'dead' AND n.in_doubt THEN 'in_doubt'
+            WHEN n.status IN ('pending', 'failed') AND n.next_attempt_at = 'infinity' THEN 'sending'
+            WHEN n.home <> kam._home() AND n.status IN ('pending', 'failed') THEN 'parked'
+            WHEN n.status = 'pending' AND coalesce(e.endpoint, r.endpoint) IS NULL THEN 'inbox'
+            ELSE n.status END AS state,
+       n.attempts, nullif(n.next_attempt_at, 'infinity') AS next_attempt_at, n.answer_status, n.last_error, n.created_at, n.sent_at, m.message_id
+  FROM notification n
+  LEFT JOIN endpoint e ON e.endpoint = n.recipient AND e.enabled AND e.url IS NOT NULL
+  LEFT JOIN Reps r ON r.rep_id = n.recipient
+  LEFT JOIN sent_message m ON m.lead_id = n.lead_id AND m.notification_id = n.notification_id;
+COMMENT ON VIEW kam_delivery IS 'Where each notification stands. state: pending, sending, failed (tried again at next_attempt_at or when its endpoint is), sent, dead, in_doubt (it may have arrived: see the mail server''s log, then kam_redeliver), inbox (nobody delivers it: kam_inbox), acknowledged, parked.';
+COMMENT ON COLUMN kam_delivery.notification_id IS 'The notification.';
+COMMENT ON COLUMN kam_delivery.recipient IS 'Whom it is for.';
+COMMENT ON COLUMN kam_delivery.endpoint IS 'By which endpoint it goes, or went.';
+COMMENT ON COLUMN kam_delivery.topic IS 'What it is about.';
+COMMENT ON COLUMN kam_delivery.session_id IS 'The run it is about.';
+COMMENT ON COLUMN kam_delivery.lead_id IS 'The lead it is about.';
+COMMENT ON COLUMN kam_delivery.event_id IS 'The event it is about.';
+COMMENT ON COLUMN kam_delivery.state IS 'Where it stands.';
+COMMENT ON COLUMN kam_delivery.attempts IS 'Deliveries tried.';
+COMMENT ON COLUMN kam_delivery.next_attempt_at IS 'Not before this; NULL: as soon as its endpoint takes any.';
+COMMENT ON COLUMN kam_delivery.answer_status IS 'What the receiver last answered.';
+COMMENT ON COLUMN kam_delivery.last_error IS 'Why it is not delivered.';
+COMMENT ON COLUMN kam_delivery.created_at IS 'When it was written.';
+COMMENT ON COLUMN kam_delivery.sent_at IS 'When the receiver took it.';
+COMMENT ON COLUMN kam_delivery.message_id IS 'Of an e-mail to a person, its Message-ID.';
+
+CREATE VIEW kam_endpoints WITH (security_barrier) AS
+SELECT e.endpoint, e.kind, regexp_replace(e.url, '^([a-z]+://[^/]*).*$', '\1') AS host,
+       CASE WHEN NOT e.enabled OR e.url IS NULL THEN 'off' WHEN s.halted_at IS NOT NULL THEN 'halted' WHEN s.retry_at IS NOT NULL THEN 'waiting' ELSE 'open' END AS state,
+       s.failures, s.retry_at, s.last_error, s.last_error_at, s.last_sent_at, coalesce(c.waiting, 0) AS waiting, coalesce(c.dead, 0) AS dead, c.oldest
+  FROM endpoint e
+  LEFT JOIN delivery_state s USING (endpoint)
+  LEFT JOIN LATERAL (SELECT count(*) FILTER (WHERE n.status IN ('pending', 'failed')) AS waiting, count(*) FILTER (WHERE n.status = 'dead') AS dead,
+                            min(n.created_at) FILTER (WHERE n.status IN ('pending', 'failed')) AS oldest
+                       FROM notification n
+                      WHERE n.home = kam._home() AND n.status IN ('pending', 'failed', 'dead')
+                        AND n.recipient IN (SELECT e.endpoint UNION ALL SELECT r.rep_id FROM Reps r WHERE r.endpoint = e.endpoint)) c ON true;
+COMMENT ON VIEW kam_endpoints IS 'How each endpoint does: open, waiting (for retry_at, after failures), halted (its address is none: kam_redeliver(endpoint) when that is mended), off. Without its path, which may be a secret.';
+COMMENT ON COLUMN kam_endpoints.endpoint IS 'Name.';
+COMMENT ON COLUMN kam_endpoints.kind IS 'slack, zapier, webhook or smtp.';
+COMMENT ON COLUMN kam_endpoints.host IS 'Where it is.';
+COMMENT ON COLUMN kam_endpoints.state IS 'How it does.';
+COMMENT ON COLUMN kam_endpoints.failures IS 'Deliveries that failed in a row.';
+COMMENT ON COLUMN kam_endpoints.retry_at IS 'Nothing is tried before this.';
+COMMENT ON COLUMN kam_endpoints.last_error IS 'Why the last one failed.';
+COMMENT ON COLUMN kam_endpoints.last_error_at IS 'When.';
+COMMENT ON COLUMN kam_endpoints.last_sent_at IS 'When one was last taken.';
+COMMENT ON COLUMN kam_endpoints.waiting IS 'Notifications that wait for it.';
+COMMENT ON COLUMN kam_endpoints.dead IS 'Those given up.';
+COMMENT ON COLUMN kam_endpoints.oldest IS 'When the oldest that waits was written.';
+
+CREATE FUNCTION _delivery_health() RETURNS TABLE (item text, state text, found text, remedy text)
+	LANGUAGE plpgsql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	stuck record;
+BEGIN
+	SELECT count(*) AS n, count(*) FILTER (WHERE n.in_doubt) AS doubtful, (array_agg(n.last_error ORDER BY n.notification_id DESC))[1] AS latest INTO stuck
+	  FROM kam.notification n WHERE n.status = 'dead' AND n.home = kam._home();
+	IF stuck.n > 0 THEN
+		RETURN QUERY VALUES ('notifications', 'warning', format('%s could not be delivered%s: %s', stuck.n,
+			CASE WHEN stuck.doubtful > 0 THEN format(' (%s in doubt)', stuck.doubtful) END, stuck.latest),
+			'SELECT * FROM kam.kam_delivery WHERE state IN (''dead'', ''in_doubt''); then kam_redeliver(notification_id) or kam_redeliver(endpoint), or kam_acknowledge().');
+	END IF;
+	FOR stuck IN SELECT e.endpoint, s.halted_at, s.retry_at, s.failures, s.last_error FROM kam.endpoint e JOIN kam.delivery_state s USING (endpoint)
+	              WHERE e.enabled AND (s.halted_at IS NOT NULL OR s.failures >= 5) ORDER BY e.endpoint LOOP
+		RETURN QUERY VALUES (format('endpoint %s', stuck.endpoint), CASE WHEN stuck.halted_at IS NOT NULL THEN 'error' ELSE 'warning' END,
+			CASE WHEN stuck.halted_at IS NOT NULL THEN format('halted: %s', stuck.last_error) ELSE format('%s failures in a row: %s', stuck.failures, stuck.last_error) END,
+			CASE WHEN stuck.halted_at IS NOT NULL THEN 'Mend the row of kam.endpoint or its key, or have it go on as it is: SELECT kam.kam_redeliver(endpoint).'
+			     ELSE format('The next try is at %s; nothing is lost meanwhile. SELECT * FROM kam.kam_endpoints.', stuck.retry_at) END);
+	END LOOP;
+	SELECT count(*) AS n, min(n.created_at) AS since INTO stuck
+	  FROM (SELECT n.created_at FROM kam.notification n JOIN kam.endpoint e ON e.endpoint = n.recipient
+	         WHERE n.home = kam._home() AND n.status IN ('pending', 'failed') AND n.created_at < kam._now() - interval '1 day' LIMIT 1000) n;
+	IF stuck.n > 0 THEN
+		RETURN QUERY VALUES ('old notifications', 'warning', format('%s wait for delivery for more than a day, the oldest since %s', stuck.n, stuck.since),
+			'SELECT * FROM kam.kam_endpoints says why; those of an endpoint without url are for whoever fetches them (kam_inbox, kam_acknowledge).');
+	END IF;
+	SELECT string_agg(DISTINCT r.channel, ', ') AS channels INTO stuck
+	  FROM kam.SendRule r WHERE r.mode <> 'notify_rep' AND r.channel <> '*'
+	   AND NOT EXISTS (SELECT FROM kam.endpoint e WHERE e.endpoint = r.channel AND e.enabled);
+	IF stuck.channels IS NOT NULL THEN
+		RETURN QUERY VALUES ('send rules', 'warning', format('messages are to be sent by %s, and no endpoint has that name', stuck.channels),
+			'INSERT INTO kam.endpoint, or have them fetched from kam_inbox(channel).');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION _delivery_health() IS 'The rows of kam_health() about deliveries.';
 
 -- How often people agree with decisions: by what was decided, and by who and what decided it.
 
@@ -8736,6 +9968,114 @@ COMMENT ON COLUMN kam_agreement.rate IS 'approved / n.';
 COMMENT ON COLUMN kam_agreement.low IS 'Of the 95 % interval of the rate (Wilson).';
 COMMENT ON COLUMN kam_agreement.high IS 'Of the 95 % interval of the rate (Wilson).';
 COMMENT ON COLUMN kam_agreement.note IS 'When there are too few to rely on the rate.';
+
+-- Sheets that the worker fetches: resources and best practices kept in a spreadsheet.
+
+CREATE TABLE sheet_import (
+	import_id		bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	kind			text NOT NULL,
+	url				text NOT NULL,
+	state			text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'fetching', 'imported', 'failed')),
+	imported		bigint,
+	error			text,
+	created_by		text NOT NULL DEFAULT session_user,
+	created_at		timestamptz NOT NULL DEFAULT kam._now(),
+	finished_at		timestamptz,
+	home			bigint NOT NULL DEFAULT kam._home()
+);
+CREATE INDEX sheet_import_open ON sheet_import (import_id) WHERE state IN ('waiting', 'fetching');
+COMMENT ON TABLE sheet_import IS 'Sheets that were asked for with kam_import_sheet().';
+COMMENT ON COLUMN sheet_import.import_id IS 'What kam_import_sheet() returned.';
+COMMENT ON COLUMN sheet_import.kind IS 'What is imported, as of kam_import_csv().';
+COMMENT ON COLUMN sheet_import.url IS 'From where.';
+COMMENT ON COLUMN sheet_import.state IS 'waiting for the worker, fetching, imported or failed.';
+COMMENT ON COLUMN sheet_import.imported IS 'Rows added or replaced.';
+COMMENT ON COLUMN sheet_import.error IS 'Why nothing was imported.';
+COMMENT ON COLUMN sheet_import.created_by IS 'Who asked.';
+COMMENT ON COLUMN sheet_import.created_at IS 'When.';
+COMMENT ON COLUMN sheet_import.finished_at IS 'When it was done.';
+COMMENT ON COLUMN sheet_import.home IS 'The database it was asked in (_home()); one that came with a restore is not fetched again.';
+CREATE TRIGGER sheet_import_wake AFTER INSERT ON sheet_import FOR EACH STATEMENT EXECUTE FUNCTION _wake();
+
+CREATE FUNCTION kam_import_sheet(kind text, url text) RETURNS bigint
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	-- Google's address for people, and the one for programs.
+	google CONSTANT text[] := regexp_match(kam_import_sheet.url, '^(https://docs\.google\.com/spreadsheets/d/[A-Za-z0-9_-]+)/(?:edit|view)[^#]*(?:#(?:.*[?&])?gid=([0-9]+))?');
+	address CONSTANT text := CASE WHEN google IS NULL THEN kam_import_sheet.url ELSE google[1] || '/export?format=csv&gid=' || coalesce(google[2], '0') END;
+	id bigint;
+BEGIN
+	IF kam_import_sheet.kind IS NULL OR kam_import_sheet.kind NOT IN ('resource', 'best_practice') THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('unknown kind: %s', coalesce(quote_ident(kam_import_sheet.kind), 'NULL')),
+			HINT = 'Kinds are resource and best_practice.';
+	END IF;
+	IF address IS NULL OR address !~ '^https?://[^/?#@[:space:]]+[^[:space:]]*$'
+	   OR address LIKE 'http:%' AND NOT kam._private_allowed(address) THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the url of the sheet cannot be fetched',
+			HINT = 'Write https://..., the address of a CSV file or of a sheet of Google Sheets that everybody with the link may read.';
+	END IF;
+	INSERT INTO kam.sheet_import (kind, url) VALUES (kam_import_sheet.kind, address) RETURNING import_id INTO id;
+	RETURN id;
+END
+$$;
+COMMENT ON FUNCTION kam_import_sheet(text, text) IS 'Has the worker fetch a CSV file and import it as kam_import_csv() does, all or nothing; returns the import_id at once, and sheet_import tells what came of it. kind: resource or best_practice. Addresses of Google Sheets as the browser shows them are taken as their CSV export. Up to 10 MB, over https; private addresses only where an endpoint with allow_private stands at the same host and port. Example: SELECT kam.kam_import_sheet(''resource'', ''https://docs.google.com/spreadsheets/d/1AbC/edit#gid=0'');';
+
+CREATE FUNCTION _private_allowed(address text) RETURNS boolean
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT EXISTS (SELECT FROM kam.endpoint e
+		                WHERE e.allow_private AND e.enabled AND lower(substring(e.url FROM '^[a-z]+://[^/?#]+')) = lower(substring(address FROM '^[a-z]+://[^/?#]+')));
+	END;
+COMMENT ON FUNCTION _private_allowed(text) IS 'Whether a superuser allowed this host and port, private or not, by a row of endpoint.';
+
+CREATE FUNCTION _sheets_take() RETURNS TABLE (import_id bigint, url text, allow_private boolean)
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+BEGIN
+	-- Nothing is written where nothing waits: this is asked often.
+	IF NOT EXISTS (SELECT FROM kam.sheet_import s WHERE s.state IN ('waiting', 'fetching')) THEN
+		RETURN;
+	END IF;
+	RETURN QUERY
+	UPDATE kam.sheet_import s SET state = 'fetching'
+	  FROM (SELECT w.import_id FROM kam.sheet_import w WHERE w.state = 'waiting' AND w.home = kam._home() ORDER BY w.import_id LIMIT 4 FOR UPDATE SKIP LOCKED) w
+	 WHERE s.import_id = w.import_id
+	RETURNING s.import_id, s.url, kam._private_allowed(s.url);
+END
+$$;
+COMMENT ON FUNCTION _sheets_take() IS 'Sheets for the worker to fetch, a few at a time.';
+
+CREATE FUNCTION _sheet_settle(import_id bigint, loss text, status integer, words text, sheet text) RETURNS void
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+#variable_conflict use_column
+DECLARE
+	asked kam.sheet_import;
+	fault text := CASE WHEN loss <> 'none' THEN concat_ws(': ', loss, nullif(words, ''))
+	                   WHEN status NOT BETWEEN 200 AND 299 THEN format('the server answered %s', status)
+	                   WHEN sheet ~ '^[[:space:]]*<' THEN 'this is a web page, no CSV: may everybody with the link read the sheet?' END;
+	rows bigint;
+BEGIN
+	SELECT s.* INTO asked FROM kam.sheet_import s WHERE s.import_id = _sheet_settle.import_id FOR UPDATE;
+	IF fault IS NULL THEN
+		BEGIN
+			rows := kam.kam_import_csv(asked.kind, sheet);
+		EXCEPTION WHEN OTHERS THEN
+			fault := SQLERRM;
+		END;
+	END IF;
+	UPDATE kam.sheet_import s
+	   SET state = CASE WHEN fault IS NULL THEN 'imported' ELSE 'failed' END, imported = rows, error = kam._clip(fault, 500), finished_at = kam._now()
+	 WHERE s.import_id = asked.import_id;
+END
+$$;
+COMMENT ON FUNCTION _sheet_settle(bigint, text, integer, text, text) IS 'What came of fetching a sheet, and its rows.';
 
 -- What plays that a brain had part in have brought, beside the others, by quarter: cohort-wise, never deal by deal.
 
@@ -10071,7 +11411,7 @@ GRANT SELECT ON final_decision, decision_evaluation, workflow_run TO kam_review;
 
 -- Auditors.
 GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification,
-	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry,
+	resource, best_practice, agent, prompt, provider, model, Suppression, kam_progress, call_telemetry,
 	budget, budget_spend, kam_cost, cost_day TO kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_lanes(), kam_facts(jsonb, timestamptz),
 	kam_check(jsonb, jsonb, timestamptz), kam_when(text, timestamptz, text) TO kam_read;
@@ -10084,6 +11424,22 @@ GRANT UPDATE (priority, next_attempt_at, rerun_at) ON request TO kam_admin;
 GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, Suppression, budget TO kam_admin;
 GRANT UPDATE (status, next_attempt_at) ON notification TO kam_admin;
 GRANT UPDATE (enabled) ON endpoint TO kam_admin;
+
+-- Deliveries.  An endpoint's url may hold a secret, and who sees a token may unsubscribe: neither is for auditors.
+GRANT SELECT (endpoint, kind, topics, allow_private, enabled, created_at, concurrency, per_minute, ordered, timeout, max_age, schedule, in_doubt, sender, reply_to,
+	mail_to, username, unsubscribe_mailto, footer) ON endpoint TO kam_read, kam_admin;
+GRANT SELECT ON delivery_state, sent_message, sheet_import, kam_delivery, kam_endpoints TO kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_inbox(text, integer), kam_acknowledge(bigint[]) TO kam_submit, kam_review, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_reply(text, jsonb, timestamptz), kam_unsubscribe_token(text, text) TO kam_submit, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_redeliver(bigint), kam_redeliver(text, timestamptz), kam_import_sheet(text, text) TO kam_admin;
+GRANT EXECUTE ON FUNCTION _outbox_endpoints(), _outbox_take(text, integer), _outbox_settle(bigint[], text[], integer[], boolean[], integer[], text[]),
+	_outbox_recover(), _sheets_take(), _sheet_settle(bigint, text, integer, text, text) TO kam_worker;
+GRANT SELECT, INSERT ON sent_message, unsubscribe_token, sheet_import TO kam_restore;
+SELECT pg_extension_config_dump('sent_message', '');
+SELECT pg_extension_config_dump('unsubscribe_token', '');
+SELECT pg_extension_config_dump('sheet_import', '');
+SELECT pg_extension_config_dump('sheet_import_import_id_seq', '');
+SELECT pg_extension_config_dump('_delivery', '');
 
 -- Prompts: administrators add versions, whoever may look compares them.
 GRANT EXECUTE ON FUNCTION kam_set_prompt(text, text, jsonb, boolean) TO kam_admin;

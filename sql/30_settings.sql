@@ -161,22 +161,124 @@ COMMENT ON COLUMN best_practice.language IS 'fr, en, or NULL for any.';
 COMMENT ON COLUMN best_practice.active IS 'Only active rows are used.';
 
 CREATE TABLE endpoint (
-	endpoint		text PRIMARY KEY,
+	endpoint		text PRIMARY KEY CHECK (endpoint <> ''),
 	kind			text NOT NULL CHECK (kind IN ('slack', 'zapier', 'webhook', 'smtp')),
 	url				text,
-	topics			text[] NOT NULL DEFAULT '{decision}',
+	topics			text[] NOT NULL,
 	allow_private	boolean NOT NULL DEFAULT false,
 	enabled			boolean NOT NULL DEFAULT true,
-	created_at		timestamptz NOT NULL DEFAULT now()
+	created_at		timestamptz NOT NULL DEFAULT now(),
+	concurrency		integer NOT NULL CHECK (concurrency BETWEEN 1 AND 64),
+	per_minute		integer CHECK (per_minute > 0),
+	ordered			boolean NOT NULL DEFAULT false,
+	timeout			interval NOT NULL CHECK (timeout BETWEEN interval '1 s' AND interval '10 min'),
+	max_age			interval NOT NULL DEFAULT '3 days' CHECK (max_age > interval '0'),
+	schedule		interval[] NOT NULL DEFAULT '{5 s,5 min,30 min,2 h,5 h,10 h,14 h,20 h,24 h}' CHECK (cardinality(schedule) > 0 AND interval '0' < ALL (schedule)),
+	in_doubt		text NOT NULL CHECK (in_doubt IN ('retry', 'hold')),
+	review_url		text,
+	sender			text,
+	reply_to		text,
+	mail_to			text,
+	username		text,
+	unsubscribe_url	text CHECK (unsubscribe_url LIKE 'https://%' AND unsubscribe_url LIKE '%{token}%'),
+	unsubscribe_mailto text,
+	footer			text,
+	CHECK (kind <> 'smtp' OR sender IS NOT NULL)
 );
-COMMENT ON TABLE endpoint IS 'Where news of decisions goes: each enabled row gets a notification per saved decision.';
-COMMENT ON COLUMN endpoint.endpoint IS 'Name, the recipient of its notifications.';
+COMMENT ON TABLE endpoint IS 'Where notifications go: news of the topics listed, and the messages of the channel that it is named as (SendRule). A superuser''s: an address is a way out. Its key is never in SQL: the file endpoint.NAME under kam.key_directory.';
+COMMENT ON COLUMN endpoint.endpoint IS 'Name, the recipient of its notifications: a channel (email, linkedin, ...) for what is sent to people, slack and zapier for decisions, an agent''s code, or any other.';
 COMMENT ON COLUMN endpoint.kind IS 'slack, zapier, webhook or smtp.';
-COMMENT ON COLUMN endpoint.url IS 'Address of the receiver; https unless allow_private.';
-COMMENT ON COLUMN endpoint.topics IS 'Which news it gets: decision, failure (of a run), budget (nearly spent, or a call is held).';
-COMMENT ON COLUMN endpoint.allow_private IS 'Whether addresses of private networks are allowed.';
-COMMENT ON COLUMN endpoint.enabled IS 'Off keeps the row and makes no notifications.';
+COMMENT ON COLUMN endpoint.url IS 'Address of the receiver: https://..., or for smtp smtps://host:465 or smtp://host:587 (STARTTLS); http and SMTP without TLS with allow_private only. {key} in it stands for the key of the file. NULL: kam delivers nothing, its notifications wait for whoever fetches them.';
+COMMENT ON COLUMN endpoint.topics IS 'Which news it gets: decision, failure (of a run), budget (nearly spent, or a call is held). By default decision, of smtp none.';
+COMMENT ON COLUMN endpoint.allow_private IS 'Whether it may be in a private network or on this machine, over http or SMTP without TLS.';
+COMMENT ON COLUMN endpoint.enabled IS 'Off keeps the row, delivers nothing and makes no notifications of decisions.';
 COMMENT ON COLUMN endpoint.created_at IS 'When the row was made.';
+COMMENT ON COLUMN endpoint.concurrency IS 'Deliveries at once. By default 1 for slack, 4 otherwise.';
+COMMENT ON COLUMN endpoint.per_minute IS 'Deliveries begun per minute at most; NULL: no limit. By default 60 for slack, 1800 for zapier.';
+COMMENT ON COLUMN endpoint.ordered IS 'One after the other in the order of their keys: one that fails is tried again before the next.';
+COMMENT ON COLUMN endpoint.timeout IS 'How long one delivery may take. By default 30 s, of smtp 2 minutes.';
+COMMENT ON COLUMN endpoint.max_age IS 'What could not be delivered for so long is given up (status dead).';
+COMMENT ON COLUMN endpoint.schedule IS 'How long to wait after the first failure, the second, ...; the last again and again. A receiver that asks for longer (Retry-After) is given longer.';
+COMMENT ON COLUMN endpoint.in_doubt IS 'What is done when it went out and no answer came: retry (webhooks carry a webhook-id by which the receiver knows it again) or hold (dead and in_doubt, for a person to decide; default of smtp).';
+COMMENT ON COLUMN endpoint.review_url IS 'Where people judge decisions: shown as a button, {session_id} and {lead_id} filled in.';
+COMMENT ON COLUMN endpoint.sender IS 'smtp: From, as "Jane Doe <jane@acme.com>" or a bare address.';
+COMMENT ON COLUMN endpoint.reply_to IS 'smtp: Reply-To of messages to people; by default the e-mail address of the lead''s owner.';
+COMMENT ON COLUMN endpoint.mail_to IS 'smtp: who gets its news; messages to people go to them, news of a rep to the rep.';
+COMMENT ON COLUMN endpoint.username IS 'smtp: user name; the password is the endpoint''s key. NULL: no login.';
+COMMENT ON COLUMN endpoint.unsubscribe_url IS 'smtp: where one click unsubscribes (RFC 8058), with {token}; what stands behind it calls kam_unsubscribe_token(). This or unsubscribe_mailto is a must for what is not transactional.';
+COMMENT ON COLUMN endpoint.unsubscribe_mailto IS 'smtp: address that takes unsubscribes by e-mail; the token is the subject.';
+COMMENT ON COLUMN endpoint.footer IS 'smtp: text below each message to people that is not transactional; {unsubscribe_url} filled in.';
+
+CREATE FUNCTION _endpoint_sound() RETURNS trigger
+	LANGUAGE plpgsql
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	scheme CONSTANT text := lower(substring(NEW.url FROM '^([A-Za-z][A-Za-z0-9+.-]*)://[^/?#]'));
+	authority CONSTANT text := substring(NEW.url FROM '^[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)');
+	fault text;
+	preset record;
+BEGIN
+	SELECT * INTO preset
+	  FROM (VALUES ('slack', 1, 60, interval '30 s', 'retry', '{decision}'::text[]),
+	               ('zapier', 4, 1800, '30 s', 'retry', '{decision}'),
+	               ('webhook', 4, NULL, '30 s', 'retry', '{decision}'),
+	               ('smtp', 4, NULL, '2 min', 'hold', '{}')) k (kind, concurrency, per_minute, timeout, in_doubt, topics)
+	 WHERE k.kind = NEW.kind;
+	IF TG_OP = 'INSERT' THEN
+		NEW.per_minute := coalesce(NEW.per_minute, preset.per_minute);
+	END IF;
+	NEW.concurrency := coalesce(NEW.concurrency, preset.concurrency);
+	NEW.timeout := coalesce(NEW.timeout, preset.timeout);
+	NEW.in_doubt := coalesce(NEW.in_doubt, preset.in_doubt);
+	NEW.topics := coalesce(NEW.topics, preset.topics);
+	IF NEW.ordered THEN
+		NEW.concurrency := 1;
+	END IF;
+
+	fault := CASE
+		WHEN NEW.url IS NULL THEN NULL
+		WHEN scheme IS NULL THEN 'is no URL'
+		WHEN NEW.url ~ '[[:space:][:cntrl:]]' THEN 'has white space in it'
+		WHEN authority LIKE '%@%' THEN 'has a user name or password in it'
+		WHEN NEW.url LIKE '%#%' THEN 'has a fragment'
+		WHEN NEW.kind = 'smtp' AND scheme NOT IN ('smtp', 'smtps') THEN 'is not of SMTP'
+		WHEN NEW.kind <> 'smtp' AND scheme NOT IN ('http', 'https') THEN 'is not of HTTP'
+		WHEN scheme = 'http' AND NOT NEW.allow_private THEN 'is not encrypted'
+		END;
+	IF fault IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('the url of endpoint "%s" %s', NEW.endpoint, fault),
+			HINT = CASE WHEN NEW.kind = 'smtp' THEN 'Write smtps://host:465 or smtp://host:587; the user name is a column, the password a file under kam.key_directory.'
+			            ELSE 'Write https://host/path; http:// with allow_private. A secret in it is written {key} and stands in a file under kam.key_directory.' END;
+	END IF;
+	IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD THEN
+		-- What stopped it may be mended.
+		DELETE FROM kam.delivery_state s WHERE s.endpoint = NEW.endpoint;
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION _endpoint_sound() IS 'Row trigger: fills in what depends on the kind and refuses a url that cannot or must not be used (22023). A row that changed is tried again at once.';
+CREATE TRIGGER _endpoint_sound BEFORE INSERT OR UPDATE ON endpoint FOR EACH ROW EXECUTE FUNCTION _endpoint_sound();
+
+CREATE TABLE delivery_state (
+	endpoint		text PRIMARY KEY REFERENCES endpoint ON UPDATE CASCADE ON DELETE CASCADE,
+	failures		integer NOT NULL DEFAULT 0,
+	retry_at		timestamptz,
+	halted_at		timestamptz,
+	last_error		text,
+	last_error_at	timestamptz,
+	last_sent_at	timestamptz
+);
+COMMENT ON TABLE delivery_state IS 'How each endpoint does. Written by the worker, in real time; without a row all is well.';
+COMMENT ON COLUMN delivery_state.endpoint IS 'The endpoint.';
+COMMENT ON COLUMN delivery_state.failures IS 'Deliveries that failed in a row.';
+COMMENT ON COLUMN delivery_state.retry_at IS 'Nothing is tried before this.';
+COMMENT ON COLUMN delivery_state.halted_at IS 'The receiver says that there is no such address (410; of Slack 403 and 404 too): nothing is tried until the endpoint''s row is changed or kam_redeliver(endpoint) is called.';
+COMMENT ON COLUMN delivery_state.last_error IS 'Why the last delivery failed.';
+COMMENT ON COLUMN delivery_state.last_error_at IS 'When it failed.';
+COMMENT ON COLUMN delivery_state.last_sent_at IS 'When one was last delivered.';
 
 -- The worker keeps what it read of these tables until this count changes.  It begins at a moment, so that a count of an extension dropped before is not met again.
 CREATE TABLE _configuration (

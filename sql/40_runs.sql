@@ -282,25 +282,78 @@ CREATE TABLE notification (
 	next_attempt_at	timestamptz,
 	last_error		text,
 	created_at		timestamptz NOT NULL DEFAULT kam._now(),
-	home			bigint NOT NULL DEFAULT kam._home()
+	home			bigint NOT NULL DEFAULT kam._home(),
+	endpoint		text,
+	sent_at			timestamptz,
+	answer_status	integer,
+	in_doubt		boolean NOT NULL DEFAULT false,
+	renewed_at		timestamptz,
+	acknowledged_at	timestamptz,
+	acknowledged_by	text
 );
 -- Each run tells each recipient once of each topic; news of no run (the Coordinator's) is not in it.
 CREATE UNIQUE INDEX notification_once ON notification (session_id, recipient, topic) WHERE session_id IS NOT NULL;
-CREATE INDEX notification_due ON notification (home, next_attempt_at) WHERE status IN ('pending', 'failed');
+-- One index for who delivers and who reads: what is on its way or dead stands at infinity.
+CREATE INDEX notification_due ON notification (home, recipient, next_attempt_at, notification_id) WHERE status IN ('pending', 'failed', 'dead');
 COMMENT ON TABLE notification IS 'News for people and systems, written with what caused it.';
 COMMENT ON COLUMN notification.notification_id IS 'Key.';
 COMMENT ON COLUMN notification.recipient IS 'An agent''s code (AGT-304), a rep, or an endpoint.';
-COMMENT ON COLUMN notification.topic IS 'What it is about: decision, failure, budget.';
+COMMENT ON COLUMN notification.topic IS 'What it is about: decision, failure, budget; of the Coordinator touch, activation, resume, a verdict, a kind of flag.';
 COMMENT ON COLUMN notification.session_id IS 'The run it is about.';
 COMMENT ON COLUMN notification.lead_id IS 'The lead it is about.';
 COMMENT ON COLUMN notification.event_id IS 'The event it is about.';
 COMMENT ON COLUMN notification.payload IS 'What is told.';
 COMMENT ON COLUMN notification.status IS 'pending, sent, failed (tried again), dead (given up), acknowledged, parked (came with a restore; kam_resume).';
 COMMENT ON COLUMN notification.attempts IS 'Deliveries tried.';
-COMMENT ON COLUMN notification.next_attempt_at IS 'Not before this (real time); NULL for at once.';
+COMMENT ON COLUMN notification.next_attempt_at IS 'Not before this (real time); NULL for at once, infinity while it is on its way and when it is dead.';
 COMMENT ON COLUMN notification.last_error IS 'Why the last delivery failed.';
 COMMENT ON COLUMN notification.created_at IS 'When it was written (kam''s clock).';
+COMMENT ON COLUMN notification.endpoint IS 'The endpoint it was last given to.';
+COMMENT ON COLUMN notification.sent_at IS 'When the receiver took it (real time).';
+COMMENT ON COLUMN notification.answer_status IS 'What the receiver last answered, as HTTP or SMTP count it.';
+COMMENT ON COLUMN notification.in_doubt IS 'It went out, its answer was lost, and the endpoint holds such (endpoint.in_doubt): it may have arrived. kam_redeliver() sends it again.';
+COMMENT ON COLUMN notification.renewed_at IS 'When kam_redeliver() made it pending again; its age counts from then.';
+COMMENT ON COLUMN notification.acknowledged_at IS 'When its recipient took note of it (kam_acknowledge).';
+COMMENT ON COLUMN notification.acknowledged_by IS 'The role that did.';
 COMMENT ON COLUMN notification.home IS 'The database it was written in (_home()); another value means a restore or copy.';
+
+CREATE TABLE _delivery (
+	notification_id	bigint PRIMARY KEY,
+	endpoint		text NOT NULL,
+	begun_at		timestamptz NOT NULL DEFAULT clock_timestamp(),
+	home			bigint NOT NULL DEFAULT kam._home()
+);
+COMMENT ON TABLE _delivery IS 'What is on its way: committed before the first byte leaves, gone with the result. What stands here when a worker starts was on its way when the one before died.';
+
+CREATE TABLE sent_message (
+	lead_id			text NOT NULL,
+	notification_id	bigint NOT NULL,
+	event_id		bigint NOT NULL,
+	sequence_id		text,
+	message_id		text NOT NULL,
+	subject			text,
+	sent_at			timestamptz NOT NULL,
+	PRIMARY KEY (lead_id, notification_id)
+);
+CREATE INDEX sent_message_id ON sent_message (message_id);
+COMMENT ON TABLE sent_message IS 'E-mails that left for people, for answers to be recognised and threads to be continued.';
+COMMENT ON COLUMN sent_message.lead_id IS 'To whom.';
+COMMENT ON COLUMN sent_message.notification_id IS 'The notification that was sent.';
+COMMENT ON COLUMN sent_message.event_id IS 'The touch.';
+COMMENT ON COLUMN sent_message.sequence_id IS 'Of which sequence.';
+COMMENT ON COLUMN sent_message.message_id IS 'The e-mail''s Message-ID, with its angle brackets; kam_reply() finds the message by it.';
+COMMENT ON COLUMN sent_message.subject IS 'Its subject.';
+COMMENT ON COLUMN sent_message.sent_at IS 'When the mail server took it (real time).';
+
+CREATE TABLE unsubscribe_token (
+	lead_id			text PRIMARY KEY,
+	token			uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
+	created_at		timestamptz NOT NULL DEFAULT kam._now()
+);
+COMMENT ON TABLE unsubscribe_token IS 'By what a lead unsubscribes with one click: stands in List-Unsubscribe of each e-mail to them.';
+COMMENT ON COLUMN unsubscribe_token.lead_id IS 'The lead.';
+COMMENT ON COLUMN unsubscribe_token.token IS 'Random; who knows it may unsubscribe that lead and nothing else (kam_unsubscribe_token).';
+COMMENT ON COLUMN unsubscribe_token.created_at IS 'When the first e-mail was made.';
 
 CREATE TABLE _change (
 	source			oid NOT NULL,

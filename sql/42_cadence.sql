@@ -77,6 +77,7 @@ CREATE TABLE Reps (
 	manager_id		text,
 	time_zone		text,
 	endpoint		text,
+	email			text,
 	daily_limit		integer CHECK (daily_limit >= 0)
 );
 COMMENT ON TABLE Reps IS 'Salespeople, as the CRM has them.';
@@ -84,7 +85,8 @@ COMMENT ON COLUMN Reps.rep_id IS 'The CRM''s key; owner_id of accounts and leads
 COMMENT ON COLUMN Reps.name IS 'Name.';
 COMMENT ON COLUMN Reps.manager_id IS 'The rep''s manager, also a rep: hears of backlogs and of conflicts that do not settle.';
 COMMENT ON COLUMN Reps.time_zone IS 'IANA name: business days are counted in it; else kam.default_timezone.';
-COMMENT ON COLUMN Reps.endpoint IS 'Where the rep''s notifications go.';
+COMMENT ON COLUMN Reps.endpoint IS 'The endpoint that the rep''s notifications are delivered to; NULL: they wait in the inbox (kam_inbox).';
+COMMENT ON COLUMN Reps.email IS 'Where news goes when the endpoint is one of e-mail, and where people''s answers go (Reply-To).';
 COMMENT ON COLUMN Reps.daily_limit IS 'Instead of kam.rep_daily_limit: from so many touches of the rep''s leads in a day their steps wait for the next day; 0: no limit.';
 
 CREATE TABLE holiday (

@@ -108,7 +108,7 @@ BEGIN
 	FOR counter IN
 		SELECT s.tab, s.col, pg_get_serial_sequence(s.tab, s.col) AS seq
 		  FROM (VALUES ('kam.cadenceeventlog', 'event_id'), ('kam.cadenceflag', 'flag_id'), ('kam.lead_merge', 'merge_id'),
-		               ('kam.notification', 'notification_id')) s (tab, col)
+		               ('kam.notification', 'notification_id'), ('kam.sheet_import', 'import_id')) s (tab, col)
 	LOOP
 		EXECUTE format('SELECT max(%I) FROM %s WHERE %I > coalesce(pg_sequence_last_value(%L), 0)', counter.col, counter.tab, counter.col, counter.seq)
 			INTO highest;

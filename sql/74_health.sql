@@ -270,18 +270,7 @@ BEGIN
 
 	RETURN QUERY SELECT h.* FROM kam._call_health() h;
 
-	SELECT count(*) AS n, max(n.last_error) AS latest INTO stuck FROM kam.notification n WHERE n.status = 'dead';
-	IF stuck.n > 0 THEN
-		RETURN QUERY VALUES ('notifications', 'warning', format('%s could not be delivered: %s', stuck.n, stuck.latest), 'Set status to pending to try again.');
-	END IF;
-	SELECT count(*) AS n, min(n.created_at) AS since INTO stuck
-	  FROM (SELECT n.created_at FROM kam.notification n JOIN kam.endpoint e ON e.endpoint = n.recipient
-	         WHERE n.home = kam._home() AND n.status IN ('pending', 'failed') AND n.created_at < kam._now() - interval '1 day' LIMIT 1000) n;
-	IF stuck.n > 0 THEN
-		RETURN QUERY VALUES ('old notifications', 'warning', format('%s wait for delivery for more than a day, the oldest since %s', stuck.n, stuck.since),
-			'SELECT * FROM kam.notification WHERE status IN (''pending'', ''failed'') ORDER BY created_at; whoever delivers them sets status to sent.');
-	END IF;
-
+	RETURN QUERY SELECT h.* FROM kam._delivery_health() h;
 	RETURN QUERY SELECT h.* FROM kam._tick_health() h;
 	RETURN QUERY SELECT h.* FROM kam._budget_health() h;
 

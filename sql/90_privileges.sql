@@ -20,7 +20,7 @@ GRANT SELECT ON final_decision, decision_evaluation, workflow_run TO kam_review;
 
 -- Auditors.
 GRANT SELECT ON request, agent_call, final_decision, workflow_run, decision_evaluation, replay_decision, n8n_orchestrator_synthesis, notification,
-	resource, best_practice, agent, prompt, provider, model, endpoint, Suppression, kam_progress, call_telemetry,
+	resource, best_practice, agent, prompt, provider, model, Suppression, kam_progress, call_telemetry,
 	budget, budget_spend, kam_cost, cost_day TO kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_explain(uuid), kam_health(), kam_worker_status(), kam_lanes(), kam_facts(jsonb, timestamptz),
 	kam_check(jsonb, jsonb, timestamptz), kam_when(text, timestamptz, text) TO kam_read;
@@ -33,6 +33,22 @@ GRANT UPDATE (priority, next_attempt_at, rerun_at) ON request TO kam_admin;
 GRANT INSERT, UPDATE, DELETE ON resource, best_practice, agent, prompt, model, Suppression, budget TO kam_admin;
 GRANT UPDATE (status, next_attempt_at) ON notification TO kam_admin;
 GRANT UPDATE (enabled) ON endpoint TO kam_admin;
+
+-- Deliveries.  An endpoint's url may hold a secret, and who sees a token may unsubscribe: neither is for auditors.
+GRANT SELECT (endpoint, kind, topics, allow_private, enabled, created_at, concurrency, per_minute, ordered, timeout, max_age, schedule, in_doubt, sender, reply_to,
+	mail_to, username, unsubscribe_mailto, footer) ON endpoint TO kam_read, kam_admin;
+GRANT SELECT ON delivery_state, sent_message, sheet_import, kam_delivery, kam_endpoints TO kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_inbox(text, integer), kam_acknowledge(bigint[]) TO kam_submit, kam_review, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_reply(text, jsonb, timestamptz), kam_unsubscribe_token(text, text) TO kam_submit, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_redeliver(bigint), kam_redeliver(text, timestamptz), kam_import_sheet(text, text) TO kam_admin;
+GRANT EXECUTE ON FUNCTION _outbox_endpoints(), _outbox_take(text, integer), _outbox_settle(bigint[], text[], integer[], boolean[], integer[], text[]),
+	_outbox_recover(), _sheets_take(), _sheet_settle(bigint, text, integer, text, text) TO kam_worker;
+GRANT SELECT, INSERT ON sent_message, unsubscribe_token, sheet_import TO kam_restore;
+SELECT pg_extension_config_dump('sent_message', '');
+SELECT pg_extension_config_dump('unsubscribe_token', '');
+SELECT pg_extension_config_dump('sheet_import', '');
+SELECT pg_extension_config_dump('sheet_import_import_id_seq', '');
+SELECT pg_extension_config_dump('_delivery', '');
 
 -- Prompts: administrators add versions, whoever may look compares them.
 GRANT EXECUTE ON FUNCTION kam_set_prompt(text, text, jsonb, boolean) TO kam_admin;

@@ -167,7 +167,7 @@ static const BoolSetting bool_setting[] = {
 		"Off, the decision still is no_action, but nothing is written to Suppression. Reload is enough.",
 	&kam_auto_suppress, true, PGC_SIGHUP},
 	{"kam.outreach", "Whether anybody is contacted.",
-		"Off, no step is executed, no held touch is released, and touches that are asked for are held (transactional ones are not); facts are recorded, holds still expire, and messages already in the outbox are the business of who delivers them. On again, what waits goes its way at once. Reload is enough.",
+		"Off, no step is executed, no held touch is released, and touches that are asked for are held (transactional ones are not); facts are recorded, holds still expire, and messages in the outbox that kam delivers stay there (transactional ones leave). On again, what waits goes its way at once. Reload is enough.",
 	&kam_outreach, true, PGC_SIGHUP},
 };
 

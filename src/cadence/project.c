@@ -30,6 +30,7 @@
 #include "kam.h"
 #include "pg/clock.h"
 #include "store/statement.h"
+#include "worker/worker.h"
 
 PG_FUNCTION_INFO_V1(kam_cadence_gate_done);
 
@@ -230,7 +231,10 @@ project_executed_touch(const Decided *decided)
 	kam_values_add(&values, Int64GetDatum(decided->event_id));
 	kam_values_add_jsonb(&values, kam_log_jsonb(decided->row, KAM_LOG_PAYLOAD));
 	kam_statement_run(decided->note->family == KAM_TRANSACTIONAL ? &project_transactional : &project_touch, &values);
-	if (!send || !rule.tell_rep)
+	if (!send)
+		return;
+	kam_wake();					/* it is to leave */
+	if (!rule.tell_rep)
 		return;
 	kam_values_init(&values);
 	kam_values_add_text(&values, decided->lead_id);

@@ -79,3 +79,12 @@
 #define kam_index_beginscan(relation, index, snapshot, nkeys) index_beginscan(relation, index, snapshot, nkeys, 0)
 #define kam_primary_key_index(relation) RelationGetPrimaryKeyIndex(relation)
 #endif
+
+/* Bytes that base64 is made of, or that come of it; char before 18. */
+#if PG_VERSION_NUM >= 180000
+#define KAM_BASE64(bytes) (bytes)
+#define KAM_BASE64_IN(bytes) (bytes)
+#else
+#define KAM_BASE64(bytes) ((char *) (bytes))
+#define KAM_BASE64_IN(bytes) ((const char *) (bytes))
+#endif

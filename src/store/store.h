@@ -340,3 +340,63 @@ extern TimestampTz kam_store_next_tick(void);
 extern bool kam_store_close_costs(void);
 /* Deletes at most limit runs that finished before "before", with all that hangs on them. */
 extern int	kam_store_delete_finished(TimestampTz before, int limit);
+
+/* ---- the outbox (outbox.c) -------------------------------------------------- */
+
+/* An endpoint that notifications are delivered to. */
+typedef struct KamEndpointRow
+{
+	char	   *endpoint,
+			   *kind,
+			   *url,
+			   *username;		/* NULL: none */
+	bool		allow_private;
+	int			timeout_s;
+	int			room;			/* deliveries at once */
+	int64		pause_us;		/* between two that begin */
+	bool		due;			/* something is, now */
+	TimestampTz next_at;		/* else when, in real time; 0: unknown */
+	bool		reps;			/* people get theirs there */
+} KamEndpointRow;
+
+/* A notification as it leaves. */
+typedef struct KamParcelRow
+{
+	int64		notification_id;
+	char	   *webhook_id;
+	char	  **header;
+	int			nheaders;
+	char	   *body,
+			   *mail_from,		/* both NULL unless it is an e-mail */
+			   *mail_to;
+} KamParcelRow;
+
+/* What came of a delivery, or of a sheet that was fetched. */
+typedef struct KamSettlement
+{
+	int64		id;
+	const char *loss;			/* "none": an answer came */
+	int			status;
+	bool		in_doubt;
+	long		retry_after_s;	/* -1: not asked for */
+	const char *words;			/* libcurl's, or the beginning of the answer; UTF-8 */
+} KamSettlement;
+
+typedef struct KamSheetRow
+{
+	int64		import_id;
+	char	   *url;
+	bool		allow_private;
+} KamSheetRow;
+
+extern int	kam_store_endpoints(MemoryContext context, KamEndpointRow **out);
+/* Takes what is due, at most so many; they are on their way from the commit on. */
+extern int	kam_store_outbox_take(const char *endpoint, int most, MemoryContext context, KamParcelRow **out);
+/* Writes down what came of them; later[i]: the i-th is to be told again a moment later. */
+extern void kam_store_outbox_settle(const KamSettlement *settlement, int count, bool *later);
+/* What was on its way when a worker before this one died.  Returns how many. */
+extern int	kam_store_outbox_recover(void);
+/* Sheets to be fetched; they are taken with that. */
+extern int	kam_store_sheets_take(MemoryContext context, KamSheetRow **out);
+/* Takes in what was fetched (NULL: nothing), or says why it could not. */
+extern void kam_store_sheet_settle(const KamSettlement *settlement, const char *sheet, size_t len);

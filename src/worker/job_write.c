@@ -13,6 +13,7 @@
 #include "pg/clock.h"
 #include "worker/budget.h"
 #include "worker/job_parts.h"
+#include "worker/outbox.h"
 /* after the server's headers */
 
 /* A transient trouble's pause before the run is taken again. */
@@ -189,6 +190,7 @@ write_decisions(KamJob *const *job, int count)
 			row[nrows++] = &step->decision;
 	}
 	kam_store_decisions(row, nrows);
+	kam_outbox_hurry();
 }
 
 static bool

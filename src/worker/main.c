@@ -29,6 +29,7 @@
 #include "worker/crew.h"
 #include "worker/lanes.h"
 #include "worker/launcher.h"
+#include "worker/outbox.h"
 #include "worker/schedule.h"
 #include "worker/shmem.h"
 #include "worker/unit.h"
@@ -197,8 +198,9 @@ turn_paused(void)
 	(void) kam_crew_give_back();
 	if (kam_crew_listen())
 		(void) kam_crew_round();
+	(void) kam_outbox_turn(my_slot, entry, false, false);
 	kam_slot_set_state(entry, KAM_WORKER_PAUSED);
-	return until_crew(poll_ms());
+	return kam_network_fd() >= 0 ? kam_outbox_wait(my_slot, until_crew(poll_ms())) : until_crew(poll_ms());
 }
 
 /* One turn: returns how long to sleep, 0 for not at all. */
@@ -230,6 +232,8 @@ turn(bool woken)
 
 	result = kam_schedule_turn(my_slot, entry, &again);
 	if (result == KAM_UNIT_DONE || result == KAM_UNIT_FAILED)
+		result = kam_outbox_turn(my_slot, entry, woken, true);
+	if (result == KAM_UNIT_DONE || result == KAM_UNIT_FAILED)
 		result = kam_crew_renew(woken);
 	if (result == KAM_UNIT_DONE || result == KAM_UNIT_FAILED)
 	{
@@ -242,6 +246,7 @@ turn(bool woken)
 	{
 		/* Not installed (any more): what is in the next installation was never ours. */
 		kam_crew_drop();
+		kam_outbox_drop();
 		settled = false;
 		kam_slot_set_state(entry, state_of(result));
 		return poll_ms();
@@ -257,7 +262,7 @@ turn(bool woken)
 		return 0;
 	kam_slot_set_state(entry, kam_crew_size() > 0 ? KAM_WORKER_BUSY : KAM_WORKER_IDLE);
 	pgstat_report_stat(true);
-	return until_crew(kam_schedule_wait(my_slot, poll_ms()));
+	return kam_outbox_wait(my_slot, until_crew(kam_schedule_wait(my_slot, poll_ms())));
 }
 
 /* Puts the process back on its feet after an error that no unit caught. */
@@ -280,12 +285,11 @@ sleep_for(long nap)
 {
 	static uint32 idle = 0;
 	static uint32 http = 0;
-	KamEngine  *engine = kam_network_open();
+	int			fd = kam_network_fd();
 	int			events;
 
-	if (engine != NULL && kam_engine_in_flight(engine) > 0)
-		events = WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-								   kam_engine_fd(engine), nap, KAM_WAIT_EVENT(http, "KamHttp"));
+	if (fd >= 0)
+		events = WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, fd, nap, KAM_WAIT_EVENT(http, "KamHttp"));
 	else
 		events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, nap, KAM_WAIT_EVENT(idle, "KamIdle"));
 	return (events & WL_LATCH_SET) != 0;
@@ -315,6 +319,7 @@ loop(void)
 			ProcessConfigFile(PGC_SIGHUP);
 			kam_schedule_reset();
 			kam_network_reload();
+			kam_outbox_reload();
 		}
 		MemoryContextSwitchTo(loop_context);
 		nap = turn(woken);
@@ -363,6 +368,7 @@ kam_worker_main(Datum arg)
 	{
 		recover();
 		kam_crew_drop();
+		kam_outbox_drop();
 		(void) kam_crew_take_back();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ERROR_PAUSE_MS, PG_WAIT_EXTENSION);
 	}

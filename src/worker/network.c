@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <sys/epoll.h>
+
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -29,6 +31,7 @@ typedef struct Key
 } Key;
 
 static KamEngine *engine = NULL;
+static KamCourier *courier = NULL;
 static KamLimits *limits = NULL;
 static Key *key = NULL;
 static int	nkeys = 0;
@@ -79,19 +82,89 @@ kam_network_open(void)
 	return engine;
 }
 
-KamEngine *
-kam_network_engine(void)
+static void
+make_courier(const KamEngineSettings *settings)
+{
+	const KamCourierSettings own = {.ca_file = settings->ca_file, .proxy = settings->proxy};
+	const char *why = NULL;
+
+	courier = kam_courier_new(&own, &why);
+	if (courier == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("could not prepare for deliveries: %s", why)));
+}
+
+static void
+configure_courier(const KamEngineSettings *settings)
+{
+	const KamCourierSettings own = {.ca_file = settings->ca_file, .proxy = settings->proxy};
+
+	(void) kam_courier_configure(courier, &own);
+}
+
+static void
+initialise(void)
 {
 	static bool initialised = false;
 	const char *why = NULL;
 
-	if (engine != NULL)
-		return engine;
 	if (!initialised && (why = kam_net_init()) != NULL)
 		ereport(ERROR, (errcode(ERRCODE_SYSTEM_ERROR), errmsg("could not initialise libcurl: %s", why)));
 	initialised = true;
-	with_settings(make_engine);
+}
+
+KamEngine *
+kam_network_engine(void)
+{
+	if (engine == NULL)
+	{
+		initialise();
+		with_settings(make_engine);
+	}
 	return engine;
+}
+
+KamCourier *
+kam_network_courier(void)
+{
+	if (courier == NULL)
+	{
+		initialise();
+		with_settings(make_courier);
+	}
+	return courier;
+}
+
+KamCourier *
+kam_network_courier_open(void)
+{
+	return courier;
+}
+
+/* One descriptor for two: an epoll descriptor is readable when one that stands in it is. */
+static int
+fd_of_both(void)
+{
+	static int	both = -1;
+	struct epoll_event event = {.events = EPOLLIN};
+
+	if (both >= 0)
+		return both;
+	both = epoll_create1(EPOLL_CLOEXEC);
+	if (both < 0 || epoll_ctl(both, EPOLL_CTL_ADD, kam_engine_fd(engine), &event) != 0 ||
+		epoll_ctl(both, EPOLL_CTL_ADD, kam_courier_fd(courier), &event) != 0)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES), errmsg("could not watch calls and deliveries: %m")));
+	return both;
+}
+
+int
+kam_network_fd(void)
+{
+	bool		calls = engine != NULL && kam_engine_in_flight(engine) > 0;
+	bool		deliveries = courier != NULL && kam_courier_in_flight(courier) > 0;
+
+	if (calls && deliveries)
+		return fd_of_both();
+	return calls ? kam_engine_fd(engine) : deliveries ? kam_courier_fd(courier) : -1;
 }
 
 KamLane *
@@ -127,6 +200,8 @@ kam_network_reload(void)
 	forget_keys();
 	if (engine != NULL)
 		with_settings(configure_engine);
+	if (courier != NULL)
+		with_settings(configure_courier);
 }
 
 static const char *

@@ -1,6 +1,6 @@
 /*
- * worker/network.h: this process's way out: the engine, what it has learnt of
- * providers' limits, and the keys it has read.
+ * worker/network.h: this process's ways out: the engine for calls and the
+ * courier for deliveries, what was learnt of providers' limits, and their keys.
  */
 #pragma once
 
@@ -9,7 +9,14 @@
 /* after the server's headers */
 #include "pg/json.h"
 #include "llm/limits.h"
+#include "net/courier.h"
 #include "worker/config.h"
+
+/* The courier of deliveries: made when the first goes out; raises when it cannot be.  Or the one there is, else NULL. */
+extern KamCourier *kam_network_courier(void);
+extern KamCourier *kam_network_courier_open(void);
+/* Readable when a call or a delivery gets on; -1: nothing is under way. */
+extern int	kam_network_fd(void);
 
 /* Made when the first call goes out; raises when it cannot be. */
 extern KamEngine *kam_network_engine(void);
