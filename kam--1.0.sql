@@ -4580,8 +4580,6 @@ CREATE FUNCTION _crm_plan(relation regclass, target text, mapping text, options 
 	AS $$
 #variable_conflict use_column
 DECLARE
-	key CONSTANT text := _crm_plan.target || '_id';
-	own boolean := cardinality(options) > 0;
 	bad text;
 BEGIN
 	IF NOT EXISTS (SELECT FROM kam.crm_mapping m WHERE m.mapping = _crm_plan.mapping AND m.target = _crm_plan.target) THEN
@@ -4591,7 +4589,7 @@ BEGIN
 			HINT = format('Mappings are the rows of kam.crm_mapping: %s.', (SELECT string_agg(DISTINCT quote_literal(m.mapping), ', ')
 			                                                                FROM kam.crm_mapping m WHERE m.target = _crm_plan.target));
 	END IF;
-	IF own THEN
+	IF cardinality(options) > 0 THEN
 		SELECT o INTO bad FROM unnest(options) o
 		 WHERE NOT (strpos(o, '=') > 0 AND kam._crm_is_field(_crm_plan.target, split_part(o, '=', 1)) OR o LIKE 'row=_%') LIMIT 1;
 		IF FOUND THEN
@@ -4612,20 +4610,19 @@ BEGIN
 	END IF;
 
 	RETURN QUERY
+	WITH asked AS (
+		SELECT split_part(o, '=', 1) AS field, coalesce(array_agg(s.path ORDER BY u.n) FILTER (WHERE s.path <> ''), '{}') AS sources
+		  FROM unnest(options) WITH ORDINALITY u (o, n) CROSS JOIN LATERAL (SELECT substr(o, strpos(o, '=') + 1)) s (path)
+		 WHERE o NOT LIKE 'row=%'
+		 GROUP BY 1
+	), mapped AS (
+		SELECT m.field, m.sources, m.words FROM kam.crm_mapping m WHERE m.mapping = _crm_plan.mapping AND m.target = _crm_plan.target
+	)
 	SELECT p.field, coalesce(kam._crm_fields() -> _crm_plan.target ->> p.field, 'any'),
-	       ARRAY(SELECT s.path FROM unnest(p.sources) WITH ORDINALITY s (path, n) WHERE has ? (kam._crm_path(s.path))[1] ORDER BY s.n),
+	       ARRAY(SELECT s.path FROM unnest(p.sources) WITH ORDINALITY s (path, n) WHERE has ? lower(split_part(s.path, ',', 1)) ORDER BY s.n),
 	       p.words
-	  FROM (SELECT m.field, m.sources, m.words::jsonb
-	          FROM kam.crm_mapping m
-	         WHERE m.mapping = _crm_plan.mapping AND m.target = _crm_plan.target
-	           AND NOT (own AND m.field = ANY (SELECT split_part(o, '=', 1) FROM unnest(options) o))
-	        UNION ALL
-	        SELECT split_part(o, '=', 1), coalesce(array_agg(s.path ORDER BY n) FILTER (WHERE s.path <> ''), '{}'),
-	               coalesce((SELECT m.words::jsonb FROM kam.crm_mapping m
-	                          WHERE m.mapping = _crm_plan.mapping AND m.target = _crm_plan.target AND m.field = split_part(o, '=', 1)), '{}')
-	          FROM unnest(options) WITH ORDINALITY u (o, n) CROSS JOIN LATERAL (SELECT substr(o, strpos(o, '=') + 1)) s (path)
-	         WHERE own AND o NOT LIKE 'row=%'
-	         GROUP BY 1, split_part(o, '=', 1)) p;
+	  FROM (SELECT coalesce(a.field, m.field), coalesce(a.sources, m.sources), coalesce(m.words::jsonb, '{}')
+	          FROM mapped m FULL JOIN asked a ON a.field = m.field) p (field, sources, words);
 END
 $$;
 COMMENT ON FUNCTION _crm_plan(regclass, text, text, text[], jsonb) IS 'Each field of a mapping with those of its sources that a table or row has; what the trigger''s options name goes before the mapping. 22023 for an unknown mapping or argument, 42703 for an unknown column.';
@@ -4844,7 +4841,7 @@ BEGIN
 		       ARRAY(SELECT convert_from(decode(a.arg, 'escape'), 'UTF8')
 		               FROM regexp_split_to_table(encode(g.tgargs, 'escape'), '\\000') WITH ORDINALITY a (arg, n) WHERE a.n <= g.tgnargs ORDER BY a.n) AS args
 		  FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
-		 WHERE g.tgrelid = kam_crm_check.relation AND p.oid IN ('kam.kam_lead_on_change()'::regprocedure, 'kam.kam_account_on_change()'::regprocedure)
+		 WHERE g.tgrelid = kam_crm_check.relation AND g.tgfoid IN ('kam.kam_lead_on_change()'::regprocedure, 'kam.kam_account_on_change()'::regprocedure)
 		 ORDER BY g.tgname
 	LOOP
 		RETURN QUERY
