@@ -4619,13 +4619,13 @@ BEGIN
 		SELECT m.field, m.sources, m.words FROM kam.crm_mapping m WHERE m.mapping = _crm_plan.mapping AND m.target = _crm_plan.target
 	)
 	SELECT p.field, coalesce(kam._crm_fields() -> _crm_plan.target ->> p.field, 'any'),
-	       ARRAY(SELECT s.path FROM unnest(p.sources) WITH ORDINALITY s (path, n) WHERE has ? lower(split_part(s.path, ',', 1)) ORDER BY s.n),
+	       ARRAY(SELECT s.path FROM unnest(p.sources) WITH ORDINALITY s (path, n) WHERE has IS NULL OR has ? lower(split_part(s.path, ',', 1)) ORDER BY s.n),
 	       p.words
 	  FROM (SELECT coalesce(a.field, m.field), coalesce(a.sources, m.sources), coalesce(m.words::jsonb, '{}')
 	          FROM mapped m FULL JOIN asked a ON a.field = m.field) p (field, sources, words);
 END
 $$;
-COMMENT ON FUNCTION _crm_plan(regclass, text, text, text[], jsonb) IS 'Each field of a mapping with those of its sources that a table or row has; what the trigger''s options name goes before the mapping. 22023 for an unknown mapping or argument, 42703 for an unknown column.';
+COMMENT ON FUNCTION _crm_plan(regclass, text, text, text[], jsonb) IS 'Each field of a mapping with those of its sources that a table or row has, with all when has is NULL; what the trigger''s options name goes before the mapping. 22023 for an unknown mapping or argument, 42703 for an unknown column.';
 
 CREATE FUNCTION _crm_read(relation regclass, target text, mapping text, options text[], entry jsonb) RETURNS jsonb
 	LANGUAGE plpgsql STABLE
@@ -4653,7 +4653,10 @@ BEGIN
 		  FROM kam._crm_plan(relation, _crm_read.target, _crm_read.mapping, options, whole) p
 		 CROSS JOIN LATERAL (
 			SELECT count(*) AS present,
-			       (array_agg(v.value ORDER BY u.n) FILTER (WHERE CASE p.kind WHEN 'any' THEN v.value NOT IN ('null', '""') ELSE kam._crm_text(v.value) IS NOT NULL END))[1] AS value
+			       -- The first that says something; of opt-outs the first that does not say no.
+			       (array_agg(v.value ORDER BY p.kind = 'opt_out' AND coalesce(p.words -> lower(kam._crm_text(v.value)), kam._crm_as('boolean', kam._crm_text(v.value)))
+			                                   IS NOT DISTINCT FROM 'false', u.n) FILTER (WHERE p.kind = 'any' AND jsonb_typeof(v.value) IN ('array', 'object')
+			                                                   OR kam._crm_text(v.value) IS NOT NULL))[1] AS value
 			  FROM unnest(p.sources) WITH ORDINALITY u (path, n) CROSS JOIN LATERAL (SELECT whole #> kam._crm_path(u.path)) v (value)
 			 WHERE v.value IS NOT NULL) s
 		 WHERE s.present > 0 OR p.field = key
@@ -4662,6 +4665,7 @@ BEGIN
 		written := kam._crm_text(f.value);
 		meant := CASE WHEN written IS NULL AND f.kind <> 'any' THEN 'null'
 		              WHEN f.words ? lower(written) THEN f.words -> lower(written)
+		              WHEN jsonb_typeof(f.value) = 'string' AND f.kind = 'any' THEN to_jsonb(written)
 		              WHEN f.kind = 'any' THEN coalesce(f.value, 'null')
 		              ELSE kam._crm_as(f.kind, written) END;
 		IF meant IS NULL THEN
@@ -4844,14 +4848,16 @@ BEGIN
 		 WHERE g.tgrelid = kam_crm_check.relation AND g.tgfoid IN ('kam.kam_lead_on_change()'::regprocedure, 'kam.kam_account_on_change()'::regprocedure)
 		 ORDER BY g.tgname
 	LOOP
+		PERFORM kam._crm_plan(kam_crm_check.relation, t.target, t.args[1], t.args[2:], columns);
 		RETURN QUERY
 		SELECT t.tgname, t.target, p.field, array_to_string(p.sources, ' ')
-		  FROM kam._crm_plan(kam_crm_check.relation, t.target, t.args[1], t.args[2:], columns) p
+		  FROM kam._crm_plan(kam_crm_check.relation, t.target, t.args[1], t.args[2:],
+		       CASE WHEN NOT EXISTS (SELECT FROM unnest(t.args[2:]) o WHERE o LIKE 'row=%') THEN columns END) p
 		 ORDER BY p.field;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION kam_crm_check(regclass) IS 'What the triggers kam_lead_on_change() and kam_account_on_change() of a sync table read: each field with those of its sources that the table has, in the order they are tried; empty when it has none. Of jsonb columns the keys are known with a row only. Raises what the triggers would for their arguments. Example: SELECT field, source FROM kam.kam_crm_check(''hubspot_contacts'');';
+COMMENT ON FUNCTION kam_crm_check(regclass) IS 'What the triggers kam_lead_on_change() and kam_account_on_change() of a sync table read: each field with those of its sources that the table has, in the order they are tried; empty when it has none. Which keys a jsonb has is known with a row only: of them, and with row=column, all stand there. Raises what the triggers would for their arguments. Example: SELECT field, source FROM kam.kam_crm_check(''hubspot_contacts'');';
 
 -- The schedules of the Coordinator: what is due is released, expired, settled and ended; flags are opened, escalated and closed.  kam_tick() and the
 -- worker go through the same functions.
