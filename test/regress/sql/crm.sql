@@ -20,6 +20,7 @@ $$;
 CREATE FUNCTION pg_temp.version(lead text) RETURNS text LANGUAGE sql AS $$ SELECT xmin || ' ' || ctid FROM kam.Leads WHERE lead_id = lead $$;
 \pset null '-'
 \set ECHO all
+BEGIN;
 CREATE SCHEMA crm;
 CREATE VIEW pg_temp.accounts AS SELECT account_id, name, icp_tier, abm_active, owner_id, attributes FROM kam.Accounts WHERE account_id LIKE 'crm-%' ORDER BY account_id;
 
@@ -96,17 +97,15 @@ INSERT INTO crm.contact ("Name") VALUES ('Nobody');
 -- ---- opt-outs
 INSERT INTO crm.hubspot_contacts VALUES ('crm-o1', '{"email": "one@crm-o.example"}'), ('crm-o2', '{"email": "two@crm-o.example"}'), ('crm-o3', '{"email": "three@crm-o.example"}'),
 	('crm-o4', '{"email": "four@crm-o.example"}');
-SELECT pg_temp.ask('crm-o1', 'outbound', 'activation', 'S'), pg_temp.ask('crm-o1', 'transactional', 'activation', 'T');
-SELECT pg_temp.ask('crm-o1', 'outbound', 'touch', 'S', i) FROM generate_series(1, 4) i;
+SELECT pg_temp.ask('crm-o1', 'outbound', 'activation', 'crm-S'), pg_temp.ask('crm-o1', 'transactional', 'activation', 'crm-T');
+SELECT pg_temp.ask('crm-o1', 'outbound', 'touch', 'crm-S', i) FROM generate_series(1, 4) i;
 -- In the same transaction: the hold is cancelled, the sequences end, the gate refuses.
-BEGIN;
 UPDATE crm.hubspot_contacts SET properties = properties || '{"hs_email_optout": "true"}' WHERE id = 'crm-o1';
 SELECT sequence_id, state, end_reason FROM kam.Cadence WHERE lead_id = 'crm-o1' ORDER BY 1;
 SELECT kind, state, end_reason FROM kam.CadenceQueue WHERE lead_id = 'crm-o1';
-SELECT allowed, gate, suppressed_reason, compliance_status FROM kam.kam_gate('crm-o1', 'transactional', 'touch', 'T');
+SELECT allowed, gate, suppressed_reason, compliance_status FROM kam.kam_gate('crm-o1', 'transactional', 'touch', 'crm-T');
 SELECT address, source, reason FROM kam.Suppression WHERE address = 'one@crm-o.example';
-COMMIT;
-SELECT pg_temp.ask('crm-o1', 'outbound', 'activation', 'again');
+SELECT pg_temp.ask('crm-o1', 'outbound', 'activation', 'crm-again');
 -- The CRM's false, or its silence, revives nothing.
 UPDATE crm.hubspot_contacts SET properties = properties || '{"hs_email_optout": "false", "jobtitle": "CEO"}' WHERE id = 'crm-o1';
 UPDATE crm.hubspot_contacts SET properties = properties - 'hs_email_optout' WHERE id = 'crm-o1';
@@ -115,15 +114,15 @@ SELECT allowed, gate FROM kam.kam_gate('crm-o1', 'outbound');
 -- A value that nobody understands is an opt-out.
 UPDATE crm.hubspot_contacts SET properties = properties || '{"do_not_contact": "asked on the phone"}' WHERE id = 'crm-o2';
 SELECT unsubscribe_flag, opt_out_flag, attributes FROM kam.Leads WHERE lead_id = 'crm-o2';
--- Taken back with the transaction.
-BEGIN;
+-- Taken back with what brought it.
+SAVEPOINT s;
 UPDATE crm.hubspot_contacts SET properties = properties || '{"do_not_contact": 1}' WHERE id = 'crm-o3';
 SELECT allowed FROM kam.kam_gate('crm-o3', 'outbound');
-ROLLBACK;
+ROLLBACK TO s;
 SELECT allowed FROM kam.kam_gate('crm-o3', 'outbound');
 -- Of a merged lead: the one that stands for it stops.
 SELECT kam.kam_merge_leads('crm-o4', 'crm-o3') IS NOT NULL AS merged;
-SELECT pg_temp.ask('crm-o3', 'outbound', 'activation', 'M');
+SELECT pg_temp.ask('crm-o3', 'outbound', 'activation', 'crm-M');
 UPDATE crm.hubspot_contacts SET properties = properties || '{"hs_email_optout": true}' WHERE id = 'crm-o4';
 SELECT sequence_id, state, end_reason FROM kam.Cadence WHERE lead_id = 'crm-o3';
 SELECT lead_id, unsubscribe_flag FROM kam.Leads WHERE lead_id IN ('crm-o3', 'crm-o4') ORDER BY 1;
@@ -163,6 +162,7 @@ SELECT * FROM kam.kam_crm_check('crm.contact');
 SELECT field, source FROM kam.kam_crm_check('crm.fivetran_contact') WHERE source <> '';
 SELECT target, field, source FROM kam.kam_crm_check('crm.webhook') WHERE field IN ('email', 'owner_id', 'opt_out_flag', 'attributes.plan');
 
+SAVEPOINT s;
 -- A row of the extension's that is changed, or replaced, is the user's, and dumped; there is one for each field.
 UPDATE kam.crm_mapping SET sources = '{"properties,work_email","properties,email"}' WHERE (mapping, target, field) = ('hubspot', 'lead', 'email');
 INSERT INTO kam.crm_mapping (mapping, target, field, sources) VALUES ('hubspot', 'lead', 'time_zone', '{}');
@@ -171,6 +171,7 @@ SELECT count(*) FROM kam.crm_mapping WHERE mapping = 'hubspot' AND target = 'lea
 SELECT c.condition FROM pg_extension e, unnest(e.extconfig, e.extcondition) c (rel, condition) WHERE e.extname = 'kam' AND c.rel = 'kam.crm_mapping'::regclass;
 UPDATE crm.hubspot_contacts SET properties = properties || '{"work_email": "work@crm-o.example", "hs_timezone": "Asia/Tokyo"}' WHERE id = 'crm-o2';
 SELECT email, time_zone FROM kam.Leads WHERE lead_id = 'crm-o2';
+ROLLBACK TO s;
 SELECT pg_temp.refused($$INSERT INTO kam.crm_mapping (mapping, target, field, sources) VALUES ('house', 'lead', 'cadence_state', '{x}')$$);
 SELECT pg_temp.refused($$INSERT INTO kam.crm_mapping (mapping, target, field, sources) VALUES ('house', 'deal', 'name', '{x}')$$);
 SELECT pg_temp.refused($$INSERT INTO kam.crm_mapping (mapping, target, field, sources) VALUES ('house', 'lead', 'phone', '{""}')$$);
@@ -183,17 +184,17 @@ BEGIN
 	RETURN pg_temp.refused('INSERT INTO crm.wrong VALUES (''crm-wrong'', ''x'')');
 END
 $$;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change()'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''zoho'')'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_account_on_change(''house'')'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''house'')'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''name'')'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''merged_into=name'')'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''email=mail,work'')'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''row=data'')'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''lead_id='')'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('BEFORE INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'')'); ROLLBACK;
-BEGIN; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH STATEMENT EXECUTE FUNCTION kam.kam_account_on_change(''pipedrive'')'); ROLLBACK;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change()'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''zoho'')'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_account_on_change(''house'')'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''house'')'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''name'')'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''merged_into=name'')'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''email=mail,work'')'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''row=data'')'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'', ''lead_id='')'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('BEFORE INSERT ON crm.wrong FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'')'); ROLLBACK TO s;
+SAVEPOINT s; SELECT pg_temp.with_trigger('AFTER INSERT ON crm.wrong FOR EACH STATEMENT EXECUTE FUNCTION kam.kam_account_on_change(''pipedrive'')'); ROLLBACK TO s;
 
 -- ---- who may: administrators make such a trigger; then whoever may write the table needs no right on kam
 CREATE ROLE regress_syncer;
@@ -222,9 +223,4 @@ SELECT md5(string_agg(xmin || ' ' || ctid, ',' ORDER BY lead_id)) AS before FROM
 UPDATE crm.kunden SET kunde = kunde;
 SELECT md5(string_agg(xmin || ' ' || ctid, ',' ORDER BY lead_id)) = :'before' AS unchanged FROM kam.Leads WHERE lead_id LIKE 'crm-k-%';
 
-DROP SCHEMA crm CASCADE;
-DROP ROLE regress_syncer, regress_program;
-DELETE FROM kam.crm_mapping WHERE NOT builtin;
-DELETE FROM kam.Leads WHERE lead_id ~ '^(crm-|7700|8800)';
-DELETE FROM kam.Accounts WHERE account_id ~ '^(crm-|7700|8800)';
-DELETE FROM kam.Suppression WHERE address LIKE '%@crm-_.example';
+ROLLBACK;

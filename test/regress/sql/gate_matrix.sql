@@ -51,7 +51,7 @@ INSERT INTO kam.Leads (lead_id, account_id, icp_tier, owner_id) VALUES ('own1', 
 -- The lead's tier goes before its account's.
 SELECT lead_id, pg_temp.ask(lead_id, 'newsletter', 'activation', 'M') AS marketing, pg_temp.ask(lead_id, 'outbound', 'activation', 'S') AS sales FROM kam.Leads ORDER BY lead_id;
 SELECT lead_id, sequence, state, why FROM enrolment WHERE lead_id IN (SELECT lead_id FROM kam.Leads);
-SELECT f.kind, f.lead_id, f.sequence_id, f.detail - 'event_id' AS detail, n.recipient FROM kam.CadenceFlag f JOIN kam.notification n ON n.topic = f.kind AND n.lead_id = f.lead_id ORDER BY 2;
+SELECT f.kind, f.lead_id, f.sequence_id, f.detail - 'event_id' AS detail, n.recipient FROM kam.CadenceFlag f JOIN kam.notification n ON n.topic = f.kind AND n.lead_id = f.lead_id ORDER BY 2, 5;
 -- Asking again opens no second flag.
 SELECT pg_temp.ask('own3', 'outbound', 'activation', 'S'), (SELECT count(*) FROM kam.CadenceFlag WHERE lead_id = 'own3');
 
