@@ -111,6 +111,12 @@ UPDATE crm.hubspot_contacts SET properties = properties || '{"hs_email_optout": 
 UPDATE crm.hubspot_contacts SET properties = properties - 'hs_email_optout' WHERE id = 'crm-o1';
 SELECT job_title, unsubscribe_flag FROM kam.Leads WHERE lead_id = 'crm-o1';
 SELECT allowed, gate FROM kam.kam_gate('crm-o1', 'outbound');
+-- A person does, until the CRM says it again.
+UPDATE kam.Leads SET unsubscribe_flag = false WHERE lead_id = 'crm-o1';
+UPDATE crm.hubspot_contacts SET properties = properties || '{"jobtitle": "CFO"}' WHERE id = 'crm-o1';
+SELECT allowed FROM kam.kam_gate('crm-o1', 'outbound');
+UPDATE crm.hubspot_contacts SET properties = properties || '{"hs_email_optout": "YES"}' WHERE id = 'crm-o1';
+SELECT allowed FROM kam.kam_gate('crm-o1', 'outbound');
 -- A value that nobody understands is an opt-out.
 UPDATE crm.hubspot_contacts SET properties = properties || '{"do_not_contact": "asked on the phone"}' WHERE id = 'crm-o2';
 SELECT unsubscribe_flag, opt_out_flag, attributes FROM kam.Leads WHERE lead_id = 'crm-o2';
@@ -211,6 +217,13 @@ CREATE TABLE crm.mine (id text);
 SELECT pg_temp.refused('CREATE TRIGGER kam AFTER INSERT ON crm.mine FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change(''pipedrive'')');
 RESET ROLE;
 SELECT opt_out_flag FROM kam.Leads WHERE lead_id = 'crm-k3';
+GRANT kam_admin TO regress_program;
+SET ROLE regress_program;
+CREATE TRIGGER kam AFTER INSERT ON crm.mine FOR EACH ROW EXECUTE FUNCTION kam.kam_lead_on_change('pipedrive');
+INSERT INTO crm.mine VALUES ('crm-mine');
+SELECT count(*) FROM kam.Leads WHERE lead_id = 'crm-mine';
+SELECT count(*) AS read FROM kam.kam_crm_check('crm.mine') WHERE source <> '';
+RESET ROLE;
 SET ROLE kam_admin;
 INSERT INTO kam.crm_mapping (mapping, target, field, sources) VALUES ('house', 'lead', 'attributes.note', '{notiz}');
 DELETE FROM kam.crm_mapping WHERE mapping = 'house' AND field = 'attributes.note';
