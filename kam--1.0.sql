@@ -4532,6 +4532,9 @@ BEGIN
 		           WHERE kam._crm_text(e.value) IS NOT NULL ORDER BY e.value -> 'primary' IS NOT DISTINCT FROM 'true' DESC, e.n LIMIT 1);
 	END IF;
 	IF jsonb_typeof(value) = 'object' THEN
+		IF NOT value ?| '{value,id}' AND value <> '{}' THEN
+			RETURN value::text;
+		END IF;
 		value := coalesce(value -> 'value', value -> 'id');
 	END IF;
 	RETURN CASE jsonb_typeof(value)
@@ -4540,7 +4543,7 @@ BEGIN
 		WHEN 'boolean' THEN value #>> '{}' END;
 END
 $$;
-COMMENT ON FUNCTION _crm_text(jsonb) IS 'A value as a CRM means it: of several the primary one, else the first that is not empty; of an object its value or id. NULL for an empty one.';
+COMMENT ON FUNCTION _crm_text(jsonb) IS 'A value as a CRM means it: of several the primary one, else the first that is not empty; of an object its value or id, or else its own text. NULL for an empty one.';
 
 CREATE FUNCTION _crm_time(written text) RETURNS timestamptz
 	LANGUAGE plpgsql STABLE STRICT
@@ -4561,7 +4564,8 @@ CREATE FUNCTION _crm_as(kind text, written text) RETURNS jsonb
 	AS $$
 BEGIN
 	RETURN CASE kind
-		WHEN 'text' THEN to_jsonb(written)
+		-- An object that is no reference to anything is no name either.
+		WHEN 'text' THEN CASE WHEN written NOT LIKE '{"%' THEN to_jsonb(written) END
 		WHEN 'tier' THEN to_jsonb(substring(upper(written) FROM '^T[123]$'))
 		-- HubSpot's names of zones have no slash: europe_slash_paris.
 		WHEN 'zone' THEN to_jsonb(kam._zone(CASE WHEN strpos(written, '_slash_') > 0 THEN initcap(replace(written, '_slash_', '/')) ELSE written END))

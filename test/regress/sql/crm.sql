@@ -120,6 +120,8 @@ SELECT allowed FROM kam.kam_gate('crm-o1', 'outbound');
 -- A value that nobody understands is an opt-out.
 UPDATE crm.hubspot_contacts SET properties = properties || '{"do_not_contact": "asked on the phone"}' WHERE id = 'crm-o2';
 SELECT unsubscribe_flag, opt_out_flag, attributes FROM kam.Leads WHERE lead_id = 'crm-o2';
+UPDATE crm.hubspot_contacts SET properties = properties || '{"hs_email_optout": {"since": 2024}, "jobtitle": {"de": "Leiter"}, "do_not_contact": {}}' WHERE id = 'crm-o2';
+SELECT unsubscribe_flag, job_title, attributes FROM kam.Leads WHERE lead_id = 'crm-o2';
 -- Taken back with what brought it.
 SAVEPOINT s;
 UPDATE crm.hubspot_contacts SET properties = properties || '{"do_not_contact": 1}' WHERE id = 'crm-o3';
