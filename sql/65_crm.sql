@@ -238,7 +238,6 @@ DECLARE
 	unread jsonb := '{}';
 	has_key boolean := within IS NOT NULL;
 	f record;
-	written text;
 	meant jsonb;
 BEGIN
 	IF jsonb_typeof(whole -> within) = 'object' THEN
@@ -246,27 +245,28 @@ BEGIN
 	END IF;
 
 	FOR f IN
-		SELECT p.field, p.kind, p.sources, p.words, s.value
+		SELECT p.field, p.kind, p.sources, p.words, s.value, s.written
 		  FROM kam._crm_plan(relation, _crm_read.target, _crm_read.mapping, options, whole) p
-		 CROSS JOIN LATERAL (
-			SELECT count(*) AS present,
-			       -- The first that says something; of opt-outs the first that does not say no.
-			       (array_agg(v.value ORDER BY p.kind = 'opt_out' AND coalesce(p.words -> lower(kam._crm_text(v.value)), kam._crm_as('boolean', kam._crm_text(v.value)))
-			                                   IS NOT DISTINCT FROM 'false', u.n) FILTER (WHERE p.kind = 'any' AND jsonb_typeof(v.value) IN ('array', 'object')
-			                                                   OR kam._crm_text(v.value) IS NOT NULL))[1] AS value
-			  FROM unnest(p.sources) WITH ORDINALITY u (path, n) CROSS JOIN LATERAL (SELECT whole #> kam._crm_path(u.path)) v (value)
-			 WHERE v.value IS NOT NULL) s
-		 WHERE s.present > 0 OR p.field = key
+		  -- The first source that says something; of opt-outs the first that does not say no.
+		  LEFT JOIN LATERAL (
+			SELECT v.value, t.written
+			  FROM unnest(p.sources) WITH ORDINALITY u (path, n)
+			 CROSS JOIN LATERAL (SELECT whole #> kam._crm_path(u.path)) v (value)
+			 CROSS JOIN LATERAL (SELECT kam._crm_text(v.value) OFFSET 0) t (written)
+			 WHERE v.value IS NOT NULL
+			 ORDER BY t.written IS NULL AND NOT (p.kind = 'any' AND jsonb_typeof(v.value) IN ('array', 'object')),
+			          p.kind = 'opt_out' AND coalesce(p.words -> lower(t.written), kam._crm_as('boolean', t.written)) IS NOT DISTINCT FROM 'false', u.n
+			 LIMIT 1) s ON true
+		 WHERE s.value IS NOT NULL OR p.field = key
 	LOOP
 		has_key := has_key OR f.field = key AND cardinality(f.sources) > 0;
-		written := kam._crm_text(f.value);
-		meant := CASE WHEN written IS NULL AND f.kind <> 'any' THEN 'null'
-		              WHEN f.words ? lower(written) THEN f.words -> lower(written)
-		              WHEN jsonb_typeof(f.value) = 'string' AND f.kind = 'any' THEN to_jsonb(written)
-		              WHEN f.kind = 'any' THEN coalesce(f.value, 'null')
-		              ELSE kam._crm_as(f.kind, written) END;
+		meant := CASE WHEN f.written IS NULL AND f.kind <> 'any' THEN 'null'
+		              WHEN f.words ? lower(f.written) THEN f.words -> lower(f.written)
+		              WHEN jsonb_typeof(f.value) = 'string' AND f.kind = 'any' THEN coalesce(to_jsonb(f.written), 'null')
+		              WHEN f.kind = 'any' THEN f.value
+		              ELSE kam._crm_as(f.kind, f.written) END;
 		IF meant IS NULL THEN
-			unread := unread || jsonb_build_object(f.field, written);
+			unread := unread || jsonb_build_object(f.field, f.written);
 			-- Who fills in such a field means something by it.
 			CONTINUE WHEN f.kind <> 'opt_out';
 			meant := 'true';
