@@ -96,7 +96,7 @@ DO $do$
 DECLARE
 	t text;
 BEGIN
-	FOREACH t IN ARRAY '{sequence_type,type_transition,signal_rule}'::text[]
+	FOREACH t IN ARRAY '{sequence_type,type_transition,signal_rule,crm_mapping}'::text[]
 	LOOP
 		EXECUTE format('CREATE TRIGGER seed_changed BEFORE UPDATE ON kam.%I FOR EACH ROW
 			WHEN (OLD.builtin AND NEW.builtin AND OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION kam._seed_changed()', t);

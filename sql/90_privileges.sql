@@ -104,6 +104,15 @@ SELECT pg_extension_config_dump('intelligence_day', '');
 SELECT pg_extension_config_dump('_intelligence_state', '');
 SELECT pg_extension_config_dump('_intelligence_late', '');
 
+-- What follows a CRM's tables.  Who may make such a trigger may write any lead: administrators; once it is there, whoever writes the table needs no right on kam.
+GRANT EXECUTE ON FUNCTION kam_lead_on_change(), kam_account_on_change(), kam_crm_check(regclass) TO kam_admin;
+GRANT SELECT ON crm_mapping TO kam_read, kam_admin;
+GRANT INSERT, UPDATE, DELETE ON crm_mapping TO kam_admin;
+GRANT SELECT, INSERT ON crm_mapping TO kam_restore;
+-- The table's CHECK runs as whoever writes it.
+GRANT EXECUTE ON FUNCTION _crm_fields(), _crm_is_field(text, text) TO kam_admin, kam_restore;
+SELECT pg_extension_config_dump('crm_mapping', 'WHERE NOT builtin');
+
 -- Plays: programs draft, people promote and end, whoever may look may look ahead.
 GRANT INSERT ON BrainAnalysisLog, SalesPlayLibrary TO kam_submit;
 GRANT EXECUTE ON FUNCTION kam_promote_play(text, text), kam_end_play(text, text) TO kam_review, kam_admin;

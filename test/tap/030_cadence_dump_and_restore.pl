@@ -11,7 +11,7 @@ use Test::More;
 
 my @tables = qw(accounts leads reps holiday sequence_type type_transition sendrule suppression brainanalysislog salesplaylibrary cadence cadenceeventlog
     cadencequeue cadenceflag lead_alias lead_merge notification abmplaybook expansionlog qbrlog opportunitybrieflog commbrieflog nurturerecommendations
-    opportunities signal_rule intelligence_day _intelligence_state _intelligence_late request agent_call final_decision workflow_run decision_evaluation n8n_orchestrator_synthesis);
+    opportunities signal_rule crm_mapping intelligence_day _intelligence_state _intelligence_late request agent_call final_decision workflow_run decision_evaluation n8n_orchestrator_synthesis);
 
 my $node = kam_node('govern', databases => 'postgres,copy', conf => "kam.clock = '2026-03-09 10:00+01'\nkam.schedules = off\n");
 my $dir = PostgreSQL::Test::Utils::tempdir();
@@ -27,6 +27,8 @@ INSERT INTO sequence_type VALUES ('winback', 'sales');
 INSERT INTO type_transition VALUES ('renewal', 'winback', 'still_renewing');
 UPDATE signal_rule SET family = 'none' WHERE event_type = 'reply' AND channel = 'form';
 INSERT INTO signal_rule VALUES ('touch_observed', 'phone', '*', 'sales');
+UPDATE crm_mapping SET sources = '{work_email,email}' WHERE (mapping, target, field) = ('pipedrive', 'lead', 'email');
+INSERT INTO crm_mapping (mapping, target, field, sources, words) VALUES ('house', 'lead', 'lead_id', '{id}', '{}'), ('house', 'lead', 'opt_out_flag', '{"data,stop"}', '{"ja": true}');
 INSERT INTO SendRule VALUES ('newsletter', 'email', 'auto_send', '20:00', '08:00');
 INSERT INTO BrainAnalysisLog (proposal_id, agent) VALUES ('p-1', 'AGT-901');
 INSERT INTO SalesPlayLibrary (play_id, state, originating_proposal_id, active_period_start, active_period_end)
@@ -59,7 +61,7 @@ sub rows_of
     foreach my $table (@tables)
     {
         # Seeds come with the extension.
-        my $where = $table =~ /^(sequence_type|type_transition|signal_rule)$/ ? 'WHERE NOT builtin' : '';
+        my $where = $table =~ /^(sequence_type|type_transition|signal_rule|crm_mapping)$/ ? 'WHERE NOT builtin' : '';
         $rows{$table} = $node->safe_psql($database, "COPY (SELECT * FROM kam.$table t $where ORDER BY t::text COLLATE \"C\") TO STDOUT");
     }
     return \%rows;
