@@ -331,7 +331,7 @@ COMMENT ON COLUMN endpoint.unsubscribe_mailto IS 'smtp: address that takes unsub
 COMMENT ON COLUMN endpoint.footer IS 'smtp: text below each message to people that is not transactional; {unsubscribe_url} filled in.';
 
 CREATE FUNCTION _endpoint_sound() RETURNS trigger
-	LANGUAGE plpgsql
+	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 DECLARE
@@ -382,6 +382,7 @@ END
 $$;
 COMMENT ON FUNCTION _endpoint_sound() IS 'Row trigger: fills in what depends on the kind and refuses a url that cannot or must not be used (22023). A row that changed is tried again at once.';
 CREATE TRIGGER _endpoint_sound BEFORE INSERT OR UPDATE ON endpoint FOR EACH ROW EXECUTE FUNCTION _endpoint_sound();
+CREATE TRIGGER _endpoint_wake AFTER INSERT OR UPDATE ON endpoint FOR EACH STATEMENT EXECUTE FUNCTION _wake();
 
 CREATE TABLE delivery_state (
 	endpoint		text PRIMARY KEY REFERENCES endpoint ON UPDATE CASCADE ON DELETE CASCADE,
@@ -9790,6 +9791,16 @@ END
 $$;
 COMMENT ON FUNCTION _quiet_until(timestamptz, text, text, text) IS 'When the SendRule''s quiet hours that a moment is in are over, in the zone; NULL when it is in none.';
 
+CREATE FUNCTION _forbidden(topic text, lead_id text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN CASE WHEN topic = 'touch' THEN (SELECT x.status FROM kam._contact_compliance('{}', lead_id) x) END;
+END
+$$;
+COMMENT ON FUNCTION _forbidden(text, text) IS 'Why a person whom a notification asks to contact must not be contacted any more (unsubscribed, opted_out, suppressed); NULL when that is not so, and for other news.';
+
 CREATE FUNCTION _send_refusal(n notification, e endpoint, l Leads, logged CadenceEventLog, OUT why text, OUT until timestamptz) RETURNS record
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
@@ -9880,6 +9891,7 @@ DECLARE
 	n kam.notification;
 	logged kam.CadenceEventLog;
 	l kam.Leads;
+	forbidden text;
 	refused record;
 	mail record;
 	token uuid;
@@ -9914,6 +9926,12 @@ BEGIN
 			RETURN NULL;
 		ELSIF refused.why IS NOT NULL THEN
 			PERFORM kam._outbox_give_up(n, logged, refused.why, false);
+			RETURN NULL;
+		END IF;
+	ELSE
+		forbidden := kam._forbidden(n.topic, n.lead_id);
+		IF forbidden IS NOT NULL THEN
+			PERFORM kam._outbox_give_up(n, logged, forbidden, false);
 			RETURN NULL;
 		END IF;
 	END IF;
@@ -10198,20 +10216,21 @@ $$;
 COMMENT ON FUNCTION kam_redeliver(text, timestamptz) IS 'The same for all dead notifications of an endpoint (since: written then or later), those in doubt excepted, and lets an endpoint go on that was halted or waits. Returns how many. Example: SELECT kam.kam_redeliver(''slack'');';
 
 CREATE FUNCTION kam_inbox(recipient text, most integer DEFAULT 100) RETURNS TABLE (notification_id bigint, topic text, session_id uuid, lead_id text, event_id bigint,
-	payload jsonb, status text, created_at timestamptz)
+	payload jsonb, status text, forbidden text, created_at timestamptz)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT n.notification_id, n.topic, n.session_id, n.lead_id, n.event_id, n.payload, n.status::text, n.created_at
-	  FROM kam.notification n
-	 WHERE n.home = kam._home() AND n.recipient = kam_inbox.recipient AND n.status IN ('pending', 'failed', 'dead')
-	 ORDER BY n.notification_id LIMIT kam_inbox.most;
+	SELECT n.notification_id, n.topic, n.session_id, n.lead_id, n.event_id, n.payload, n.status::text, kam._forbidden(n.topic, n.lead_id), n.created_at
+	  FROM (SELECT * FROM kam.notification n
+	         WHERE n.home = kam._home() AND n.recipient = kam_inbox.recipient AND n.status IN ('pending', 'failed', 'dead')
+	         ORDER BY n.notification_id LIMIT kam_inbox.most) n
+	 ORDER BY n.notification_id;
 END
 $$;
-COMMENT ON FUNCTION kam_inbox(text, integer) IS 'What waits for an agent, a rep or an endpoint and reached nobody yet, oldest first: kam_acknowledge() takes it out. Example: SELECT notification_id, topic, payload FROM kam.kam_inbox(''AGT-304'');';
+COMMENT ON FUNCTION kam_inbox(text, integer) IS 'What waits for an agent, a rep or an endpoint and reached nobody yet, oldest first: kam_acknowledge() takes it out. forbidden: why the person whom a touch is for must not be contacted any more; NULL otherwise. Example: SELECT notification_id, topic, payload FROM kam.kam_inbox(''AGT-304'');';
 
 CREATE FUNCTION kam_acknowledge(VARIADIC notification_ids bigint[]) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER

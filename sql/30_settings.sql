@@ -210,7 +210,7 @@ COMMENT ON COLUMN endpoint.unsubscribe_mailto IS 'smtp: address that takes unsub
 COMMENT ON COLUMN endpoint.footer IS 'smtp: text below each message to people that is not transactional; {unsubscribe_url} filled in.';
 
 CREATE FUNCTION _endpoint_sound() RETURNS trigger
-	LANGUAGE plpgsql
+	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 DECLARE
@@ -261,6 +261,7 @@ END
 $$;
 COMMENT ON FUNCTION _endpoint_sound() IS 'Row trigger: fills in what depends on the kind and refuses a url that cannot or must not be used (22023). A row that changed is tried again at once.';
 CREATE TRIGGER _endpoint_sound BEFORE INSERT OR UPDATE ON endpoint FOR EACH ROW EXECUTE FUNCTION _endpoint_sound();
+CREATE TRIGGER _endpoint_wake AFTER INSERT OR UPDATE ON endpoint FOR EACH STATEMENT EXECUTE FUNCTION _wake();
 
 CREATE TABLE delivery_state (
 	endpoint		text PRIMARY KEY REFERENCES endpoint ON UPDATE CASCADE ON DELETE CASCADE,

@@ -131,6 +131,16 @@ END
 $$;
 COMMENT ON FUNCTION _quiet_until(timestamptz, text, text, text) IS 'When the SendRule''s quiet hours that a moment is in are over, in the zone; NULL when it is in none.';
 
+CREATE FUNCTION _forbidden(topic text, lead_id text) RETURNS text
+	LANGUAGE plpgsql STABLE PARALLEL SAFE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+BEGIN
+	RETURN CASE WHEN topic = 'touch' THEN (SELECT x.status FROM kam._contact_compliance('{}', lead_id) x) END;
+END
+$$;
+COMMENT ON FUNCTION _forbidden(text, text) IS 'Why a person whom a notification asks to contact must not be contacted any more (unsubscribed, opted_out, suppressed); NULL when that is not so, and for other news.';
+
 CREATE FUNCTION _send_refusal(n notification, e endpoint, l Leads, logged CadenceEventLog, OUT why text, OUT until timestamptz) RETURNS record
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
@@ -221,6 +231,7 @@ DECLARE
 	n kam.notification;
 	logged kam.CadenceEventLog;
 	l kam.Leads;
+	forbidden text;
 	refused record;
 	mail record;
 	token uuid;
@@ -255,6 +266,12 @@ BEGIN
 			RETURN NULL;
 		ELSIF refused.why IS NOT NULL THEN
 			PERFORM kam._outbox_give_up(n, logged, refused.why, false);
+			RETURN NULL;
+		END IF;
+	ELSE
+		forbidden := kam._forbidden(n.topic, n.lead_id);
+		IF forbidden IS NOT NULL THEN
+			PERFORM kam._outbox_give_up(n, logged, forbidden, false);
 			RETURN NULL;
 		END IF;
 	END IF;
@@ -539,20 +556,21 @@ $$;
 COMMENT ON FUNCTION kam_redeliver(text, timestamptz) IS 'The same for all dead notifications of an endpoint (since: written then or later), those in doubt excepted, and lets an endpoint go on that was halted or waits. Returns how many. Example: SELECT kam.kam_redeliver(''slack'');';
 
 CREATE FUNCTION kam_inbox(recipient text, most integer DEFAULT 100) RETURNS TABLE (notification_id bigint, topic text, session_id uuid, lead_id text, event_id bigint,
-	payload jsonb, status text, created_at timestamptz)
+	payload jsonb, status text, forbidden text, created_at timestamptz)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT n.notification_id, n.topic, n.session_id, n.lead_id, n.event_id, n.payload, n.status::text, n.created_at
-	  FROM kam.notification n
-	 WHERE n.home = kam._home() AND n.recipient = kam_inbox.recipient AND n.status IN ('pending', 'failed', 'dead')
-	 ORDER BY n.notification_id LIMIT kam_inbox.most;
+	SELECT n.notification_id, n.topic, n.session_id, n.lead_id, n.event_id, n.payload, n.status::text, kam._forbidden(n.topic, n.lead_id), n.created_at
+	  FROM (SELECT * FROM kam.notification n
+	         WHERE n.home = kam._home() AND n.recipient = kam_inbox.recipient AND n.status IN ('pending', 'failed', 'dead')
+	         ORDER BY n.notification_id LIMIT kam_inbox.most) n
+	 ORDER BY n.notification_id;
 END
 $$;
-COMMENT ON FUNCTION kam_inbox(text, integer) IS 'What waits for an agent, a rep or an endpoint and reached nobody yet, oldest first: kam_acknowledge() takes it out. Example: SELECT notification_id, topic, payload FROM kam.kam_inbox(''AGT-304'');';
+COMMENT ON FUNCTION kam_inbox(text, integer) IS 'What waits for an agent, a rep or an endpoint and reached nobody yet, oldest first: kam_acknowledge() takes it out. forbidden: why the person whom a touch is for must not be contacted any more; NULL otherwise. Example: SELECT notification_id, topic, payload FROM kam.kam_inbox(''AGT-304'');';
 
 CREATE FUNCTION kam_acknowledge(VARIADIC notification_ids bigint[]) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SECURITY DEFINER
