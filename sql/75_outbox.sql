@@ -556,14 +556,15 @@ $$;
 COMMENT ON FUNCTION kam_redeliver(text, timestamptz) IS 'The same for all dead notifications of an endpoint (since: written then or later), those in doubt excepted, and lets an endpoint go on that was halted or waits. Returns how many. Example: SELECT kam.kam_redeliver(''slack'');';
 
 CREATE FUNCTION kam_inbox(recipient text, most integer DEFAULT 100) RETURNS TABLE (notification_id bigint, topic text, session_id uuid, lead_id text, event_id bigint,
-	payload jsonb, status text, forbidden text, created_at timestamptz)
+	channel text, payload jsonb, status text, forbidden text, created_at timestamptz)
 	LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT n.notification_id, n.topic, n.session_id, n.lead_id, n.event_id, n.payload, n.status::text, kam._forbidden(n.topic, n.lead_id), n.created_at
+	SELECT n.notification_id, n.topic, n.session_id, n.lead_id, n.event_id,
+	       (SELECT e.channel FROM kam.CadenceEventLog e WHERE e.lead_id = n.lead_id AND e.event_id = n.event_id), n.payload, n.status::text, kam._forbidden(n.topic, n.lead_id), n.created_at
 	  FROM (SELECT * FROM kam.notification n
 	         WHERE n.home = kam._home() AND n.recipient = kam_inbox.recipient AND n.status IN ('pending', 'failed', 'dead')
 	         ORDER BY n.notification_id LIMIT kam_inbox.most) n
