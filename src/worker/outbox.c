@@ -47,6 +47,7 @@ typedef struct Parcel
 	int64		id;				/* notification_id or import_id */
 	bool		sheet;
 	char	   *endpoint;
+	char	   *secret;			/* that stands in the URL, to strike it out of what comes back; NULL: none */
 	KamDelivery *delivery;		/* NULL when it never began */
 	bool		ended;
 	KamSettlement result;
@@ -131,6 +132,8 @@ static void
 free_parcel(Parcel *parcel)
 {
 	kam_delivery_free(parcel->delivery);
+	if (parcel->secret != NULL)
+		kam_secret_wipe(parcel->secret, strlen(parcel->secret));
 	MemoryContextDelete(parcel->context);
 }
 
@@ -192,6 +195,22 @@ storable(MemoryContext context, const char *text, size_t len)
 	return copy;
 }
 
+/* Receivers quote what they were asked: no key of a URL is stored. */
+static char *
+strike_out(const Parcel *parcel, char *text)
+{
+	char	   *found;
+
+	while (parcel->secret != NULL && *parcel->secret != '\0' && (found = strstr(text, parcel->secret)) != NULL)
+	{
+		size_t		len = strlen(parcel->secret);
+
+		memmove(found + 1, found + len, strlen(found + len) + 1);
+		*found = '*';
+	}
+	return text;
+}
+
 static void
 end_parcel(Parcel *parcel, const char *loss, const char *words)
 {
@@ -212,8 +231,8 @@ take_receipt(Parcel *parcel)
 	parcel->result.status = receipt->status;
 	parcel->result.in_doubt = receipt->in_doubt;
 	parcel->result.retry_after_s = receipt->retry_after_s;
-	parcel->result.words = answered ? storable(parcel->context, receipt->answer, receipt->answer_len)
-		: storable(parcel->context, receipt->words, strlen(receipt->words));
+	parcel->result.words = strike_out(parcel, answered ? storable(parcel->context, receipt->answer, receipt->answer_len)
+									  : storable(parcel->context, receipt->words, strlen(receipt->words)));
 	settle_at = 0;
 }
 
@@ -267,9 +286,9 @@ add_signatures(const KamEndpointRow *endpoint, const KamParcelRow *row, int64 no
 	return true;
 }
 
-/* The URL with {key} filled in; NULL with *why. */
+/* The URL with {key} filled in, the key kept for a while in the parcel; NULL with *why. */
 static char *
-fill_url(const KamEndpointRow *endpoint, char *why, size_t why_size)
+fill_url(const KamEndpointRow *endpoint, Parcel *parcel, char *why, size_t why_size)
 {
 	const char *place = strstr(endpoint->url, "{key}");
 	char		key[KAM_KEY_LENGTH];
@@ -281,6 +300,7 @@ fill_url(const KamEndpointRow *endpoint, char *why, size_t why_size)
 	if (!read_key(endpoint->endpoint, "", key, &found, why, why_size))
 		return NULL;
 	url = psprintf("%.*s%s%s", (int) (place - endpoint->url), endpoint->url, key, place + strlen("{key}"));
+	parcel->secret = MemoryContextStrdup(parcel->context, key);
 	kam_secret_wipe(key, sizeof(key));
 	return url;
 }
@@ -289,7 +309,7 @@ fill_url(const KamEndpointRow *endpoint, char *why, size_t why_size)
 
 /* Makes the courier's parcel; false with *why when it cannot be. */
 static bool
-pack(const KamEndpointRow *endpoint, const KamParcelRow *row, KamParcel *out, char *password, char *why, size_t why_size)
+pack(const KamEndpointRow *endpoint, const KamParcelRow *row, Parcel *parcel, KamParcel *out, char *password, char *why, size_t why_size)
 {
 	bool		mail = strcmp(endpoint->kind, "smtp") == 0;
 	int64		now = kam_network_now() / USECS_PER_SEC;
@@ -303,7 +323,7 @@ pack(const KamEndpointRow *endpoint, const KamParcelRow *row, KamParcel *out, ch
 		.headers = header, .body = row->body, .body_len = strlen(row->body), .mail_from = row->mail_from, .mail_to = row->mail_to,
 		.allow_private = endpoint->allow_private, .timeout_s = endpoint->timeout_s, .max_answer = ANSWER_KEPT,
 	};
-	out->url = fill_url(endpoint, why, why_size);
+	out->url = fill_url(endpoint, parcel, why, why_size);
 	if (out->url == NULL)
 		return false;
 	if (mail)
@@ -336,10 +356,12 @@ send_parcel(const KamEndpointRow *endpoint, KamParcelRow *row)
 
 	/* libcurl reads it as it goes. */
 	row->body = MemoryContextStrdup(parcel->context, row->body);
-	if (!pack(endpoint, row, &packed, password, why, sizeof(why)))
+	if (!pack(endpoint, row, parcel, &packed, password, why, sizeof(why)))
 		end_parcel(parcel, "key", why);
 	else if ((parcel->delivery = kam_courier_start(kam_network_courier(), &packed, parcel, &fault)) == NULL)
 		end_parcel(parcel, kam_loss_name(KAM_LOST_INTERNAL), fault);
+	if (parcel->secret != NULL && packed.url != NULL)
+		kam_secret_wipe(unconstify(char *, packed.url), strlen(packed.url));
 	kam_secret_wipe(password, sizeof(password));
 }
 
