@@ -372,8 +372,16 @@ DECLARE
 	verdict text;
 	said CONSTANT text := kam._clip(concat_ws(': ', CASE WHEN loss = 'none' THEN status::text ELSE loss END, nullif(btrim(words), '')), 500);
 BEGIN
-	SELECT * INTO n FROM kam.notification c WHERE c.notification_id = id;
+	-- Somebody's open transaction may have it, or the endpoint's state: the worker has others to settle.
+	SELECT * INTO n FROM kam.notification c WHERE c.notification_id = id FOR UPDATE SKIP LOCKED;
+	IF NOT FOUND AND EXISTS (SELECT FROM kam.notification c WHERE c.notification_id = id) THEN
+		RETURN false;
+	END IF;
 	SELECT * INTO e FROM kam.endpoint x WHERE x.endpoint = (SELECT d.endpoint FROM kam._delivery d WHERE d.notification_id = id);
+	PERFORM FROM kam.delivery_state s WHERE s.endpoint = e.endpoint FOR NO KEY UPDATE SKIP LOCKED;
+	IF NOT FOUND AND EXISTS (SELECT FROM kam.delivery_state s WHERE s.endpoint = e.endpoint) THEN
+		RETURN false;
+	END IF;
 	verdict := kam._delivery_verdict(coalesce(e.kind, 'webhook'), loss, status, doubtful, coalesce(e.in_doubt, 'retry'));
 	-- Slack says so in the body.
 	IF verdict = 'sent' AND e.kind = 'slack' AND btrim(words) <> 'ok' THEN
@@ -424,7 +432,7 @@ BEGIN
 	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION _outbox_settle_one(bigint, text, integer, boolean, integer, text) IS 'What came of one delivery, written down. False, and nothing is written, while somebody has the lead of a message whose slot is to be given back.';
+COMMENT ON FUNCTION _outbox_settle_one(bigint, text, integer, boolean, integer, text) IS 'What came of one delivery, written down. False, and nothing is written, while somebody else has the notification, the endpoint''s state, or the lead of a message whose slot is to be given back.';
 
 CREATE FUNCTION _outbox_settle(ids bigint[], losses text[], statuses integer[], doubts boolean[], waits integer[], words text[]) RETURNS bigint[]
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
