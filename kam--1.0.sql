@@ -1467,7 +1467,7 @@ COMMENT ON FUNCTION _gate_done() IS 'AFTER INSERT row trigger of CadenceEventLog
 CREATE FUNCTION _log_guard() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'kam_cadence_guard';
-COMMENT ON FUNCTION _log_guard() IS 'Trigger of append-only tables: UPDATE, DELETE and TRUNCATE raise 23001, for superusers too. Arguments: the table''s name as messages write it, and the columns that kam_erase_person may empty.';
+COMMENT ON FUNCTION _log_guard() IS 'Trigger of append-only tables: UPDATE, DELETE and TRUNCATE raise 23001, for superusers too. Arguments: the table''s name as messages write it, and the columns that kam_erase_person may empty; none for the log.';
 
 CREATE FUNCTION _erase_rows(statement text, lead_ids text[], session_ids uuid[], addresses text[]) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT
@@ -1487,9 +1487,8 @@ COMMENT ON FUNCTION _cadence_changed() IS 'Row trigger of Cadence: what somebody
 -- Of the triggers of one kind, the name that sorts last fires last: nobody's BEFORE trigger sees a row before its verdict and changes it after.
 CREATE TRIGGER zzz_kam_gate BEFORE INSERT ON CadenceEventLog FOR EACH ROW EXECUTE FUNCTION _gate();
 CREATE TRIGGER aaa_kam_gate_done AFTER INSERT ON CadenceEventLog FOR EACH ROW EXECUTE FUNCTION _gate_done();
-CREATE TRIGGER aaa_kam_log_guard BEFORE UPDATE OR DELETE ON CadenceEventLog FOR EACH ROW
-	EXECUTE FUNCTION _log_guard('CadenceEventLog', 'payload', 'idempotency_key');
-CREATE TRIGGER aaa_kam_log_guard_all BEFORE TRUNCATE ON CadenceEventLog FOR EACH STATEMENT EXECUTE FUNCTION _log_guard('CadenceEventLog');
+CREATE TRIGGER aaa_kam_log_guard BEFORE UPDATE OR DELETE ON CadenceEventLog FOR EACH ROW EXECUTE FUNCTION _log_guard();
+CREATE TRIGGER aaa_kam_log_guard_all BEFORE TRUNCATE ON CadenceEventLog FOR EACH STATEMENT EXECUTE FUNCTION _log_guard();
 CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sequence_type FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
 CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON SendRule FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
 CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON signal_rule FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();

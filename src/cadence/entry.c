@@ -473,17 +473,19 @@ kam_cadence_system_event(PG_FUNCTION_ARGS)
 /* ---- the guard ------------------------------------------------------------------------------------------ */
 
 /*
- * _log_guard(name, column ...): nobody changes an append-only table but kam
+ * _log_guard([name, column ...]): nobody changes an append-only table but kam
  * itself: it clears "counted" of the log, and kam_erase_person() the columns
- * named.
+ * named.  Without arguments the table is the log, or a part of it.
  */
 Datum
 kam_cadence_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	const char *name;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "not called by the trigger manager");
+	name = trigger->tg_trigger->tgnargs > 0 ? trigger->tg_trigger->tgargs[0] : NULL;
 	if (kam_erasure_updates(trigger))
 		return PointerGetDatum(trigger->tg_newtuple);
 	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event) && TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
@@ -497,11 +499,11 @@ kam_cadence_guard(PG_FUNCTION_ARGS)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_RESTRICT_VIOLATION),
-			 errmsg("%s is append-only", trigger->tg_trigger->tgnargs > 0 ? trigger->tg_trigger->tgargs[0] : RelationGetRelationName(trigger->tg_relation)),
+			 errmsg("%s is append-only", name ? name : "CadenceEventLog"),
 			 errdetail("%s is refused, for superusers too.",
 					   TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? "UPDATE" :
 					   TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE" : "TRUNCATE"),
-			 errhint("Record what happened as a further row; what must be forgotten, kam_erase_person() forgets.")));
+			 errhint("Record what happened as a further %s.", name ? "row" : "event")));
 }
 
 /* ---- settings as values ------------------------------------------------------------------------------------ */

@@ -189,6 +189,8 @@ kam_cadence_erase_rows(PG_FUNCTION_ARGS)
 static bool
 may_be_cleared(const TriggerData *trigger, const char *column)
 {
+	if (trigger->tg_trigger->tgnargs == 0)
+		return strcmp(column, "payload") == 0 || strcmp(column, "idempotency_key") == 0;
 	for (int i = 1; i < trigger->tg_trigger->tgnargs; i++)
 		if (strcmp(trigger->tg_trigger->tgargs[i], column) == 0)
 			return true;

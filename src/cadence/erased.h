@@ -21,5 +21,9 @@ extern bool kam_erasures(void);
 /* The hash of a normalised address, NUL-terminated; only when kam_erasures(). */
 extern void kam_erased_key(const char *address, char out[KAM_HASHED_LEN + 1]);
 
-/* Whether this UPDATE is the erasure's own: of the columns that the trigger names after the table's own name, some become NULL, and nothing else changes. */
+/*
+ * Whether this UPDATE is the erasure's own: some of the columns that the
+ * trigger names after the table (without arguments: the log's) become NULL, and
+ * nothing else changes.
+ */
 extern bool kam_erasure_updates(const TriggerData *trigger);
