@@ -30,6 +30,7 @@ COMMENT ON FUNCTION _log_guard() IS 'Trigger of append-only tables: UPDATE, DELE
 
 CREATE FUNCTION _erase_rows(statement text, lead_ids text[], session_ids uuid[], addresses text[]) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
 	AS 'MODULE_PATHNAME', 'kam_cadence_erase_rows';
 COMMENT ON FUNCTION _erase_rows(text, text[], uuid[], text[]) IS 'Runs one statement of kam_erase_person, for which the arrays are $1 to $3, and returns how many rows it wrote. While it runs the guards of append-only tables let the columns that they name become NULL.';
 
