@@ -37,7 +37,7 @@ COMMENT ON FUNCTION _erase_rows(text, text[], uuid[], text[]) IS 'Runs one state
 CREATE FUNCTION _rules_changed() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'kam_cadence_rules_changed';
-COMMENT ON FUNCTION _rules_changed() IS 'Statement trigger of sequence_type, SendRule and signal_rule: every process reads them anew.';
+COMMENT ON FUNCTION _rules_changed() IS 'Trigger of sequence_type, SendRule, signal_rule and _erasure_salt: every process reads them anew.';
 
 CREATE FUNCTION _cadence_changed() RETURNS trigger
 	LANGUAGE c SECURITY DEFINER

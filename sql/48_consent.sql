@@ -60,7 +60,9 @@ CREATE TABLE _erasure_salt (
 	salt		bytea NOT NULL CHECK (octet_length(salt) BETWEEN 16 AND 64)
 );
 COMMENT ON TABLE _erasure_salt IS 'What the hashes in Suppression are salted with. Without it they name nobody; nobody may read it.';
-CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON _erasure_salt FOR EACH STATEMENT EXECUTE FUNCTION _rules_changed();
+-- For each row and always: a subscriber's sessions must hear of the first erasure too.
+CREATE TRIGGER _rules_changed AFTER INSERT OR UPDATE OR DELETE ON _erasure_salt FOR EACH ROW EXECUTE FUNCTION _rules_changed();
+ALTER TABLE _erasure_salt ENABLE ALWAYS TRIGGER _rules_changed;
 -- Another salt would let everybody who was erased be written to again.
 CREATE TRIGGER aaa_kam_salt_guard BEFORE UPDATE OR DELETE ON _erasure_salt FOR EACH ROW EXECUTE FUNCTION _log_guard('_erasure_salt');
 CREATE TRIGGER aaa_kam_salt_guard_all BEFORE TRUNCATE ON _erasure_salt FOR EACH STATEMENT EXECUTE FUNCTION _log_guard('_erasure_salt');

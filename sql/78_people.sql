@@ -261,7 +261,7 @@ CREATE FUNCTION _personal_data() RETURNS TABLE (relation text, finds text, scrub
 		-- Leads first: what its triggers note of the change is emptied after it.
 		('leads', 't.lead_id = ANY ($1)',
 			'{"full_name": "NULL", "job_title": "NULL", "email": "NULL", "phone": "NULL", "linkedin_url": "NULL", "time_zone": "NULL", "attributes": "''{}''",
-			  "erased_at": "coalesce(t.erased_at, kam._now())"}'::jsonb,
+			  "opt_out_flag": "true", "erased_at": "coalesce(t.erased_at, kam._now())"}'::jsonb,
 			'{lead_id,account_id,owner_id,icp_tier,cadence_state,active_sequence_id,merged_into}'::text[]),
 		('lead_alias', 't.lead_id = ANY ($1) OR t.canonical_id = ANY ($1)', '{}', '{lead_id,canonical_id}'),
 		-- Enough is left for kam_unmerge_leads.
@@ -435,10 +435,9 @@ BEGIN
 	-- The person wants no contact: sequences end, holds are cancelled, as by an opt-out.
 	SELECT count(*) INTO ended FROM kam.Cadence c WHERE c.lead_id = ANY (who.lead_ids) AND c.state <> 'finished';
 	SELECT count(*) INTO holds FROM kam.CadenceQueue q WHERE q.lead_id = ANY (who.lead_ids) AND q.state = 'waiting';
-	FOR one IN SELECT l.lead_id FROM kam.Leads l WHERE l.lead_id = ANY (who.lead_ids) ORDER BY l.lead_id LOOP
-		UPDATE kam.Leads l SET opt_out_flag = true WHERE l.lead_id = one.lead_id AND NOT l.opt_out_flag;
-		PERFORM kam._stop_lead(one.lead_id, 'opted_out', at);
-	END LOOP;
+	-- The flag follows with the addresses: set before, it would suppress one that others share.
+	PERFORM kam._stop_lead(l.lead_id, 'opted_out', at)
+	   FROM (SELECT o.lead_id FROM kam.Leads o WHERE o.lead_id = ANY (who.lead_ids) ORDER BY o.lead_id OFFSET 0) l;
 	INSERT INTO kam.consent (lead_id, state, purpose, channel, source, given_at)
 	SELECT DISTINCT b.lead_id, 'withdrawn', '*', '*', 'erasure', at FROM kam_consent b WHERE b.lead_id = ANY (who.lead_ids);
 
@@ -480,7 +479,7 @@ BEGIN
 	-- An id that is an address stays one.
 	naming := ARRAY(SELECT u.id FROM unnest(who.lead_ids) u (id) WHERE EXISTS (SELECT FROM unnest(who.addresses) a (address) WHERE kam._address(u.id) = a.address));
 	IF cardinality(naming) > 0 THEN
-		RAISE WARNING USING MESSAGE = format('the ids of %s leads are addresses of theirs, and stay', cardinality(naming)),
+		RAISE WARNING USING MESSAGE = format('ids that are addresses of the person stay: %s', cardinality(naming)),
 			HINT = 'Ids are the keys of the log: import people under ids that name nobody.';
 	END IF;
 	RETURN jsonb_build_object(

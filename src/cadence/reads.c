@@ -528,7 +528,7 @@ kam_read_signals(KamEvent event)
 	return cache.signals[event];
 }
 
-/* Statement trigger on sequence_type, SendRule and signal_rule: every process reads them anew. */
+/* Trigger on sequence_type, SendRule, signal_rule and _erasure_salt: every process reads them anew. */
 Datum
 kam_cadence_rules_changed(PG_FUNCTION_ARGS)
 {

@@ -220,6 +220,22 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT pg_temp.refused('SELECT kam.kam_erase_person(''ppl-1'')');
 ROLLBACK;
 
+BEGIN;
+-- An id that names the person stays, and is told of.
+INSERT INTO kam.Leads (lead_id, full_name, email) VALUES ('six@acme.example', 'Six', 'Six@acme.example');
+SELECT kam.kam_erase_person('six@acme.example') -> 'lead_ids' AS lead_ids;
+-- Of an address that many leads have, the lead alone is the person, and the address is not blocked.
+INSERT INTO kam.Leads (lead_id, full_name, email) SELECT 'info-' || g, 'Number ' || g, 'info@acme.example' FROM generate_series(1, 11) g;
+SELECT split_part(pg_temp.refused('SELECT kam.kam_erase_person(''info@acme.example'')'), E'\n', 1);
+SELECT x -> 'lead_ids' AS lead_ids, x -> 'suppressed' AS suppressed FROM kam.kam_erase_person('info-3') x;
+SELECT count(*) FILTER (WHERE full_name IS NULL) AS erased, count(*) AS leads FROM kam.Leads WHERE lead_id LIKE 'info-%';
+SELECT pg_temp.ask('info-4', 'outbound', 'activation') AS others;
+-- Who comes back of their own will is an ordinary lead again.
+UPDATE kam.Leads SET erased_at = NULL WHERE lead_id = 'info-3';
+UPDATE kam.Leads SET full_name = 'Number 3', opt_out_flag = false WHERE lead_id = 'info-3';
+SELECT full_name, opt_out_flag FROM kam.Leads WHERE lead_id = 'info-3';
+ROLLBACK;
+
 -- ---- who may
 CREATE ROLE regress_program IN ROLE kam_submit;
 CREATE ROLE regress_person IN ROLE kam_review;
