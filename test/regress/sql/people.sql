@@ -135,7 +135,8 @@ INSERT INTO kam._change (source, contact_key, session_id) VALUES (1, 'zebedia.qu
 
 SELECT x ->> 'found' AS found, x -> 'lead_ids' AS lead_ids, x -> 'addresses' AS addresses, jsonb_array_length(x -> 'session_ids') AS sessions, x ->> 'as_of' AS as_of
   FROM (SELECT kam.kam_export_person('zebedia.quorn@ACME.example') AS x) e;
-SELECT k AS "table", jsonb_array_length(v) AS rows FROM jsonb_each(kam.kam_export_person('ppl-2') -> 'data') e (k, v) ORDER BY k COLLATE "C";
+-- Notes for plays there are only while a play of another test is active.
+SELECT k AS "table", jsonb_array_length(v) AS rows FROM jsonb_each(kam.kam_export_person('ppl-2') -> 'data') e (k, v) WHERE k <> '_play_candidate' ORDER BY k COLLATE "C";
 -- By whatever names the person it is the same.
 SELECT count(DISTINCT kam.kam_export_person(p) -> 'data') AS answers FROM unnest(ARRAY['ppl-1', 'ppl-2', 'Zebedia Quorn <zebedia.quorn@acme.example>', '+33 (0)6 11 22 33 44', 'linkedin.com/in/zebedia-quorn']) p;
 SELECT jsonb_pretty(x #> '{data,decision_evaluation}') FROM (SELECT kam.kam_export_person('ppl-1') AS x) e;
@@ -168,7 +169,7 @@ CREATE TEMP VIEW counts AS
 	       (SELECT array_agg((touches_used, remaining)::text) FROM (SELECT (kam.kam_why('ppl-1') #> '{touches,counted}') AS touches_used, kam.kam_why('ppl-1') #> '{touches,remaining}' AS remaining) w) AS cap,
 	       (SELECT (count(*), sum(executed), sum(touches))::text FROM kam.cadence_intelligence) AS intelligence;
 CREATE TEMP TABLE before AS TABLE counts;
-SELECT x - 'erasure_id' AS answer, x ? 'erasure_id' AS noted FROM (SELECT kam.kam_erase_person('zebedia.quorn@acme.example', 'request 12') AS x) e;
+SELECT x - 'erasure_id' #- '{rows,_play_candidate}' AS answer, x ? 'erasure_id' AS noted FROM (SELECT kam.kam_erase_person('zebedia.quorn@acme.example', 'request 12') AS x) e;
 SELECT * FROM pg_temp.traces();
 SELECT b.log = c.log AS log, b.touches = c.touches AS touches, b.enrolments = c.enrolments AS enrolments, b.runs = c.runs AS runs, b.costs = c.costs AS costs, b.decisions = c.decisions AS decisions,
        b.cap = c.cap AS cap, b.intelligence = c.intelligence AS intelligence FROM before b, counts c;
