@@ -68,3 +68,8 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _seed_replaced() IS 'Row trigger: a user''s row takes the place of the seed row with its key, so that a dump of changed seeds restores.';
+
+CREATE FUNCTION _suppression_keys(addresses text[]) RETURNS text[]
+	LANGUAGE c STABLE PARALLEL SAFE STRICT
+	AS 'MODULE_PATHNAME', 'kam_cadence_suppression_keys';
+COMMENT ON FUNCTION _suppression_keys(text[]) IS 'Normalised addresses and, where somebody was erased, the hash under which Suppression keeps each if its person was (sha256:…). NULLs are left out.';

@@ -41,7 +41,8 @@ CREATE TABLE Leads (
 	current_step	integer,
 	last_touch_at	timestamptz,
 	attributes		object_jsonb NOT NULL DEFAULT '{}',
-	merged_into		text
+	merged_into		text,
+	erased_at		timestamptz
 ) WITH (fillfactor = 80);
 CREATE INDEX leads_account ON Leads (account_id, lead_id) WHERE account_id IS NOT NULL;
 CREATE INDEX leads_owner ON Leads (owner_id) WHERE owner_id IS NOT NULL;
@@ -70,6 +71,7 @@ COMMENT ON COLUMN Leads.current_step IS 'The step it last executed.';
 COMMENT ON COLUMN Leads.last_touch_at IS 'The latest counted touch.';
 COMMENT ON COLUMN Leads.attributes IS 'Everything else, for targeting plays.';
 COMMENT ON COLUMN Leads.merged_into IS 'The lead that stands for this one since kam_merge_leads(); requests for this one are judged and logged there.';
+COMMENT ON COLUMN Leads.erased_at IS 'When kam_erase_person forgot who it is (kam''s clock): from then on nobody writes name, title, addresses or attributes into the row, and it stays opted out.';
 
 CREATE TABLE Reps (
 	rep_id			text PRIMARY KEY CHECK (rep_id <> ''),
@@ -131,6 +133,7 @@ CREATE TABLE SendRule (
 	mode			text NOT NULL CHECK (mode IN ('auto_send', 'notify_rep', 'both')),
 	quiet_from		time,
 	quiet_until		time,
+	requires_consent boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (sequence_type, channel),
 	CHECK ((quiet_from IS NULL) = (quiet_until IS NULL))
 );
@@ -140,6 +143,7 @@ COMMENT ON COLUMN SendRule.channel IS 'email, linkedin, phone, whatsapp or anoth
 COMMENT ON COLUMN SendRule.mode IS 'auto_send (to the endpoint named as the channel), notify_rep (the lead''s owner), both.';
 COMMENT ON COLUMN SendRule.quiet_from IS 'Nothing is sent from here, in the lead''s time zone.';
 COMMENT ON COLUMN SendRule.quiet_until IS 'Until here; before quiet_from means the next morning.';
+COMMENT ON COLUMN SendRule.requires_consent IS 'Nothing of this type and channel is sent by itself without a consent in force (kam_record_consent); the rep is told instead.';
 
 CREATE TABLE signal_rule (
 	event_type		text NOT NULL CHECK (event_type IN ('touch_observed', 'reply', 'meeting_booked', 'bounce', 'out_of_office', 'opt_out', 'unsubscribe')),
@@ -159,7 +163,7 @@ COMMENT ON COLUMN signal_rule.builtin IS 'Came with the extension and was not ch
 -- ---- suppression -----------------------------------------------------------------
 
 CREATE TABLE Suppression (
-	address			text PRIMARY KEY CHECK (address = _address(address)),
+	address			text PRIMARY KEY CHECK (address = _address(address) OR address ~ '^sha256:[0-9a-f]{64}$'),
 	kind			text NOT NULL CHECK (kind IN ('email', 'domain', 'phone', 'linkedin')),
 	source			text NOT NULL CHECK (source <> ''),
 	reason			text,
@@ -171,9 +175,9 @@ CREATE TABLE Suppression (
 );
 CREATE INDEX suppression_unsettled ON Suppression (home, created_at) WHERE settled_at IS NULL;
 COMMENT ON TABLE Suppression IS 'Addresses and domains that must not be contacted, whoever the lead (gate 1). Has no tie to Leads: it survives deletion, re-import and merge. Addresses are normalised as they are written. A decision that finds an opt-out in a contact''s own words adds the contact''s address, unless kam.auto_suppress is off.';
-COMMENT ON COLUMN Suppression.address IS 'Normalised: e-mail addresses and domains in lower case, phone numbers as + and digits, LinkedIn profiles as linkedin.com/in/name.';
+COMMENT ON COLUMN Suppression.address IS 'Normalised: e-mail addresses and domains in lower case, phone numbers as + and digits, LinkedIn profiles as linkedin.com/in/name. Of who was erased (kam_erase_person): sha256: and a salted hash of that.';
 COMMENT ON COLUMN Suppression.kind IS 'email, domain, phone, linkedin; told from the address when not given.';
-COMMENT ON COLUMN Suppression.source IS 'Where it comes from: decision, lead_flag (a flag set on Leads, lifted when the flag is cleared), unsubscribe or opt_out (an event), or what kam_unsubscribe() was told.';
+COMMENT ON COLUMN Suppression.source IS 'Where it comes from: decision, lead_flag (a flag set on Leads, lifted when the flag is cleared), unsubscribe or opt_out (an event), erasure, or what kam_unsubscribe() was told.';
 COMMENT ON COLUMN Suppression.reason IS 'The words that say so.';
 COMMENT ON COLUMN Suppression.created_at IS 'Since when (kam''s clock).';
 COMMENT ON COLUMN Suppression.created_by IS 'The database role that wrote it.';

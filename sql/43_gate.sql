@@ -26,12 +26,18 @@ COMMENT ON FUNCTION _gate_done() IS 'AFTER INSERT row trigger of CadenceEventLog
 CREATE FUNCTION _log_guard() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'kam_cadence_guard';
-COMMENT ON FUNCTION _log_guard() IS 'Trigger of CadenceEventLog: UPDATE, DELETE and TRUNCATE raise 23001, for superusers too.';
+COMMENT ON FUNCTION _log_guard() IS 'Trigger of append-only tables: UPDATE, DELETE and TRUNCATE raise 23001, for superusers too. Arguments: the table''s name as messages write it, and the columns that kam_erase_person may empty; none for the log.';
+
+CREATE FUNCTION _erase_rows(statement text, lead_ids text[], session_ids uuid[], addresses text[]) RETURNS bigint
+	LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT
+	SET search_path = pg_catalog, kam, pg_temp
+	AS 'MODULE_PATHNAME', 'kam_cadence_erase_rows';
+COMMENT ON FUNCTION _erase_rows(text, text[], uuid[], text[]) IS 'Runs one statement of kam_erase_person, for which the arrays are $1 to $3, and returns how many rows it wrote. While it runs the guards of append-only tables let the columns that they name become NULL.';
 
 CREATE FUNCTION _rules_changed() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'kam_cadence_rules_changed';
-COMMENT ON FUNCTION _rules_changed() IS 'Statement trigger of sequence_type, SendRule and signal_rule: every process reads them anew.';
+COMMENT ON FUNCTION _rules_changed() IS 'Trigger of sequence_type, SendRule, signal_rule and _erasure_salt: every process reads them anew.';
 
 CREATE FUNCTION _cadence_changed() RETURNS trigger
 	LANGUAGE c SECURITY DEFINER

@@ -52,9 +52,9 @@ CREATE FUNCTION _contact_compliance(contact_info jsonb, lead_id text) RETURNS TA
 		  LEFT JOIN LATERAL (
 		      SELECT u.*
 		        FROM kam.Suppression u
-		       WHERE u.address = ANY (ARRAY[kam._address(_contact_compliance.contact_info ->> 'email'),
+		       WHERE u.address = ANY (kam._suppression_keys(ARRAY[kam._address(_contact_compliance.contact_info ->> 'email'),
 		                 kam._address_domain(_contact_compliance.contact_info ->> 'email'), kam._address(_contact_compliance.contact_info ->> 'phone'),
-		                 kam._address(_contact_compliance.contact_info ->> 'linkedin_url')] || CASE WHEN l.lead_id IS NOT NULL THEN kam._lead_addresses(l) END)
+		                 kam._address(_contact_compliance.contact_info ->> 'linkedin_url')] || CASE WHEN l.lead_id IS NOT NULL THEN kam._lead_addresses(l) END))
 		       ORDER BY u.kind = 'domain', u.created_at, u.address
 		       LIMIT 1) s ON true
 		 CROSS JOIN LATERAL (SELECT CASE WHEN l.unsubscribe_flag THEN 'unsubscribed'

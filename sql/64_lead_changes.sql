@@ -9,6 +9,10 @@ CREATE FUNCTION _suppression_normal() RETURNS trigger
 DECLARE
 	plain text := kam._address(NEW.address);
 BEGIN
+	-- Of who was erased: by the erasure itself, or a restore.
+	IF NEW.address ~ '^sha256:[0-9a-f]{64}$' AND NEW.kind IS NOT NULL THEN
+		RETURN NEW;
+	END IF;
 	IF plain IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
 			MESSAGE = format('not an address: %s', coalesce(quote_literal(NEW.address), 'NULL')),
@@ -17,6 +21,10 @@ BEGIN
 	NEW.address := plain;
 	NEW.kind := kam._address_kind(plain);
 	IF TG_OP = 'INSERT' THEN
+		-- Known by its hash is as good, and says less.
+		IF EXISTS (SELECT FROM kam.Suppression s WHERE s.address <> plain AND s.address = ANY (kam._suppression_keys(ARRAY[plain]))) THEN
+			RETURN NULL;
+		END IF;
 		-- Any other source outweighs a flag that a sync may clear again; and a dump's rows take the place of those that its leads just made.
 		DELETE FROM kam.Suppression s WHERE s.address = plain AND s.source = 'lead_flag';
 	ELSIF NEW.address <> OLD.address THEN
@@ -25,7 +33,7 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION _suppression_normal() IS 'Row trigger: writes the address normalised and tells its kind; 22023 for what is no address. An insert takes the place of a lead_flag row.';
+COMMENT ON FUNCTION _suppression_normal() IS 'Row trigger: writes the address normalised and tells its kind; 22023 for what is no address. An insert takes the place of a lead_flag row; an address whose person was erased is not written again.';
 CREATE TRIGGER _suppression_normal BEFORE INSERT OR UPDATE OF address, kind ON Suppression FOR EACH ROW EXECUTE FUNCTION _suppression_normal();
 -- The schedules end what the leads with the address have running.
 CREATE TRIGGER _suppression_wake AFTER INSERT OR UPDATE ON Suppression FOR EACH STATEMENT EXECUTE FUNCTION _wake();
@@ -129,7 +137,7 @@ BEGIN
 	END IF;
 	-- The schedules have settled the new address long ago.
 	IF kam._canonical(NEW.lead_id) = NEW.lead_id
-	   AND EXISTS (SELECT FROM kam.Suppression s WHERE s.address = ANY (addresses || kam._address_domain(NEW.email))) THEN
+	   AND EXISTS (SELECT FROM kam.Suppression s WHERE s.address = ANY (kam._suppression_keys(addresses || kam._address_domain(NEW.email)))) THEN
 		PERFORM kam._stop_lead(NEW.lead_id, 'suppressed', kam._now());
 	END IF;
 	RETURN NULL;

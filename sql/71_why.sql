@@ -245,7 +245,7 @@ BEGIN
 	           'created_at', s.created_at, 'created_by', s.created_by) ORDER BY s.created_at, s.address), '[]')
 	  INTO suppressions
 	  FROM kam.Suppression s
-	 WHERE s.address = ANY (kam._lead_addresses(lead) || kam._address_domain(lead.email));
+	 WHERE s.address = ANY (kam._suppression_keys(kam._lead_addresses(lead) || kam._address_domain(lead.email)));
 	SELECT count(*), coalesce(jsonb_agg(jsonb_build_object('event_id', t.event_id, 'at', t.touch_at, 'observed', t.event_type = 'touch_observed',
 	           'sequence_id', t.sequence_id, 'sequence_type', t.sequence_type, 'channel', t.channel, 'originating_agent', t.originating_agent)
 	           ORDER BY t.touch_at DESC), '[]'),

@@ -58,14 +58,13 @@ BEGIN
 	SELECT d.notification_id
 	  FROM (SELECT _outbox_due.endpoint AS name UNION SELECT r.rep_id FROM kam.Reps r WHERE r.endpoint = _outbox_due.endpoint) w
 	 CROSS JOIN LATERAL (
-	      (SELECT n.notification_id, n.status FROM kam.notification n
-	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed', 'dead') AND n.next_attempt_at IS NULL
+	      (SELECT n.notification_id FROM kam.notification n
+	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed') AND n.next_attempt_at IS NULL
 	        ORDER BY n.notification_id LIMIT most)
 	      UNION ALL
-	      (SELECT n.notification_id, n.status FROM kam.notification n
-	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed', 'dead') AND n.next_attempt_at <= clock_timestamp()
+	      (SELECT n.notification_id FROM kam.notification n
+	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed') AND n.next_attempt_at <= clock_timestamp()
 	        ORDER BY n.next_attempt_at, n.notification_id LIMIT most)) d
-	 WHERE d.status <> 'dead'
 	 ORDER BY d.notification_id LIMIT most;
 END
 $$;
@@ -78,7 +77,7 @@ CREATE FUNCTION _outbox_next(endpoint text) RETURNS timestamptz
 		SELECT min(d.next_attempt_at)
 		  FROM (SELECT _outbox_next.endpoint AS name UNION SELECT r.rep_id FROM kam.Reps r WHERE r.endpoint = _outbox_next.endpoint) w
 		 CROSS JOIN LATERAL (SELECT n.next_attempt_at FROM kam.notification n
-		        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed', 'dead') AND n.next_attempt_at IS NOT NULL
+		        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed') AND n.next_attempt_at IS NOT NULL
 		        ORDER BY n.next_attempt_at LIMIT 1) d
 		 WHERE d.next_attempt_at < 'infinity';
 	END;
@@ -183,6 +182,28 @@ END
 $$;
 COMMENT ON FUNCTION _send_refusal(notification, endpoint, Leads, CadenceEventLog) IS 'The last look before a message leaves for a person, under the lead''s lock: why it must not, for good (until NULL) or not before; NULL when it may. An unsubscribe, opt-out, suppression or answer that came since the verdict is seen here.';
 
+CREATE FUNCTION _hand_to_rep(n notification, l Leads, logged CadenceEventLog) RETURNS boolean
+	LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	rule record;
+BEGIN
+	SELECT r.mode, r.requires_consent INTO rule
+	  FROM kam.SendRule r WHERE r.sequence_type = logged.sequence_type AND r.channel IN (logged.channel, '*') ORDER BY r.channel = '*' LIMIT 1;
+	IF rule.requires_consent IS NOT TRUE OR kam._consent_in_force(l.lead_id, logged.sequence_type, logged.channel, kam._now()) THEN
+		RETURN false;
+	END IF;
+	-- The touch is the rep's now and keeps its slot.
+	UPDATE kam.notification u
+	   SET recipient = coalesce(l.owner_id, 'AGT-301'), payload = u.payload || '{"reason": "no consent in force"}', last_error = NULL, next_attempt_at = NULL,
+	       status = CASE rule.mode WHEN 'both' THEN 'acknowledged' ELSE 'pending' END
+	 WHERE u.notification_id = n.notification_id;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION _hand_to_rep(notification, Leads, CadenceEventLog) IS 'A message that the send rule lets go with a consent alone, and there is none: it becomes a task of the rep (who has one already where the rule says both). True when that was so.';
+
 -- ---- taking ------------------------------------------------------------------------------------
 
 CREATE TYPE _parcel AS (notification_id bigint, webhook_id text, headers text[], body text, mail_from text, mail_to text);
@@ -266,6 +287,8 @@ BEGIN
 			RETURN NULL;
 		ELSIF refused.why IS NOT NULL THEN
 			PERFORM kam._outbox_give_up(n, logged, refused.why, false);
+			RETURN NULL;
+		ELSIF kam._hand_to_rep(n, l, logged) THEN
 			RETURN NULL;
 		END IF;
 	ELSE

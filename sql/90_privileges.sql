@@ -113,6 +113,22 @@ GRANT SELECT, INSERT ON crm_mapping TO kam_restore;
 GRANT EXECUTE ON FUNCTION _crm_fields(), _crm_is_field(text, text) TO kam_admin, kam_restore;
 SELECT pg_extension_config_dump('crm_mapping', 'WHERE NOT builtin');
 
+-- People's rights: whoever talks to people records what they agreed to; an administrator shows and forgets.
+GRANT EXECUTE ON FUNCTION kam_record_consent(text, text, text, text, text, jsonb, timestamptz, timestamptz, text),
+	kam_withdraw_consent(text, text, text, text, jsonb, timestamptz) TO kam_submit, kam_review, kam_admin;
+GRANT EXECUTE ON FUNCTION kam_export_person(text), kam_erase_person(text, text), _suppression_keys(text[]) TO kam_admin;
+GRANT EXECUTE ON FUNCTION _consent_in_force(text, text, text, timestamptz) TO kam_read, kam_admin, kam_worker;
+GRANT SELECT ON consent, kam_consent, erasure TO kam_read, kam_admin;
+GRANT EXECUTE ON FUNCTION _consent_purposes(text), _lead_addresses(Leads) TO kam_read, kam_admin;
+GRANT SELECT, INSERT ON consent, erasure TO kam_restore;
+GRANT INSERT ON _erasure_salt TO kam_restore;
+GRANT UPDATE ON SEQUENCE consent_consent_id_seq, erasure_erasure_id_seq TO kam_restore;
+SELECT pg_extension_config_dump('consent', '');
+SELECT pg_extension_config_dump('consent_consent_id_seq', '');
+SELECT pg_extension_config_dump('erasure', '');
+SELECT pg_extension_config_dump('erasure_erasure_id_seq', '');
+SELECT pg_extension_config_dump('_erasure_salt', '');
+
 -- Plays: programs draft, people promote and end, whoever may look may look ahead.
 GRANT INSERT ON BrainAnalysisLog, SalesPlayLibrary TO kam_submit;
 GRANT EXECUTE ON FUNCTION kam_promote_play(text, text), kam_end_play(text, text) TO kam_review, kam_admin;

@@ -17,6 +17,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "cadence/erased.h"
 #include "cadence/log_write.h"
 #include "cadence/notes.h"
 #include "cadence/prospect.h"
@@ -471,30 +472,38 @@ kam_cadence_system_event(PG_FUNCTION_ARGS)
 
 /* ---- the guard ------------------------------------------------------------------------------------------ */
 
-/* _log_guard(): nobody changes the log but kam itself, and it only clears "counted". */
+/*
+ * _log_guard([name, column ...]): nobody changes an append-only table but kam
+ * itself: it clears "counted" of the log, and kam_erase_person() the columns
+ * named.  Without arguments the table is the log, or a part of it.
+ */
 Datum
 kam_cadence_guard(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	const char *name;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "not called by the trigger manager");
+	name = trigger->tg_trigger->tgnargs > 0 ? trigger->tg_trigger->tgargs[0] : NULL;
+	if (kam_erasure_updates(trigger))
+		return PointerGetDatum(trigger->tg_newtuple);
 	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event) && TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 	{
-		bool		isnull;
-		Datum		event_id = SPI_getbinval(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation),
-											 SPI_fnumber(RelationGetDescr(trigger->tg_relation), "event_id"), &isnull);
+		int			number = SPI_fnumber(RelationGetDescr(trigger->tg_relation), "event_id");
+		bool		isnull = true;
+		Datum		event_id = number > 0 ? SPI_getbinval(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation), number, &isnull) : (Datum) 0;
 
 		if (!isnull && kam_announced_update(DatumGetInt64(event_id)))
 			return PointerGetDatum(trigger->tg_newtuple);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_RESTRICT_VIOLATION),
-			 errmsg("CadenceEventLog is append-only"),
+			 errmsg("%s is append-only", name ? name : "CadenceEventLog"),
 			 errdetail("%s is refused, for superusers too.",
 					   TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? "UPDATE" :
 					   TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "DELETE" : "TRUNCATE"),
-			 errhint("Record what happened as a further event.")));
+			 errhint("Record what happened as a further %s.", name ? "row" : "event")));
 }
 
 /* ---- settings as values ------------------------------------------------------------------------------------ */

@@ -17,6 +17,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "cadence/erased.h"
 #include "cadence/mutant.h"
 #include "cadence/probe.h"
 #include "cadence/reads.h"
@@ -62,7 +63,7 @@ text_column(int column)
 
 #define SURROUNDINGS \
 	"SELECT a.icp_tier, a.abm_active, EXISTS (SELECT FROM kam.suppression s WHERE s.address OPERATOR(pg_catalog.=) ANY" \
-	" (ARRAY[kam._address($2), " KAM_MUTATE(7, "kam._address_domain($2)", "NULL") ", kam._address($3), kam._address($4)]))"
+	" (kam._suppression_keys(ARRAY[kam._address($2), " KAM_MUTATE(7, "kam._address_domain($2)", "NULL") ", kam._address($3), kam._address($4)])))"
 #define OF_ACCOUNT " FROM (SELECT 1) one LEFT JOIN kam.accounts a ON a.account_id" EQ "$1"
 
 static KamStatement surroundings = {
@@ -99,11 +100,12 @@ ask_surroundings(const KamProspect *prospect, const char *key, bool latest, KamS
 	out->key_used = KAM_MUTATE(12, key != NULL && bool_column(4), false);
 }
 
-/* Whether one of the lead's addresses, or the domain of its e-mail, is in Suppression. */
+/* Whether one of the lead's addresses, as such or hashed, or the domain of its e-mail, is in Suppression. */
 static bool
 find_suppressed(KamProbe *suppression, const KamProspect *prospect)
 {
 	const char *const written[] = {prospect->email, prospect->phone, prospect->linkedin_url};
+	bool		hashed = kam_erasures();
 
 	for (int i = 0; i < lengthof(written); i++)
 	{
@@ -118,6 +120,15 @@ find_suppressed(KamProbe *suppression, const KamProspect *prospect)
 			continue;
 		if (kam_probe_find(suppression, &key))
 			return true;
+		if (hashed)
+		{
+			char		erased[KAM_HASHED_LEN + 1];
+
+			kam_erased_key(address, erased);
+			key = erased;
+			if (kam_probe_find(suppression, &key))
+				return true;
+		}
 		key = i == 0 ? KAM_MUTATE(7, kam_address_domain(kind, address), NULL) : NULL;
 		if (key != NULL && kam_probe_find(suppression, &key))
 			return true;
@@ -189,6 +200,22 @@ kam_read_surroundings(const KamProspect *prospect, const char *key, bool latest,
 {
 	if (!probe_surroundings(prospect, key, log, out))
 		ask_surroundings(prospect, key, latest, out);
+}
+
+static KamStatement find_erased = {
+	"erased",
+	"SELECT FROM kam.leads l WHERE l.lead_id" EQ "$1 AND l.erased_at IS NOT NULL",
+	1, {TEXTOID}, .generic = true
+};
+
+bool
+kam_read_erased(const char *lead_id, bool latest)
+{
+	KamValues	values;
+
+	kam_values_init(&values);
+	kam_values_add_text(&values, lead_id);
+	return run(&find_erased, &values, latest) > 0;
 }
 
 /* ---- enrolments ---------------------------------------------------------------- */
@@ -501,7 +528,7 @@ kam_read_signals(KamEvent event)
 	return cache.signals[event];
 }
 
-/* Statement trigger on sequence_type, SendRule and signal_rule: every process reads them anew. */
+/* Trigger on sequence_type, SendRule, signal_rule and _erasure_salt: every process reads them anew. */
 Datum
 kam_cadence_rules_changed(PG_FUNCTION_ARGS)
 {

@@ -20,6 +20,9 @@ typedef struct KamSurroundings
 /* key may be NULL.  log: the table being inserted into, under the latest snapshot; NULL for others who ask. */
 extern void kam_read_surroundings(const KamProspect *prospect, const char *key, bool latest, Relation log, KamSurroundings *out);
 
+/* Whether the lead was erased; for leads that are opted out, of a database in which somebody was. */
+extern bool kam_read_erased(const char *lead_id, bool latest);
+
 /* The latest enrolment in this sequence, and whether type_transition forbids the type now (else *illegal is NULL). */
 extern void kam_read_enrolment(const char *lead_id, const char *sequence, const char *type, bool latest,
 							   KamEnrolment *out, const char **illegal);

@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #include "cadence/enrolment.h"
+#include "cadence/erased.h"
 #include "cadence/log_row.h"
 #include "cadence/log_write.h"
 #include "cadence/mutant.h"
@@ -624,6 +625,12 @@ decide(KamLogRow *row)
 	wipe_outcome(row);
 	kam_prospect_lock(asked.lead_id, row->relation, &prospect);
 	set_lead(row, &asked, &prospect);
+	/* Who was erased was flagged: what others still say of the person is recorded without its words. */
+	if (prospect.opted_out && asked.payload != NULL && kam_erasures() && kam_read_erased(prospect.lead_id, true))
+	{
+		kam_log_set_null(row, KAM_LOG_PAYLOAD);
+		asked.payload = NULL;
+	}
 
 	at = kam_now();
 	if (prospect.last_at != KAM_NO_STAMP && at <= prospect.last_at)

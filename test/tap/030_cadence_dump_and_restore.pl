@@ -11,7 +11,8 @@ use Test::More;
 
 my @tables = qw(accounts leads reps holiday sequence_type type_transition sendrule suppression brainanalysislog salesplaylibrary cadence cadenceeventlog
     cadencequeue cadenceflag lead_alias lead_merge notification abmplaybook expansionlog qbrlog opportunitybrieflog commbrieflog nurturerecommendations
-    opportunities signal_rule crm_mapping intelligence_day _intelligence_state _intelligence_late request agent_call final_decision workflow_run decision_evaluation n8n_orchestrator_synthesis);
+    opportunities signal_rule crm_mapping intelligence_day _intelligence_state _intelligence_late request agent_call final_decision workflow_run decision_evaluation n8n_orchestrator_synthesis
+    consent erasure _erasure_salt);
 
 my $node = kam_node('govern', databases => 'postgres,copy', conf => "kam.clock = '2026-03-09 10:00+01'\nkam.schedules = off\n");
 my $dir = PostgreSQL::Test::Utils::tempdir();
@@ -44,6 +45,10 @@ DELETE FROM Leads WHERE lead_id = 'l-gone';
 INSERT INTO NurtureRecommendations (recommendation_id, lead_id, suppressed_reason) VALUES ('n-1', 'w-pierre', 'abm_active_suppression');
 INSERT INTO Opportunities (opportunity_id, account_id, play_id, originating_proposal_id) VALUES ('o-1', 'valmont', 'play-1', 'p-1');
 SELECT kam_tick('2026-03-17 09:00+01');
+INSERT INTO Leads (lead_id, full_name, email) VALUES ('l-erased', 'Zebedia Quorn', 'quorn@valmont.example');
+SELECT kam_record_consent('l-erased', 'newsletter', 'email', 'consent', 'web_form', '{"name": "Quorn"}');
+SELECT kam_erase_person('l-erased', 'asked for it');
+SELECT kam_record_consent('l-play', 'newsletter', 'email', 'consent', 'web_form', '{"form": "footer"}', address => 'play@valmont.example');
 SQL
 my $session = kam_run($node, '01_inbound_question_fr', '"lead_id": "w-lena"');
 wait_until($node, "SELECT status = 'judged' FROM kam.request WHERE session_id = '$session'", 'a run besides');
@@ -115,6 +120,10 @@ is_deeply(rows_of('copy'), $before, 'every row of every table is there as it was
 is(cadence_troubles($node, 'copy'), '', 'the copy is sound');
 is($node->safe_psql('copy', $sums), $intelligence, 'cadence_intelligence says the same');
 is(verdicts('copy'), $gates, 'the gates say the same there');
+unlike(slurp_file("$dir/all.sql"), qr/quorn/i, 'who was erased is not in the dump');
+is($node->safe_psql('copy', "INSERT INTO kam.Leads (lead_id, email) VALUES ('l-back', 'Quorn\@Valmont.example');"
+            . " SELECT compliance_status FROM kam.kam_gate('l-back', 'outbound'); DELETE FROM kam.Leads WHERE lead_id = 'l-back'"),
+    'suppressed', 'and stays blocked where it is restored');
 is($node->safe_psql('copy', 'SELECT lead_id FROM kam.prospect_state s WHERE NOT stale AND to_jsonb(s) IS DISTINCT FROM to_jsonb(kam._derive_state(lead_id))'), '',
     'what was derived before all rows were there is not taken for true');
 
