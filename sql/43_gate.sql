@@ -26,7 +26,7 @@ COMMENT ON FUNCTION _gate_done() IS 'AFTER INSERT row trigger of CadenceEventLog
 CREATE FUNCTION _log_guard() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'kam_cadence_guard';
-COMMENT ON FUNCTION _log_guard() IS 'Trigger of CadenceEventLog: UPDATE, DELETE and TRUNCATE raise 23001, for superusers too.';
+COMMENT ON FUNCTION _log_guard() IS 'Trigger of CadenceEventLog: UPDATE, DELETE and TRUNCATE raise 23001, for superusers too; what kam itself changes goes by _change_log().';
 
 CREATE FUNCTION _rules_changed() RETURNS trigger
 	LANGUAGE c

@@ -17,6 +17,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "cadence/door.h"
 #include "cadence/log_write.h"
 #include "cadence/notes.h"
 #include "cadence/prospect.h"
@@ -471,7 +472,16 @@ kam_cadence_system_event(PG_FUNCTION_ARGS)
 
 /* ---- the guard ------------------------------------------------------------------------------------------ */
 
-/* _log_guard(): nobody changes the log but kam itself, and it only clears "counted". */
+/* Column of the row that is about to change. */
+static Datum
+old_column(TriggerData *trigger, const char *name, bool *isnull)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	return SPI_getbinval(trigger->tg_trigtuple, desc, SPI_fnumber(desc, name), isnull);
+}
+
+/* _log_guard(): nobody changes the log but kam itself: it clears "counted", and retention and erasure have their door. */
 Datum
 kam_cadence_guard(PG_FUNCTION_ARGS)
 {
@@ -479,14 +489,18 @@ kam_cadence_guard(PG_FUNCTION_ARGS)
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		elog(ERROR, "not called by the trigger manager");
-	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event) && TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 	{
+		bool		updates = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+		HeapTuple	row = updates ? trigger->tg_newtuple : trigger->tg_trigtuple;
 		bool		isnull;
-		Datum		event_id = SPI_getbinval(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation),
-											 SPI_fnumber(RelationGetDescr(trigger->tg_relation), "event_id"), &isnull);
+		Datum		value = old_column(trigger, "event_id", &isnull);
 
-		if (!isnull && kam_announced_update(DatumGetInt64(event_id)))
-			return PointerGetDatum(trigger->tg_newtuple);
+		if (updates && !isnull && kam_announced_update(DatumGetInt64(value)))
+			return PointerGetDatum(row);
+		value = old_column(trigger, "lead_id", &isnull);
+		if (!isnull && kam_door_open_for(TextDatumGetCString(value)))
+			return PointerGetDatum(row);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_RESTRICT_VIOLATION),
