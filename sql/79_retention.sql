@@ -14,11 +14,12 @@ CREATE TABLE _retention (
 	turned_at	timestamptz,
 	gone		bigint NOT NULL DEFAULT 0,
 	gone_at		timestamptz,
+	gone_before	timestamptz,
 	failed_at	timestamptz,
 	sqlstate	text,
 	error		text
 );
-COMMENT ON TABLE _retention IS 'How far retention has come with each kind of rows. Whoever holds the row deletes that kind. Not dumped.';
+COMMENT ON TABLE _retention IS 'How far retention has come with each kind of rows. A row comes with the first turn; whoever holds it deletes that kind.';
 COMMENT ON COLUMN _retention.kind IS 'calls (emptied), events (with their rows of CadenceQueue), flags, notifications.';
 COMMENT ON COLUMN _retention.upto IS 'The place of the row that was looked at last; NULL: none yet in this round.';
 COMMENT ON COLUMN _retention.again_at IS 'The round is through, and the next one begins then (kam''s clock); until then only rows that have become old since are looked at. NULL while it lasts.';
@@ -26,10 +27,10 @@ COMMENT ON COLUMN _retention.skipped IS 'Passed over in this round because someb
 COMMENT ON COLUMN _retention.turned_at IS 'The last turn (real time).';
 COMMENT ON COLUMN _retention.gone IS 'Rows deleted (of calls: emptied) so far.';
 COMMENT ON COLUMN _retention.gone_at IS 'When any were last.';
+COMMENT ON COLUMN _retention.gone_before IS 'Nothing younger than this was (kam''s clock): of earlier days the log does not tell everything.';
 COMMENT ON COLUMN _retention.failed_at IS 'When an item last failed (real time).';
 COMMENT ON COLUMN _retention.sqlstate IS 'Of that failure.';
 COMMENT ON COLUMN _retention.error IS 'Its message.';
-INSERT INTO _retention (kind) VALUES ('calls'), ('events'), ('flags'), ('notifications');
 
 CREATE FUNCTION _retention_kinds() RETURNS TABLE (kind text, setting text, least_period interval, item_rows integer, next_round interval, walk text, dispose text)
 	LANGUAGE sql STABLE ROWS 4
@@ -183,7 +184,7 @@ CREATE FUNCTION _disposable_events(lead_id text, holder text, before timestamptz
 	AS $$
 #variable_conflict use_column
 DECLARE
-	counted CONSTANT bigint := (SELECT s.upto FROM kam._intelligence_state s);
+	summed CONSTANT bigint := (SELECT s.upto FROM kam._intelligence_state s);
 	known CONSTANT boolean := EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = _disposable_events.holder);
 	-- Step-once looks at all leads that are one person.
 	running CONSTANT text[] := ARRAY(SELECT c.sequence_id FROM kam.Cadence c WHERE c.lead_id = ANY (kam._lead_ids(holder)) AND c.state <> 'finished');
@@ -211,7 +212,7 @@ BEGIN
 		WITH RECURSIVE mine AS MATERIALIZED (
 			SELECT e.event_id, e.parent_event_id,
 			       -- too young, or not counted yet
-			       coalesce(e.event_at >= before OR e.counted AND e.touch_at >= before OR e.event_id > counted, true)
+			       coalesce(e.event_at >= before OR e.counted AND e.touch_at >= before OR e.event_id > summed, true)
 			       OR EXISTS (SELECT FROM kam._intelligence_late l WHERE l.event_id = e.event_id AND l.lead_id = e.lead_id)
 			       -- a person's word is proof, and where there is no address nothing else remembers it
 			       OR e.event_type IN ('opt_out', 'unsubscribe')
@@ -309,8 +310,14 @@ DECLARE
 BEGIN
 	SELECT * INTO STRICT k FROM kam._retention_kinds() r WHERE r.kind = _retain_kind.kind;
 	before := at - greatest(kam._retention_period(k.setting), CASE WHEN kam._retention_period(k.setting) IS NOT NULL THEN k.least_period END);
+	IF before IS NULL THEN
+		RETURN '{"seen": 0, "more": false}';
+	END IF;
+	IF NOT EXISTS (SELECT FROM kam._retention r WHERE r.kind = _retain_kind.kind) THEN
+		INSERT INTO kam._retention (kind) VALUES (_retain_kind.kind) ON CONFLICT DO NOTHING;
+	END IF;
 	SELECT * INTO own FROM kam._retention r WHERE r.kind = _retain_kind.kind FOR NO KEY UPDATE SKIP LOCKED;
-	IF before IS NULL OR NOT FOUND THEN
+	IF NOT FOUND THEN
 		RETURN '{"seen": 0, "more": false}';
 	END IF;
 	IF own.again_at <= at OR own.again_at IS NOT NULL AND by_hand THEN
@@ -350,8 +357,11 @@ BEGIN
 					undone := undone || outcome.undone;
 				EXCEPTION WHEN OTHERS THEN
 					GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-					RAISE WARNING USING ERRCODE = state, MESSAGE = format('retention of %s: %s is kept: %s', kind, one, message),
-						HINT = 'It is tried again within the hour.';
+					-- When nothing goes, a few say why.
+					IF failed < 5 THEN
+						RAISE WARNING USING ERRCODE = state, MESSAGE = format('retention of %s: %s is kept: %s', kind, one, message),
+							HINT = 'It is tried again within the hour.';
+					END IF;
 					errors := errors || jsonb_build_object('kind', kind, 'item', one, 'sqlstate', state, 'message', message);
 					failed := failed + 1;
 				END;
@@ -373,10 +383,11 @@ BEGIN
 	END IF;
 	UPDATE kam._retention r
 	   SET upto = own.upto, again_at = own.again_at, skipped = own.skipped, turned_at = clock_timestamp(),
-	       gone = r.gone + _gone.n, gone_at = CASE WHEN _gone.n > 0 THEN clock_timestamp() ELSE r.gone_at END,
+	       gone = r.gone + turn.gone, gone_at = CASE WHEN turn.gone > 0 THEN clock_timestamp() ELSE r.gone_at END,
+	       gone_before = CASE WHEN turn.gone > 0 THEN greatest(r.gone_before, before) ELSE r.gone_before END,
 	       failed_at = CASE WHEN failed > 0 THEN clock_timestamp() ELSE r.failed_at END,
 	       sqlstate = CASE WHEN failed > 0 THEN state ELSE r.sqlstate END, error = CASE WHEN failed > 0 THEN message ELSE r.error END
-	  FROM (SELECT gone AS n) _gone
+	  FROM (VALUES (gone)) turn (gone)
 	 WHERE r.kind = _retain_kind.kind;
 	RETURN jsonb_build_object('seen', cardinality(items), 'gone', gone, 'skipped', skipped, 'failed', failed, 'more', more, 'errors', errors);
 END
@@ -395,7 +406,7 @@ DECLARE
 	report jsonb;
 BEGIN
 	-- The kind that waited longest; those with nothing to do cost a look.
-	FOR kind IN SELECT r.kind FROM kam._retention r ORDER BY r.turned_at NULLS FIRST, r.kind LOOP
+	FOR kind IN SELECT k.kind FROM kam._retention_kinds() k LEFT JOIN kam._retention r USING (kind) ORDER BY r.turned_at NULLS FIRST, k.kind LOOP
 		report := kam._retain_kind(kind, at, batch, false);
 		EXIT WHEN (report ->> 'seen')::integer > 0;
 	END LOOP;
@@ -427,7 +438,7 @@ BEGIN
 	END IF;
 	runs := kam._retain_runs(present - kam._retention_period('kam.retain_runs'), batch);
 	report := jsonb_build_object('runs', runs, 'skipped', 0, 'failed', 0, 'more', runs = batch, 'errors', '[]'::jsonb);
-	FOR kind IN SELECT r.kind FROM kam._retention r ORDER BY r.kind LOOP
+	FOR kind IN SELECT k.kind FROM kam._retention_kinds() k ORDER BY k.kind LOOP
 		turn := kam._retain_kind(kind, present, batch, true);
 		report := report || jsonb_build_object(
 			kind, coalesce((turn ->> 'gone')::bigint, 0),
@@ -446,12 +457,12 @@ CREATE FUNCTION _retention_health() RETURNS TABLE (item text, state text, detail
 	SET search_path = pg_catalog, kam, pg_temp
 	BEGIN ATOMIC
 		SELECT 'retention', CASE WHEN count(*) FILTER (WHERE f.failed) > 0 THEN 'warning' ELSE 'ok' END,
-		       coalesce(string_agg(format('%s: %s', r.kind, r.error), '; ' ORDER BY r.kind) FILTER (WHERE f.failed),
-		                string_agg(format('%s %s gone%s', r.gone, r.kind, ', the last at ' || r.gone_at), '; ' ORDER BY r.kind)),
+		       coalesce(string_agg(format('%s: %s', k.kind, r.error), '; ' ORDER BY k.kind) FILTER (WHERE f.failed),
+		                string_agg(format('%s %s gone%s', coalesce(r.gone, 0), k.kind, ', the last at ' || r.gone_at), '; ' ORDER BY k.kind)),
 		       CASE WHEN count(*) FILTER (WHERE f.failed) > 0 THEN 'SELECT * FROM kam._retention; the server''s log names the items. They are tried again within the hour.' END
-		  FROM kam._retention r
-		  JOIN kam._retention_kinds() k USING (kind)
-		 CROSS JOIN LATERAL (SELECT coalesce(r.failed_at > now() - interval '1 day', false) AS failed) f
+		  FROM kam._retention_kinds() k
+		  LEFT JOIN kam._retention r USING (kind)
+		 CROSS JOIN LATERAL (SELECT coalesce(r.failed_at > now() - interval '1 day' AND r.skipped > 0, false) AS failed) f
 		 WHERE kam._retention_period(k.setting) IS NOT NULL
 		HAVING count(*) > 0;
 	END;

@@ -67,6 +67,8 @@ GRANT EXECUTE ON FUNCTION _tick(timestamptz, integer, integer), _tick_next() TO 
 -- Retention: likewise.
 GRANT EXECUTE ON FUNCTION kam_retain(integer) TO kam_admin;
 GRANT SELECT ON _retention TO kam_read, kam_admin;
+GRANT SELECT, INSERT ON _retention TO kam_restore;
+SELECT pg_extension_config_dump('_retention', '');
 GRANT EXECUTE ON FUNCTION _retain(timestamptz, integer), _retain_runs(timestamptz, integer) TO kam_worker;
 
 -- Where decisions and the Coordinator meet.
