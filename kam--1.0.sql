@@ -8862,14 +8862,15 @@ CREATE FUNCTION _retention_kinds() RETURNS TABLE (kind text, setting text, least
 	BEGIN ATOMIC
 		VALUES
 		-- The order of request_finished; what is decided for good does not change its place.
-		('calls', 'kam.retain_calls', interval '0', 10, interval '1 day',
+		('calls', 'kam.retain_calls', interval '0', 10, interval '7 days',
 			'SELECT concat_ws(''|'', r.finished_at, r.session_id), r.session_id::text, r.finished_at FROM kam.request r
 			  WHERE r.finished_at IS NOT NULL AND (r.finished_at, r.session_id) > (coalesce(nullif(split_part($1, ''|'', 1), ''''), ''-infinity'')::timestamptz,
 			        coalesce(nullif(split_part($1, ''|'', 2), ''''), ''00000000-0000-0000-0000-000000000000'')::uuid)
 			  ORDER BY r.finished_at, r.session_id LIMIT $2',
 			'_empty_calls'),
+		-- A lead's rows are also looked at whenever another one of them has become old: rounds are for the rest, and read everything that is kept.
 		-- What intelligence_day does not count yet stays.  Daily limits look back a day, in any zone.
-		('events', 'kam.retain_events', kam._touch_window() + interval '48:00:00', 1, interval '1 day',
+		('events', 'kam.retain_events', kam._touch_window() + interval '48:00:00', 1, interval '7 days',
 			'SELECT e.event_id::text, e.lead_id, coalesce(e.event_at, ''-infinity'') FROM kam.CadenceEventLog e
 			  WHERE e.event_id + 0 > coalesce($1::bigint, -9223372036854775807) AND e.event_id + 0 <= (SELECT s.upto FROM kam._intelligence_state s)
 			  ORDER BY e.event_id + 0 LIMIT $2',
@@ -9032,20 +9033,21 @@ BEGIN
 			         WHERE e.lead_id = _disposable_events.lead_id AND e.touch_no IS NOT NULL AND e.counted OFFSET 0) o
 			 ORDER BY o.touch_at DESC LIMIT 8);
 	END IF;
+	-- OFFSET 0: each is looked up by its key; hashed, a whole table would be read for each lead.
 	RETURN ARRAY(
 		WITH RECURSIVE mine AS MATERIALIZED (
 			SELECT e.event_id, e.parent_event_id,
 			       -- too young, or not counted yet
 			       coalesce(e.event_at >= before OR e.counted AND e.touch_at >= before OR e.event_id > summed, true)
-			       OR EXISTS (SELECT FROM kam._intelligence_late l WHERE l.event_id = e.event_id AND l.lead_id = e.lead_id)
+			       OR EXISTS (SELECT FROM kam._intelligence_late l WHERE l.event_id = e.event_id AND l.lead_id = e.lead_id OFFSET 0)
 			       -- a person's word is proof, and where there is no address nothing else remembers it
 			       OR e.event_type IN ('opt_out', 'unsubscribe')
 			       -- what waits, what runs, what schedules go by
-			       OR EXISTS (SELECT FROM kam.CadenceQueue q WHERE q.lead_id = e.lead_id AND q.event_id = e.event_id AND q.state = 'waiting')
+			       OR EXISTS (SELECT FROM kam.CadenceQueue q WHERE q.lead_id = e.lead_id AND q.event_id = e.event_id AND q.state = 'waiting' OFFSET 0)
 			       OR coalesce(e.sequence_id = ANY (running), false)
-			       OR e.play_id IS NOT NULL AND EXISTS (SELECT FROM kam.SalesPlayLibrary p WHERE p.play_id = e.play_id AND p.state <> 'ended')
+			       OR e.play_id IS NOT NULL AND EXISTS (SELECT FROM kam.SalesPlayLibrary p WHERE p.play_id = e.play_id AND p.state <> 'ended' OFFSET 0)
 			       OR e.originating_agent = 'AGT-203' AND EXISTS (
-			          SELECT FROM kam.ABMPlaybook b WHERE e.sequence_id = 'abm-' || b.playbook_id AND b.playbook_id = substr(e.sequence_id, 5) AND b.state <> 'ended')
+			          SELECT FROM kam.ABMPlaybook b WHERE e.sequence_id = 'abm-' || b.playbook_id AND b.playbook_id = substr(e.sequence_id, 5) AND b.state <> 'ended' OFFSET 0)
 			       -- what the lead's state derives from
 			       OR coalesce(e.event_id IN (last_decision, last_touch), false) OR e.event_id = ANY (ring) AS kept
 			  FROM kam.CadenceEventLog e
@@ -9184,7 +9186,7 @@ BEGIN
 					-- When nothing goes, a few say why.
 					IF failed < 5 THEN
 						RAISE WARNING USING ERRCODE = state, MESSAGE = format('retention of %s: %s is kept: %s', kind, one, message),
-							HINT = 'It is tried again within the hour.';
+							HINT = 'It is tried again within a day; kam_retain() does it at once.';
 					END IF;
 					errors := errors || jsonb_build_object('kind', kind, 'item', one, 'sqlstate', state, 'message', message);
 					failed := failed + 1;
@@ -9202,7 +9204,7 @@ BEGIN
 	IF NOT more THEN
 		own.again_at := coalesce(own.again_at, at + k.next_round);
 		IF own.skipped > 0 THEN
-			own.again_at := least(own.again_at, at + interval '1 hour');
+			own.again_at := least(own.again_at, at + interval '1 day');
 		END IF;
 	END IF;
 	UPDATE kam._retention r
@@ -9283,7 +9285,7 @@ CREATE FUNCTION _retention_health() RETURNS TABLE (item text, state text, detail
 		SELECT 'retention', CASE WHEN count(*) FILTER (WHERE f.failed) > 0 THEN 'warning' ELSE 'ok' END,
 		       coalesce(string_agg(format('%s: %s', k.kind, r.error), '; ' ORDER BY k.kind) FILTER (WHERE f.failed),
 		                string_agg(format('%s %s gone%s', coalesce(r.gone, 0), k.kind, ', the last at ' || r.gone_at), '; ' ORDER BY k.kind)),
-		       CASE WHEN count(*) FILTER (WHERE f.failed) > 0 THEN 'SELECT * FROM kam._retention; the server''s log names the items. They are tried again within the hour.' END
+		       CASE WHEN count(*) FILTER (WHERE f.failed) > 0 THEN 'SELECT * FROM kam._retention; the server''s log names the items. They are tried again within a day, by kam_retain() at once.' END
 		  FROM kam._retention_kinds() k
 		  LEFT JOIN kam._retention r USING (kind)
 		 CROSS JOIN LATERAL (SELECT coalesce(r.failed_at > now() - interval '1 day' AND r.skipped > 0, false) AS failed) f
