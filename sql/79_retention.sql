@@ -115,7 +115,7 @@ BEGIN
 	-- A replay under way may still ask for the answers.
 	held := ARRAY(
 		SELECT r.session_id FROM kam.request r
-		 WHERE r.session_id = ANY (due) AND NOT EXISTS (SELECT FROM kam.request p WHERE p.replay_of = r.session_id AND p.finished_at IS NULL)
+		 WHERE r.session_id = ANY (due) AND NOT EXISTS (SELECT FROM kam.request p WHERE p.replay_of = r.session_id AND p.finished_at IS NULL OFFSET 0)
 		   FOR KEY SHARE SKIP LOCKED);
 	-- No answer is found any more under the hash of what was asked: an empty one must not be taken for it.
 	UPDATE kam.agent_call c

@@ -123,6 +123,12 @@ SELECT (r).touch_no, (r).event_id > 40 AS new FROM (SELECT kam.kam_request('many
 SELECT pg_temp.ask('done', 'outbound', 'touch', 'S', 1) AS of_a_finished_enrolment;
 
 -- ---- what was kept goes once its reason has
+-- A row that is brought in late: when it is counted.
+INSERT INTO kam.CadenceEventLog (lead_id, event_id, sequence_id, sequence_type, event_type, requested_event_type, coordinator_action, suppressed_reason, compliance_status, event_at, gate_version)
+VALUES ('done', 1, 'S', 'outbound', 'suppressed', 'touch', 'blocked', 'compliance_block', 'opted_out', '2026-01-06', 1);
+SELECT pg_temp.retain();
+CALL pg_temp.fold();
+SELECT pg_temp.retain();
 UPDATE kam.SalesPlayLibrary SET state = 'ended', ended_at = now() WHERE play_id = 'P';
 SELECT pg_temp.tell('live', 'stop', 'S');
 SELECT pg_temp.retain();
