@@ -45,10 +45,11 @@ CREATE FUNCTION _retention_kinds() RETURNS TABLE (kind text, setting text, least
 			  ORDER BY r.finished_at, r.session_id LIMIT $2',
 			'_empty_calls'),
 		-- A lead's rows are also looked at whenever another one of them has become old: rounds are for the rest, and read everything that is kept.
-		-- What intelligence_day does not count yet stays.  Daily limits look back a day, in any zone.
+		-- What intelligence_day does not count yet stays, late rows too.  Daily limits look back a day, in any zone.
 		('events', 'kam.retain_events', kam._touch_window() + interval '48:00:00', 1, interval '7 days',
 			'SELECT e.event_id::text, e.lead_id, coalesce(e.event_at, ''-infinity'') FROM kam.CadenceEventLog e
 			  WHERE e.event_id + 0 > coalesce($1::bigint, -9223372036854775807) AND e.event_id + 0 <= (SELECT s.upto FROM kam._intelligence_state s)
+			    AND NOT EXISTS (SELECT FROM kam._intelligence_late)
 			  ORDER BY e.event_id + 0 LIMIT $2',
 			'_forget_events'),
 		('flags', 'kam.retain_events', interval '0', 1, interval '1 day',
@@ -187,13 +188,18 @@ CREATE FUNCTION _disposable_events(lead_id text, holder text, before timestamptz
 DECLARE
 	summed CONSTANT bigint := (SELECT s.upto FROM kam._intelligence_state s);
 	known CONSTANT boolean := EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = _disposable_events.holder);
-	-- Step-once looks at all leads that are one person.
-	running CONSTANT text[] := ARRAY(SELECT c.sequence_id FROM kam.Cadence c WHERE c.lead_id = ANY (kam._lead_ids(holder)) AND c.state <> 'finished');
+	-- Step-once and answers look at all leads that are one person.
+	ids CONSTANT text[] := kam._lead_ids(holder);
+	running CONSTANT text[] := ARRAY(SELECT c.sequence_id FROM kam.Cadence c WHERE c.lead_id = ANY (ids) AND c.state <> 'finished');
 	-- What _derive_state() reads of the lead's own rows.
 	last_decision bigint;
 	last_touch bigint;
 	ring bigint[] := '{}';
 BEGIN
+	-- What is not counted yet may be the answer to any touch before it.
+	IF summed IS NULL OR EXISTS (SELECT FROM kam.CadenceEventLog e WHERE e.lead_id = ANY (ids || _disposable_events.lead_id) AND e.event_id > summed) THEN
+		RETURN '{}';
+	END IF;
 	IF known THEN
 		last_decision := (
 			SELECT e.event_id FROM kam.CadenceEventLog e
@@ -214,7 +220,7 @@ BEGIN
 		WITH RECURSIVE mine AS MATERIALIZED (
 			SELECT e.event_id, e.parent_event_id,
 			       -- too young, or not counted yet
-			       coalesce(e.event_at >= before OR e.counted AND e.touch_at >= before OR e.event_id > summed, true)
+			       coalesce(e.event_at >= before OR e.counted AND e.touch_at >= before, true)
 			       OR EXISTS (SELECT FROM kam._intelligence_late l WHERE l.event_id = e.event_id AND l.lead_id = e.lead_id OFFSET 0)
 			       -- a person's word is proof, and where there is no address nothing else remembers it
 			       OR e.event_type IN ('opt_out', 'unsubscribe')
@@ -241,7 +247,7 @@ BEGIN
 		SELECT m.event_id FROM mine m WHERE NOT EXISTS (SELECT FROM kept k WHERE k.event_id = m.event_id) ORDER BY m.event_id LIMIT most);
 END
 $$;
-COMMENT ON FUNCTION _disposable_events(text, text, timestamptz, integer) IS 'The rows of a lead''s log that nobody needs any more, oldest first, at most so many. Kept are rows since "before"; rows that intelligence_day does not count yet; opt-outs; what waits in the queue; everything of sequences that are not finished, of plays and of playbooks that have not ended; while the lead (holder: who stands for it) is in Leads, its last decision, its last touch and its eight newest counted touches; and whatever belongs to one of these by parent_event_id.';
+COMMENT ON FUNCTION _disposable_events(text, text, timestamptz, integer) IS 'The rows of a lead''s log that nobody needs any more, oldest first, at most so many; none while intelligence_day does not count all that is known of the person. Kept are rows since "before"; opt-outs; what waits in the queue; everything of sequences that are not finished, of plays and of playbooks that have not ended; while the lead (holder: who stands for it) is in Leads, its last decision, its last touch and its eight newest counted touches; and whatever belongs to one of these by parent_event_id.';
 
 CREATE FUNCTION _forget_events(items text[], before timestamptz, most integer, OUT gone integer, OUT skipped integer, OUT undone text[])
 	LANGUAGE plpgsql VOLATILE

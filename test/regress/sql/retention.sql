@@ -131,6 +131,9 @@ CALL pg_temp.fold();
 SELECT pg_temp.retain();
 UPDATE kam.SalesPlayLibrary SET state = 'ended', ended_at = now() WHERE play_id = 'P';
 SELECT pg_temp.tell('live', 'stop', 'S');
+-- Of a lead all is kept until its latest row is counted: that may be an answer.
+SELECT pg_temp.retain();
+CALL pg_temp.fold();
 SELECT pg_temp.retain();
 SELECT * FROM kept WHERE lead_id IN ('live', 'play');
 -- Never less than the window and two days.
