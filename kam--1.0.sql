@@ -8934,13 +8934,13 @@ DECLARE
 BEGIN
 	due := ARRAY(
 		SELECT r.session_id FROM kam.request r
-		 WHERE r.session_id = ANY (items::uuid[]) AND r.status = 'judged' AND r.finished_at < before
+		 WHERE r.session_id = ANY (items::uuid[]) AND r.status = 'judged'
 		   AND EXISTS (SELECT FROM kam.agent_call c WHERE c.session_id = r.session_id
-		                  AND (c.response IS NOT NULL OR c.output <> '{}' OR c.request_sha256 IS NOT NULL)));
-	-- A replay under way may still ask for the answers.
+		                  AND (c.response IS NOT NULL OR c.output <> '{}' OR c.request_sha256 IS NOT NULL) OFFSET 0));
+	-- A replay under way may still ask for the answers.  (By keys throughout: not by finished_at, which would lead through all that finished.)
 	held := ARRAY(
 		SELECT r.session_id FROM kam.request r
-		 WHERE r.session_id = ANY (due) AND NOT EXISTS (SELECT FROM kam.request p WHERE p.replay_of = r.session_id AND p.finished_at IS NULL OFFSET 0)
+		 WHERE r.session_id = ANY (due) AND NOT EXISTS (SELECT FROM kam.request p WHERE p.replay_of = r.session_id AND p.status NOT IN ('judged', 'failed', 'cancelled') OFFSET 0)
 		   FOR KEY SHARE SKIP LOCKED);
 	-- No answer is found any more under the hash of what was asked: an empty one must not be taken for it.
 	UPDATE kam.agent_call c
@@ -8951,7 +8951,7 @@ BEGIN
 	undone := '{}';
 END
 $$;
-COMMENT ON FUNCTION _empty_calls(text[], timestamptz, integer) IS 'Empties the answers to the calls of runs that were judged before a moment.';
+COMMENT ON FUNCTION _empty_calls(text[], timestamptz, integer) IS 'Empties the answers to the calls of these runs, as far as they are judged.';
 
 -- ---- notifications and flags --------------------------------------------------------------
 
@@ -9039,17 +9039,17 @@ BEGIN
 			         WHERE e.lead_id = _disposable_events.lead_id AND e.touch_no IS NOT NULL AND e.counted OFFSET 0) o
 			 ORDER BY o.touch_at DESC LIMIT 8);
 	END IF;
-	-- OFFSET 0: each is looked up by its key; hashed, a whole table would be read for each lead.
+	-- Each is looked up by its key: hashed (but for OFFSET 0), or found by an index of all that waits, a whole table would be read for each lead.
 	RETURN ARRAY(
 		WITH RECURSIVE mine AS MATERIALIZED (
 			SELECT e.event_id, e.parent_event_id,
-			       -- too young, or not counted yet
+			       -- too young, or late and not counted yet
 			       coalesce(e.event_at >= before OR e.counted AND e.touch_at >= before, true)
 			       OR EXISTS (SELECT FROM kam._intelligence_late l WHERE l.event_id = e.event_id AND l.lead_id = e.lead_id OFFSET 0)
 			       -- a person's word is proof, and where there is no address nothing else remembers it
 			       OR e.event_type IN ('opt_out', 'unsubscribe')
 			       -- what waits, what runs, what schedules go by
-			       OR EXISTS (SELECT FROM kam.CadenceQueue q WHERE q.lead_id = e.lead_id AND q.event_id = e.event_id AND q.state = 'waiting' OFFSET 0)
+			       OR coalesce((SELECT q.state FROM kam.CadenceQueue q WHERE q.lead_id = e.lead_id AND q.event_id = e.event_id) = 'waiting', false)
 			       OR coalesce(e.sequence_id = ANY (running), false)
 			       OR e.play_id IS NOT NULL AND EXISTS (SELECT FROM kam.SalesPlayLibrary p WHERE p.play_id = e.play_id AND p.state <> 'ended' OFFSET 0)
 			       OR e.originating_agent = 'AGT-203' AND EXISTS (
