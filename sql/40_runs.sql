@@ -39,7 +39,7 @@ CREATE TABLE request (
 );
 CREATE INDEX request_claim ON request (home, priority DESC, created_at, session_id) WHERE finished_at IS NULL;
 CREATE INDEX request_rerun ON request (home, rerun_at) WHERE rerun_at IS NOT NULL;
-CREATE INDEX request_finished ON request (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX request_finished ON request (finished_at, session_id) WHERE finished_at IS NOT NULL;
 CREATE INDEX request_lead ON request (lead_id, created_at) WHERE lead_id IS NOT NULL;
 CREATE INDEX request_replays ON request (replay_of) WHERE replay_of IS NOT NULL;
 CREATE INDEX request_backtest ON request (backtest_id) WHERE backtest_id IS NOT NULL;
@@ -112,7 +112,7 @@ CREATE INDEX agent_call_in_doubt ON agent_call (session_id, call_no) WHERE error
 CREATE INDEX agent_call_replay ON agent_call (request_sha256) WHERE status = 'succeeded' AND request_sha256 IS NOT NULL;
 -- Calls of models, by the day that pays them.
 CREATE INDEX agent_call_sent_on ON agent_call (sent_on) WHERE sent_on IS NOT NULL;
-COMMENT ON TABLE agent_call IS 'One row per attempt to have an agent answer, the built-in ones too. A row that succeeded is never written again: a run goes on from its rows.';
+COMMENT ON TABLE agent_call IS 'One row per attempt to have an agent answer, the built-in ones too. A row that succeeded is never written again while its run may go on from it; of runs that are decided the answers go after kam.retain_calls.';
 COMMENT ON COLUMN agent_call.session_id IS 'The run.';
 COMMENT ON COLUMN agent_call.call_no IS 'Order within the run, from 1.';
 COMMENT ON COLUMN agent_call.agent IS 'Key of the agent.';
@@ -125,8 +125,8 @@ COMMENT ON COLUMN agent_call.status IS 'sending, succeeded, failed, in_doubt (se
 COMMENT ON COLUMN agent_call.http_status IS 'HTTP status of the answer; NULL when none came, and for the built-in agents.';
 COMMENT ON COLUMN agent_call.provider_request_id IS 'The provider''s own name for the call, which its support asks for.';
 COMMENT ON COLUMN agent_call.stop_reason IS 'Why the model stopped, in the provider''s words: end_turn, stop, max_tokens, length, refusal, ...';
-COMMENT ON COLUMN agent_call.response IS 'The answer''s text as received; NULL for the built-in agents.';
-COMMENT ON COLUMN agent_call.output IS 'The agent''s output, as the next ones read it.';
+COMMENT ON COLUMN agent_call.response IS 'The answer''s text as received; NULL for the built-in agents, and once kam.retain_calls emptied it.';
+COMMENT ON COLUMN agent_call.output IS 'The agent''s output, as the next ones read it; {} once kam.retain_calls emptied it.';
 COMMENT ON COLUMN agent_call.input_tokens IS 'Input tokens, not counting the cache''s.';
 COMMENT ON COLUMN agent_call.output_tokens IS 'Output tokens.';
 COMMENT ON COLUMN agent_call.cache_read_tokens IS 'Input tokens read from the provider''s cache.';

@@ -26,7 +26,7 @@ COMMENT ON FUNCTION _gate_done() IS 'AFTER INSERT row trigger of CadenceEventLog
 CREATE FUNCTION _log_guard() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'kam_cadence_guard';
-COMMENT ON FUNCTION _log_guard() IS 'Trigger of append-only tables: UPDATE, DELETE and TRUNCATE raise 23001, for superusers too. Arguments: the table''s name as messages write it, and the columns that kam_erase_person may empty; none for the log.';
+COMMENT ON FUNCTION _log_guard() IS 'Trigger of append-only tables: UPDATE, DELETE and TRUNCATE raise 23001, for superusers too; what retention deletes goes by _change_log(). Arguments: the table''s name as messages write it, and the columns that kam_erase_person may empty; none for the log.';
 
 CREATE FUNCTION _erase_rows(statement text, lead_ids text[], session_ids uuid[], addresses text[]) RETURNS bigint
 	LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT

@@ -295,6 +295,7 @@ CREATE FUNCTION kam_rebuild_intelligence(since date DEFAULT NULL) RETURNS bigint
 	AS $$
 DECLARE
 	state kam._intelligence_state;
+	forgotten date;
 	-- What is late is taken out by the same statement: of the days that stay it is added, of the others it is found in the log.
 	source CONSTANT text := 'SELECT * FROM kam._intelligence_event WHERE event_id + 0 > $1 AND event_id + 0 <= $2' || CASE WHEN since IS NULL THEN '' ELSE
 		format(' AND day >= %L UNION ALL SELECT e.* FROM late l JOIN kam._intelligence_event e USING (lead_id, event_id) WHERE l.event_id <= $2 AND e.day < %1$L', since) END;
@@ -303,11 +304,18 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN 0;
 	END IF;
+	SELECT (r.gone_before AT TIME ZONE current_setting('kam.default_timezone'))::date INTO forgotten FROM kam._retention r WHERE r.kind = 'events';
+	IF forgotten IS NOT NULL AND coalesce(since <= forgotten, true) THEN
+		RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+			MESSAGE = format('the log does not tell everything of %s and before any more', forgotten),
+			DETAIL = 'Rows were deleted (kam.retain_events); the sums have them still.',
+			HINT = format('Count later days: SELECT kam.kam_rebuild_intelligence(%L);', forgotten + 1);
+	END IF;
 	DELETE FROM kam.intelligence_day d WHERE since IS NULL OR d.day >= since;
 	RETURN kam._add_intelligence(source, -9223372036854775807, state.upto, state.upto, 2147483647);
 END
 $$;
-COMMENT ON FUNCTION kam_rebuild_intelligence(date) IS 'Counts the log anew into intelligence_day: all of it, or the days from "since" on; earlier days stay as they are. For after rows were loaded past the triggers, or kam.default_timezone was changed. What was counted of rows that are gone is lost. Readers see the old sums until it commits, nobody who writes to the log waits. Returns how many rows intelligence_day got. Example: SELECT kam.kam_rebuild_intelligence(''2026-01-01'');';
+COMMENT ON FUNCTION kam_rebuild_intelligence(date) IS 'Counts the log anew into intelligence_day: all of it, or the days from "since" on; earlier days stay as they are. For after rows were loaded past the triggers, or kam.default_timezone was changed. Days of which kam.retain_events has deleted rows cannot be counted again (55000). Readers see the old sums until it commits, nobody who writes to the log waits. Returns how many rows intelligence_day got. Example: SELECT kam.kam_rebuild_intelligence(''2026-01-01'');';
 
 CREATE FUNCTION _intelligence_health() RETURNS TABLE (item text, state text, detail text, hint text)
 	LANGUAGE sql VOLATILE ROWS 1

@@ -273,6 +273,7 @@ BEGIN
 	RETURN QUERY SELECT h.* FROM kam._delivery_health() h;
 	RETURN QUERY SELECT h.* FROM kam._tick_health() h;
 	RETURN QUERY SELECT h.* FROM kam._budget_health() h;
+	RETURN QUERY SELECT h.* FROM kam._retention_health() h;
 
 	SELECT count(*) AS n, string_agg(a.agent, ', ' ORDER BY a.agent) AS latest INTO stuck
 	  FROM kam.agent a

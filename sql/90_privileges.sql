@@ -80,6 +80,13 @@ GRANT EXECUTE ON FUNCTION kam_tick(timestamptz, integer) TO kam_admin;
 GRANT SELECT ON _tick_failure TO kam_read, kam_admin;
 GRANT EXECUTE ON FUNCTION _tick(timestamptz, integer, integer), _tick_next() TO kam_worker;
 
+-- Retention: likewise.
+GRANT EXECUTE ON FUNCTION kam_retain(integer) TO kam_admin;
+GRANT SELECT ON _retention TO kam_read, kam_admin;
+GRANT SELECT, INSERT ON _retention TO kam_restore;
+SELECT pg_extension_config_dump('_retention', '');
+GRANT EXECUTE ON FUNCTION _retain(timestamptz, integer), _retain_runs(timestamptz, integer) TO kam_worker;
+
 -- Where decisions and the Coordinator meet.
 GRANT EXECUTE ON FUNCTION _run_compliance(uuid[]), _suppress_decided(uuid, text), _with_touches(jsonb, text, timestamptz) TO kam_worker;
 

@@ -36,6 +36,9 @@ int			kam_poll_interval;
 int			kam_launch_backoff;
 int			kam_max_attempts;
 int			kam_retain_runs;
+int			kam_retain_calls;
+int			kam_retain_events;
+int			kam_retain_notifications;
 int			kam_touch_cap;
 int			kam_touch_window;
 int			kam_hold_expiry;
@@ -190,6 +193,15 @@ static const IntSetting int_setting[] = {
 	{"kam.retain_runs", "How long finished runs are kept, with all their rows.",
 		"0 keeps them for ever. A decision goes with its run; runs whose decision a person validated are kept.",
 	&kam_retain_runs, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+	{"kam.retain_calls", "How long the answers to calls of decided runs are kept.",
+		"0 keeps them for ever. Older ones are emptied: what was answered goes, agent_call keeps who was asked, when, tokens and cost; the decision is kam.retain_runs' business. Provider replay knows no emptied answer. Runs that failed or were cancelled keep theirs: kam_retry goes on from them. Reload is enough.",
+	&kam_retain_calls, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+	{"kam.retain_events", "How long rows of CadenceEventLog are kept, with what they left in CadenceQueue, and closed flags.",
+		"0 keeps them for ever; no less than kam.touch_window and two days. What the gates or people still need is kept beyond it (docs/operations.md), cadence_intelligence stays as it is; idempotency keys go with their rows. Reload is enough.",
+	&kam_retain_events, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
+	{"kam.retain_notifications", "How long notifications are kept that were sent, given up or acknowledged, or that nobody fetched.",
+		"0 keeps them for ever. What is still to be delivered to an endpoint is kept, however old. Reload is enough.",
+	&kam_retain_notifications, 0, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MIN},
 	{"kam.touch_cap", "How many touches a lead may get within kam.touch_window.",
 		"Over all channels and agents; transactional touches do not count. -1: no cap, 0: none allowed. Reload is enough; the schedules judge what is held again.",
 	&kam_touch_cap, 3, -1, 1000, PGC_SIGHUP, 0},

@@ -24,7 +24,10 @@ extern int	kam_lease;			/* seconds */
 extern int	kam_poll_interval;	/* milliseconds */
 extern int	kam_launch_backoff; /* seconds, first pause before a worker is started again */
 extern int	kam_max_attempts;	/* times a run is taken before it fails */
-extern int	kam_retain_runs;	/* minutes; 0 = for ever */
+extern int	kam_retain_runs;	/* minutes; 0 = for ever; so the others */
+extern int	kam_retain_calls;
+extern int	kam_retain_events;
+extern int	kam_retain_notifications;
 extern bool kam_outreach;
 extern int	kam_touch_cap;		/* touches per window; -1 = no cap */
 extern int	kam_touch_window;	/* seconds */

@@ -17,6 +17,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "cadence/door.h"
 #include "cadence/erased.h"
 #include "cadence/log_write.h"
 #include "cadence/notes.h"
@@ -472,10 +473,22 @@ kam_cadence_system_event(PG_FUNCTION_ARGS)
 
 /* ---- the guard ------------------------------------------------------------------------------------------ */
 
+/* Column of the row that is about to change; NULL where there is no such column. */
+static Datum
+old_column(TriggerData *trigger, const char *name, bool *isnull)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	int			number = SPI_fnumber(desc, name);
+
+	*isnull = true;
+	return number > 0 ? SPI_getbinval(trigger->tg_trigtuple, desc, number, isnull) : (Datum) 0;
+}
+
 /*
  * _log_guard([name, column ...]): nobody changes an append-only table but kam
- * itself: it clears "counted" of the log, and kam_erase_person() the columns
- * named.  Without arguments the table is the log, or a part of it.
+ * itself: it clears "counted" of the log, kam_erase_person() the columns named,
+ * and retention has its door (door.c).  Without arguments the table is the log,
+ * or a part of it.
  */
 Datum
 kam_cadence_guard(PG_FUNCTION_ARGS)
@@ -488,14 +501,18 @@ kam_cadence_guard(PG_FUNCTION_ARGS)
 	name = trigger->tg_trigger->tgnargs > 0 ? trigger->tg_trigger->tgargs[0] : NULL;
 	if (kam_erasure_updates(trigger))
 		return PointerGetDatum(trigger->tg_newtuple);
-	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event) && TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	if (TRIGGER_FIRED_FOR_ROW(trigger->tg_event) && name == NULL)
 	{
-		int			number = SPI_fnumber(RelationGetDescr(trigger->tg_relation), "event_id");
-		bool		isnull = true;
-		Datum		event_id = number > 0 ? SPI_getbinval(trigger->tg_trigtuple, RelationGetDescr(trigger->tg_relation), number, &isnull) : (Datum) 0;
+		bool		updates = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+		HeapTuple	row = updates ? trigger->tg_newtuple : trigger->tg_trigtuple;
+		bool		isnull;
+		Datum		value = old_column(trigger, "event_id", &isnull);
 
-		if (!isnull && kam_announced_update(DatumGetInt64(event_id)))
-			return PointerGetDatum(trigger->tg_newtuple);
+		if (updates && !isnull && kam_announced_update(DatumGetInt64(value)))
+			return PointerGetDatum(row);
+		value = old_column(trigger, "lead_id", &isnull);
+		if (!isnull && kam_door_open_for(TextDatumGetCString(value)))
+			return PointerGetDatum(row);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_RESTRICT_VIOLATION),

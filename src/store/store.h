@@ -340,6 +340,12 @@ extern TimestampTz kam_store_next_tick(void);
 extern bool kam_store_close_costs(void);
 /* Deletes at most limit runs that finished before "before", with all that hangs on them. */
 extern int	kam_store_delete_finished(TimestampTz before, int limit);
+/*
+ * One turn of retention at "now" (kam's clock), runs apart: about so many rows
+ * of one kind.  Returns whether to go on at once; *error is what an item failed
+ * with, or NULL.
+ */
+extern bool kam_store_retain(TimestampTz now, int batch, MemoryContext context, char **error);
 
 /* ---- the outbox (outbox.c) -------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /*
  * store/upkeep.c: what the worker does besides runs: waits that are over run
- * again, runs that finished long ago are deleted, the Coordinator's schedules
- * turn.  All in bounded batches.
+ * again, the Coordinator's schedules turn, what is older than the settings of
+ * retention say is deleted.  All in bounded batches.
  */
 #include "postgres.h"
 
@@ -41,24 +41,17 @@ static KamStatement next_rerun = {
 	0, {0}
 };
 
-/*
- * A wait that is still to run again is kept: its row is what runs.  So is what
- * a person judged: later runs learn from it.
- */
-#define DISPOSABLE \
-	" r.finished_at IS NOT NULL AND r.finished_at < $1 AND r.rerun_at IS NULL AND NOT EXISTS (" \
-	"SELECT FROM kam.final_decision d WHERE d.session_id = r.session_id AND d.type_of_validation IS NOT NULL)"
-
-static KamStatement find_finished = {
-	"finished runs",
-	"SELECT r.session_id FROM kam.request r WHERE" DISPOSABLE " ORDER BY r.finished_at LIMIT $2",
+/* Retention is functions too, the same that kam_retain() calls (sql/79_retention.sql). */
+static KamStatement retain_runs = {
+	"retain runs",
+	"SELECT kam._retain_runs($1, $2)",
 	2, {TIMESTAMPTZOID, INT4OID}
 };
 
-static KamStatement delete_run = {
-	"delete run",
-	"DELETE FROM kam.request r WHERE r.session_id = $2 AND" DISPOSABLE,
-	2, {TIMESTAMPTZOID, UUIDOID}
+static KamStatement retain = {
+	"retain",
+	"SELECT (r ->> 'more')::boolean, r ->> 'error' FROM kam._retain($1, $2) r",
+	2, {TIMESTAMPTZOID, INT4OID}
 };
 
 /* The Coordinator's schedules are one function, the same that kam_tick() calls (sql/66_tick.sql). */
@@ -168,21 +161,25 @@ int
 kam_store_delete_finished(TimestampTz before, int limit)
 {
 	KamValues	values;
-	uint64		found,
-				deleted = 0;
-	pg_uuid_t  *ids;
 
 	kam_values_init(&values);
 	kam_values_add(&values, TimestampTzGetDatum(before));
 	kam_values_add(&values, Int32GetDatum(limit));
-	found = kam_statement_run(&find_finished, &values);
-	ids = copy_ids(found);
-	for (uint64 i = 0; i < found; i++)
-	{
-		kam_values_init(&values);
-		kam_values_add(&values, TimestampTzGetDatum(before));
-		kam_values_add_uuid(&values, &ids[i]);
-		deleted += kam_statement_run(&delete_run, &values);
-	}
-	return (int) deleted;
+	kam_statement_run(&retain_runs, &values);
+	return (int) kam_column_int(0, 1, 0);
+}
+
+bool
+kam_store_retain(TimestampTz now, int batch, MemoryContext context, char **error)
+{
+	KamValues	values;
+	bool		isnull;
+
+	kam_values_init(&values);
+	kam_values_add(&values, TimestampTzGetDatum(now));
+	kam_values_add(&values, Int32GetDatum(batch));
+	if (kam_statement_run(&retain, &values) != 1)
+		elog(ERROR, "retention returned no report");
+	*error = kam_column_text(context, 0, 2);
+	return DatumGetBool(kam_column(0, 1, &isnull));
 }

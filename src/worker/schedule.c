@@ -1,7 +1,8 @@
 /*
  * worker/schedule.c: the worker's duties by the clock: waits that are over run
  * again, the Coordinator's schedules turn (both with kam.schedules), what days
- * have cost is added up, finished runs are deleted (kam.retain_runs).
+ * have cost is added up, and what is older than kam.retain_runs and its
+ * neighbours say goes.
  *
  * All in short transactions of a bounded number of rows, between rounds of
  * runs, so that none keeps a run waiting.
@@ -20,6 +21,7 @@
 #define RERUN_PAUSE_MS 1000		/* while runs are worked on */
 #define RETENTION_BATCH 200
 #define RETENTION_PAUSE_MS 60000
+#define RETAIN_BATCH 500		/* rows of one kind; of the log, leads whose locks one transaction holds */
 #define COSTS_PAUSE_MS 3600000
 
 #define TICK_BATCH 50			/* leads whose locks one transaction holds */
@@ -34,6 +36,7 @@
 /* Real time, 0 for at once. */
 static TimestampTz next_rerun_look = 0;
 static TimestampTz next_retention = 0;
+static TimestampTz next_retain = 0;
 static TimestampTz next_costs = 0;
 static TimestampTz next_tick = 0;
 static TimestampTz next_flags = 0;
@@ -43,7 +46,7 @@ static TimestampTz tick_due = 0;
 void
 kam_schedule_reset(void)
 {
-	next_rerun_look = next_retention = next_costs = next_tick = next_flags = tick_due = 0;
+	next_rerun_look = next_retention = next_retain = next_costs = next_tick = next_flags = tick_due = 0;
 }
 
 static void
@@ -112,6 +115,51 @@ turn_runs(int owner, KamWorkerSlot *entry, bool *again)
 		next_rerun_look = TimestampTzPlusMilliseconds(now, RERUN_PAUSE_MS);
 	if (turn.retention && turn.deleted < RETENTION_BATCH)
 		next_retention = TimestampTzPlusMilliseconds(now, RETENTION_PAUSE_MS);
+	return result;
+}
+
+/* ---- calls, events, flags, notifications ----------------------------------------- */
+
+typedef struct Retain
+{
+	MemoryContext context;
+	bool		more;
+	char	   *trouble;		/* of one item, or NULL */
+} Retain;
+
+static bool
+retains(void)
+{
+	return kam_retain_calls > 0 || kam_retain_events > 0 || kam_retain_notifications > 0;
+}
+
+static void
+retain_work(void *arg)
+{
+	Retain	   *retain = arg;
+
+	retain->more = kam_store_retain(kam_now(), RETAIN_BATCH, retain->context, &retain->trouble);
+}
+
+/* One batch of one kind; while there is more, rounds of runs come in between. */
+static KamUnitResult
+turn_retention(int owner, KamWorkerSlot *entry, bool *again)
+{
+	Retain		retain = {.context = CurrentMemoryContext};
+	ErrorData  *error;
+	KamUnitResult result;
+
+	if (owner != CARETAKER || !retains() || GetCurrentTimestamp() < next_retain)
+		return KAM_UNIT_DONE;
+	result = kam_unit_run("retention", retain_work, &retain, CurrentMemoryContext, &error);
+	if (result == KAM_UNIT_FAILED)
+		log_trouble(entry, error);
+	else if (retain.trouble != NULL)
+		kam_slot_set_error(entry, retain.trouble);
+	if (result == KAM_UNIT_DONE && retain.more)
+		*again = true;
+	else
+		next_retain = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETENTION_PAUSE_MS);
 	return result;
 }
 
@@ -186,6 +234,8 @@ kam_schedule_turn(int owner, KamWorkerSlot *entry, bool *again)
 	result = turn_runs(owner, entry, again);
 	if (result == KAM_UNIT_DONE || result == KAM_UNIT_FAILED)
 		result = turn_coordinator(owner, entry, again);
+	if (result == KAM_UNIT_DONE || result == KAM_UNIT_FAILED)
+		result = turn_retention(owner, entry, again);
 	return result;
 }
 
@@ -233,6 +283,8 @@ kam_schedule_wait(int owner, long most)
 	}
 	most = until(real, turn.attempt_at, most);
 	most = until(kam_now(), turn.rerun_at, most);
+	if (retains() && owner == CARETAKER)
+		most = until(real, next_retain, most);
 	if (!kam_schedules || owner != CARETAKER)
 		return most;
 

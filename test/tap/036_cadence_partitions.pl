@@ -68,5 +68,18 @@ my $rows = 'SELECT md5(string_agg(e::text, \'|\' ORDER BY lead_id, event_id)) FR
 is($node->safe_psql('again', $rows), $node->safe_psql('postgres', $rows), 'the log is there as it was');
 is(cadence_troubles($node, 'again'), '', 'sound');
 
+# Retention finds its way over the partitions, and past their guards.
+$node->safe_psql('again', "UPDATE kam.Cadence SET state = 'finished', end_reason = 'stopped', paused_reason = NULL, finished_at = now() WHERE state <> 'finished';"
+        . "UPDATE kam.CadenceQueue SET state = 'cancelled', ended_at = now() WHERE state = 'waiting'");
+wait_until($node, 'SELECT kam._fold_intelligence(1000) IS NOT NULL AND (SELECT upto >= kam._intelligence_drawn() FROM kam._intelligence_state)', 'the log is counted', 'again');
+my $derived = 'SELECT md5(string_agg((to_jsonb(kam._derive_state(lead_id)) - \'holding\')::text, \'|\' ORDER BY lead_id)) FROM kam.Leads';
+my ($states, $count) = map { $node->safe_psql('again', $_) } $derived, 'SELECT count(*) FROM kam.CadenceEventLog';
+reload($node, "kam.retain_events = '30d'");
+wait_until($node, "SELECT current_setting('kam.retain_events') = '30d'", 'a month is kept');
+my $gone = $node->safe_psql('again', "SET kam.clock = '2027-03-20'; SELECT kam.kam_retain() ->> 'events'");
+cmp_ok($gone, '>', 10, "$gone of $count rows go");
+is($node->safe_psql('again', 'SELECT count(*) FROM kam.CadenceEventLog'), $count - $gone, 'and no others');
+is($node->safe_psql('again', $derived), $states, 'the gates know what they knew');
+
 $node->stop;
 done_testing();
