@@ -6,6 +6,7 @@
 #include "common/base64.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
+#include "utils/resowner.h"
 
 #include "pg/compat.h"
 #include "pg/sign.h"
@@ -14,22 +15,33 @@
 #define LEAST 24
 #define MOST 64
 
+/*
+ * The server's HMAC remembers what it allocates with the current resource
+ * owner, and there is none between transactions, where the worker signs.
+ */
 static bool
 hmac(const uint8 *key, int key_len, const char *id, int64 timestamp, const char *body, size_t len, uint8 *out)
 {
-	pg_hmac_ctx *context = pg_hmac_create(PG_SHA256);
+	ResourceOwner before = CurrentResourceOwner;
+	ResourceOwner own = before == NULL ? ResourceOwnerCreate(NULL, "kam signature") : NULL;
+	pg_hmac_ctx *context;
 	char		stamp[32];
 	bool		ok;
 
-	if (context == NULL)
-		return false;
+	if (own != NULL)
+		CurrentResourceOwner = own;
+	context = pg_hmac_create(PG_SHA256);
 	snprintf(stamp, sizeof(stamp), "." INT64_FORMAT ".", timestamp);
-	ok = pg_hmac_init(context, key, key_len) >= 0 &&
+	ok = context != NULL &&
+		pg_hmac_init(context, key, key_len) >= 0 &&
 		pg_hmac_update(context, (const uint8 *) id, strlen(id)) >= 0 &&
 		pg_hmac_update(context, (const uint8 *) stamp, strlen(stamp)) >= 0 &&
 		pg_hmac_update(context, (const uint8 *) body, len) >= 0 &&
 		pg_hmac_final(context, out, PG_SHA256_DIGEST_LENGTH) >= 0;
 	pg_hmac_free(context);
+	CurrentResourceOwner = before;
+	if (own != NULL)
+		ResourceOwnerDelete(own);
 	return ok;
 }
 
