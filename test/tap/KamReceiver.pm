@@ -47,7 +47,9 @@ sub notify
     my $what = $count ? 'jsonb_build_object($$n$$::text, n)' : "\$json\$@{[ $payload // '{}' ]}\$json\$";
 
     $count //= 1;
+    # What was told stays told, whatever is killed next.
     return $node->safe_psql('postgres', <<"SQL");
+SET synchronous_commit = on;
 WITH n AS (INSERT INTO kam.notification (recipient, topic, payload) SELECT '$recipient', 'decision', $what FROM generate_series(1, $count) n RETURNING notification_id)
 SELECT max(notification_id) FROM n;
 DO 'BEGIN PERFORM kam._wake_worker(); END';
