@@ -332,12 +332,15 @@ CREATE FUNCTION _outbox_failed(e endpoint, verdict text, why text, wait_s intege
 	AS $$
 BEGIN
 	INSERT INTO kam.delivery_state AS s (endpoint, failures, last_error, last_error_at) VALUES (e.endpoint, 1, why, clock_timestamp())
-	ON CONFLICT (endpoint) DO UPDATE SET failures = s.failures + 1, last_error = EXCLUDED.last_error, last_error_at = EXCLUDED.last_error_at;
+	-- Several that were on their way together are one failure: while it waits, nothing new has been tried.
+	ON CONFLICT (endpoint) DO UPDATE SET failures = s.failures + CASE WHEN s.retry_at > clock_timestamp() THEN 0 ELSE 1 END,
+		last_error = EXCLUDED.last_error, last_error_at = EXCLUDED.last_error_at;
 	UPDATE kam.delivery_state s
-	   SET halted_at = CASE WHEN verdict = 'halt' THEN coalesce(s.halted_at, clock_timestamp()) END,
+	   SET halted_at = CASE WHEN verdict = 'halt' THEN coalesce(s.halted_at, clock_timestamp()) ELSE s.halted_at END,
 	       -- Of single messages that fail, five in a row are the receiver's trouble.
-	       retry_at = CASE WHEN verdict = 'endpoint' OR e.ordered THEN clock_timestamp() + greatest(kam._delivery_pause(e.schedule, s.failures), make_interval(secs => wait_s))
-	                       WHEN s.failures >= 5 THEN clock_timestamp() + kam._delivery_pause(e.schedule, s.failures - 4) ELSE s.retry_at END
+	       retry_at = CASE WHEN verdict = 'endpoint' OR e.ordered
+	                       THEN greatest(s.retry_at, clock_timestamp() + greatest(kam._delivery_pause(e.schedule, s.failures), make_interval(secs => wait_s)))
+	                       WHEN s.failures >= 5 THEN greatest(s.retry_at, clock_timestamp() + kam._delivery_pause(e.schedule, s.failures - 4)) ELSE s.retry_at END
 	 WHERE s.endpoint = e.endpoint;
 END
 $$;
@@ -383,7 +386,10 @@ BEGIN
 			  FROM kam.Leads k CROSS JOIN LATERAL kam._person_mail(n, e, k, NULL) m WHERE k.lead_id = kam._canonical(logged.lead_id)
 			ON CONFLICT DO NOTHING;
 		END IF;
-		UPDATE kam.delivery_state s SET failures = 0, retry_at = NULL, halted_at = NULL, last_sent_at = clock_timestamp() WHERE s.endpoint = e.endpoint;
+		-- What was on its way already shortens no wait that the receiver asked for since.
+		UPDATE kam.delivery_state s
+		   SET failures = 0, retry_at = CASE WHEN s.retry_at > clock_timestamp() THEN s.retry_at END, halted_at = NULL, last_sent_at = clock_timestamp()
+		 WHERE s.endpoint = e.endpoint;
 		IF NOT FOUND THEN
 			INSERT INTO kam.delivery_state (endpoint, last_sent_at) SELECT e.endpoint, clock_timestamp() WHERE e.endpoint IS NOT NULL ON CONFLICT DO NOTHING;
 		END IF;
