@@ -43,12 +43,12 @@ sub set_endpoint
 # News for a recipient, and a wake; returns its notification_id.  With a count, so many, whose payloads are {"n": 1} and on: the last one's.
 sub notify
 {
-    my ($node, $recipient, $payload, $count) = @_;
+    my ($node, $recipient, $payload, $count, $database) = @_;
     my $what = $count ? 'jsonb_build_object($$n$$::text, n)' : "\$json\$@{[ $payload // '{}' ]}\$json\$";
 
     $count //= 1;
     # What was told stays told, whatever is killed next.
-    return $node->safe_psql('postgres', <<"SQL");
+    return $node->safe_psql($database // 'postgres', <<"SQL");
 SET synchronous_commit = on;
 WITH n AS (INSERT INTO kam.notification (recipient, topic, payload) SELECT '$recipient', 'decision', $what FROM generate_series(1, $count) n RETURNING notification_id)
 SELECT max(notification_id) FROM n;
