@@ -2979,6 +2979,8 @@ BEGIN
 	 WHERE home <> kam._home() AND (finished_at IS NULL OR rerun_at IS NOT NULL);
 	GET DIAGNOSTICS went_on = ROW_COUNT;
 	total := total + went_on;
+	-- What was on its way when the copy was made arrived or not: the original knows, and here it is as after a crash.
+	PERFORM kam._outbox_recover(came => true);
 	UPDATE kam.notification SET home = kam._home(), status = CASE status WHEN 'parked' THEN 'pending' ELSE status END
 	 WHERE home <> kam._home() AND status IN ('pending', 'failed', 'parked')
 	    OR status = 'parked';
@@ -9985,7 +9987,7 @@ CREATE FUNCTION _outbox_give_up(n notification, logged CadenceEventLog, why text
 	AS $$
 BEGIN
 	UPDATE kam.notification u
-	   SET status = 'dead', next_attempt_at = 'infinity', last_error = why, in_doubt = doubtful
+	   SET status = 'dead', next_attempt_at = 'infinity', last_error = why, in_doubt = doubtful, endpoint = n.endpoint
 	 WHERE u.notification_id = n.notification_id AND u.status IN ('pending', 'failed');
 	-- It never left: its slot is free again.  One in doubt keeps it.
 	IF FOUND AND logged.event_id IS NOT NULL AND NOT doubtful AND EXISTS (SELECT FROM kam.Leads l WHERE l.lead_id = logged.lead_id) THEN
@@ -10033,6 +10035,8 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN NULL;
 	END IF;
+	-- By which it is found again where it is given up before it ever left.
+	n.endpoint := e.endpoint;
 
 	IF kam._now() - greatest(n.created_at, n.renewed_at) > e.max_age THEN
 		PERFORM kam._outbox_give_up(n, logged, format('not delivered within %s%s', e.max_age, coalesce(': ' || n.last_error, '')), false);
@@ -10138,12 +10142,15 @@ CREATE FUNCTION _outbox_failed(e endpoint, verdict text, why text, wait_s intege
 	AS $$
 BEGIN
 	INSERT INTO kam.delivery_state AS s (endpoint, failures, last_error, last_error_at) VALUES (e.endpoint, 1, why, clock_timestamp())
-	ON CONFLICT (endpoint) DO UPDATE SET failures = s.failures + 1, last_error = EXCLUDED.last_error, last_error_at = EXCLUDED.last_error_at;
+	-- Several that were on their way together are one failure: while it waits, nothing new has been tried.
+	ON CONFLICT (endpoint) DO UPDATE SET failures = s.failures + CASE WHEN s.retry_at > clock_timestamp() THEN 0 ELSE 1 END,
+		last_error = EXCLUDED.last_error, last_error_at = EXCLUDED.last_error_at;
 	UPDATE kam.delivery_state s
-	   SET halted_at = CASE WHEN verdict = 'halt' THEN coalesce(s.halted_at, clock_timestamp()) END,
+	   SET halted_at = CASE WHEN verdict = 'halt' THEN coalesce(s.halted_at, clock_timestamp()) ELSE s.halted_at END,
 	       -- Of single messages that fail, five in a row are the receiver's trouble.
-	       retry_at = CASE WHEN verdict = 'endpoint' OR e.ordered THEN clock_timestamp() + greatest(kam._delivery_pause(e.schedule, s.failures), make_interval(secs => wait_s))
-	                       WHEN s.failures >= 5 THEN clock_timestamp() + kam._delivery_pause(e.schedule, s.failures - 4) ELSE s.retry_at END
+	       retry_at = CASE WHEN verdict = 'endpoint' OR e.ordered
+	                       THEN greatest(s.retry_at, clock_timestamp() + greatest(kam._delivery_pause(e.schedule, s.failures), make_interval(secs => wait_s)))
+	                       WHEN s.failures >= 5 THEN greatest(s.retry_at, clock_timestamp() + kam._delivery_pause(e.schedule, s.failures - 4)) ELSE s.retry_at END
 	 WHERE s.endpoint = e.endpoint;
 END
 $$;
@@ -10197,7 +10204,10 @@ BEGIN
 			  FROM kam.Leads k CROSS JOIN LATERAL kam._person_mail(n, e, k, NULL) m WHERE k.lead_id = kam._canonical(logged.lead_id)
 			ON CONFLICT DO NOTHING;
 		END IF;
-		UPDATE kam.delivery_state s SET failures = 0, retry_at = NULL, halted_at = NULL, last_sent_at = clock_timestamp() WHERE s.endpoint = e.endpoint;
+		-- What was on its way already shortens no wait that the receiver asked for since.
+		UPDATE kam.delivery_state s
+		   SET failures = 0, retry_at = CASE WHEN s.retry_at > clock_timestamp() THEN s.retry_at END, halted_at = NULL, last_sent_at = clock_timestamp()
+		 WHERE s.endpoint = e.endpoint;
 		IF NOT FOUND THEN
 			INSERT INTO kam.delivery_state (endpoint, last_sent_at) SELECT e.endpoint, clock_timestamp() WHERE e.endpoint IS NOT NULL ON CONFLICT DO NOTHING;
 		END IF;
@@ -10253,7 +10263,7 @@ END
 $$;
 COMMENT ON FUNCTION _outbox_settle(bigint[], text[], integer[], boolean[], integer[], text[]) IS 'What came of deliveries, each by itself: how the connection failed (none: an answer came), its status, whether it may have arrived, the seconds the receiver asks to wait (NULL: none), its words. Returns those to be told again a moment later.';
 
-CREATE FUNCTION _outbox_recover() RETURNS integer
+CREATE FUNCTION _outbox_recover(came boolean DEFAULT false) RETURNS integer
 	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
@@ -10261,7 +10271,7 @@ DECLARE
 	lost record;
 	found integer := 0;
 BEGIN
-	FOR lost IN SELECT d.notification_id, e.in_doubt, d.home FROM kam._delivery d LEFT JOIN kam.endpoint e USING (endpoint) WHERE d.home = kam._home() LOOP
+	FOR lost IN SELECT d.notification_id, e.in_doubt, d.home FROM kam._delivery d LEFT JOIN kam.endpoint e USING (endpoint) WHERE (d.home <> kam._home()) = came LOOP
 		found := found + 1;
 		DELETE FROM kam._delivery d WHERE d.notification_id = lost.notification_id;
 		UPDATE kam.notification n
@@ -10271,11 +10281,11 @@ BEGIN
 		       last_error = CASE WHEN lost.in_doubt = 'hold' THEN 'in doubt: the worker died while it was on its way' ELSE 'the worker died while it was on its way' END
 		 WHERE n.notification_id = lost.notification_id;
 	END LOOP;
-	UPDATE kam.sheet_import s SET state = 'waiting' WHERE s.state = 'fetching' AND s.home = kam._home();
+	UPDATE kam.sheet_import s SET state = 'waiting' WHERE NOT came AND s.state = 'fetching' AND s.home = kam._home();
 	RETURN found;
 END
 $$;
-COMMENT ON FUNCTION _outbox_recover() IS 'For a worker that starts: what was on its way when the one before died goes again, or is in doubt where the endpoint holds such; sheets that were being fetched are fetched again. Returns how many.';
+COMMENT ON FUNCTION _outbox_recover(boolean) IS 'For a worker that starts: what was on its way when the one before died goes again, or is in doubt where the endpoint holds such; sheets that were being fetched are fetched again. For kam_resume() (came): the same for what was on its way when the copy was made. Returns how many.';
 
 -- ---- people and programs -------------------------------------------------------------------------------
 
@@ -13021,7 +13031,7 @@ GRANT EXECUTE ON FUNCTION kam_inbox(text, integer), kam_acknowledge(bigint[]) TO
 GRANT EXECUTE ON FUNCTION kam_reply(text, jsonb, timestamptz), kam_unsubscribe_token(text, text) TO kam_submit, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_redeliver(bigint), kam_redeliver(text, timestamptz), kam_import_sheet(text, text) TO kam_admin;
 GRANT EXECUTE ON FUNCTION _outbox_endpoints(), _outbox_take(text, integer), _outbox_settle(bigint[], text[], integer[], boolean[], integer[], text[]),
-	_outbox_recover(), _sheets_take(), _sheet_settle(bigint, text, integer, text, text) TO kam_worker;
+	_outbox_recover(boolean), _sheets_take(), _sheet_settle(bigint, text, integer, text, text) TO kam_worker;
 GRANT SELECT, INSERT ON sent_message, unsubscribe_token, sheet_import TO kam_restore;
 SELECT pg_extension_config_dump('sent_message', '');
 SELECT pg_extension_config_dump('unsubscribe_token', '');

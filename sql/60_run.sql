@@ -131,6 +131,8 @@ BEGIN
 	 WHERE home <> kam._home() AND (finished_at IS NULL OR rerun_at IS NOT NULL);
 	GET DIAGNOSTICS went_on = ROW_COUNT;
 	total := total + went_on;
+	-- What was on its way when the copy was made arrived or not: the original knows, and here it is as after a crash.
+	PERFORM kam._outbox_recover(came => true);
 	UPDATE kam.notification SET home = kam._home(), status = CASE status WHEN 'parked' THEN 'pending' ELSE status END
 	 WHERE home <> kam._home() AND status IN ('pending', 'failed', 'parked')
 	    OR status = 'parked';
