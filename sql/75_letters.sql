@@ -241,7 +241,8 @@ CREATE FUNCTION _mail_part(kind text, t text) RETURNS text
 DECLARE
 	lines CONSTANT text := regexp_replace(regexp_replace(t, E'\r\n?', E'\n', 'g'), E'\n*$', E'\n');
 BEGIN
-	IF lines ~ E'^[\t\n -~]*$' AND lines !~ '[^\n]{900}' THEN
+	-- A line may have 998 bytes (RFC 5322).
+	IF lines ~ E'^[\t\n -~]*$' AND (SELECT max(length(l)) FROM string_to_table(lines, E'\n') l) <= 900 THEN
 		RETURN format(E'Content-Type: text/%s; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n', kind) || replace(lines, E'\n', E'\r\n');
 	END IF;
 	RETURN format(E'Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n', kind)
