@@ -852,6 +852,14 @@ kam_delivery_receipt(const KamDelivery *delivery)
 	return &delivery->receipt;
 }
 
+bool
+kam_delivery_handed_over(const KamDelivery *delivery)
+{
+	const KamMail *mail = delivery->mail;
+
+	return delivery->handed_over != 0 || (mail != NULL && mail->talk != NULL && kam_smtp_handed_over(mail->talk));
+}
+
 void
 kam_delivery_free(KamDelivery *delivery)
 {
