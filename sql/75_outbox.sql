@@ -152,7 +152,7 @@ BEGIN
 		why := 'sequence ended: ' || c.end_reason;
 	ELSIF e.kind = 'smtp' AND address IS NULL THEN
 		why := 'the lead has no e-mail address';
-	ELSIF e.kind = 'smtp' AND coalesce(btrim(n.payload ->> 'message'), '') = '' THEN
+	ELSIF e.kind = 'smtp' AND coalesce(n.payload ->> 'message', '') !~ '[^[:space:]]' THEN
 		why := 'there is no message';
 	ELSIF e.kind = 'smtp' AND NOT transactional AND e.unsubscribe_url IS NULL AND e.unsubscribe_mailto IS NULL THEN
 		why := format('endpoint "%s" has neither unsubscribe_url nor unsubscribe_mailto', e.endpoint);
