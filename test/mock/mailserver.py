@@ -165,6 +165,11 @@ def messages(folder):
             yield file.read()
 
 
+def parse(raw):
+    # Of SMTPUTF8, headers are UTF-8.
+    return email.message_from_string(raw.decode("utf-8", "replace"), policy=email.policy.default)
+
+
 def text_of(message, kind):
     part = message.get_body(preferencelist=(kind,))
     return part.get_content() if part is not None else None
@@ -172,7 +177,7 @@ def text_of(message, kind):
 
 def show_list(options):
     for raw in messages(options.dir):
-        message = email.message_from_bytes(raw, policy=email.policy.default)
+        message = parse(raw)
         head = raw.replace(b"\r\n", b"\n").split(b"\n\n")[0]
         print(json.dumps({
             "headers": {name.lower(): message.get_all(name) and [str(v) for v in message.get_all(name)] for name in message.keys()},
@@ -192,7 +197,7 @@ def show_list(options):
 
 def show_people(options):
     for raw in messages(options.dir):
-        message = email.message_from_bytes(raw, policy=email.policy.default)
+        message = parse(raw)
         for name in ("From", "To", "Reply-To", "Subject", "Message-ID", "In-Reply-To", "List-Unsubscribe", "List-Unsubscribe-Post", "Content-Type"):
             if message[name] is not None:
                 print("%s: %s" % (name, message[name]))
