@@ -9592,13 +9592,23 @@ CREATE FUNCTION _mail_word(t text) RETURNS text
 	AS $$
 DECLARE
 	plain CONSTANT text := btrim(regexp_replace(t, '[[:cntrl:][:space:]]+', ' ', 'g'));
+	words text[] := '{}';
+	word text := '';
+	c text;
 BEGIN
-	IF plain ~ '^[ -~]*$' AND plain !~ '=\?' AND length(plain) <= 900 THEN
+	IF plain IS NULL OR plain ~ '^[ -~]*$' AND plain !~ '=\?' AND length(plain) <= 900 THEN
 		RETURN plain;
 	END IF;
-	-- Ten characters are at most forty bytes: an encoded word has at most 75.
-	RETURN (SELECT string_agg('=?UTF-8?B?' || encode(convert_to(substr(plain, i, 10), 'UTF8'), 'base64') || '?=', E'\r\n ' ORDER BY i)
-	          FROM generate_series(1, length(plain), 10) i);
+	-- An encoded word has at most 75 characters, so 45 bytes.  As few as will do: some programs put a space between two.
+	FOREACH c IN ARRAY string_to_array(plain, NULL) LOOP
+		IF octet_length(word) + octet_length(c) > 45 THEN
+			words := words || word;
+			word := '';
+		END IF;
+		word := word || c;
+	END LOOP;
+	RETURN (SELECT string_agg('=?UTF-8?B?' || encode(convert_to(w.word, 'UTF8'), 'base64') || '?=', E'\r\n ' ORDER BY w.n)
+	          FROM unnest(words || word) WITH ORDINALITY w (word, n));
 END
 $$;
 COMMENT ON FUNCTION _mail_word(text) IS 'A text as a header''s value: one line, encoded where it is not plain ASCII (RFC 2047).';
@@ -9637,7 +9647,8 @@ CREATE FUNCTION _mail_part(kind text, t text) RETURNS text
 DECLARE
 	lines CONSTANT text := regexp_replace(regexp_replace(t, E'\r\n?', E'\n', 'g'), E'\n*$', E'\n');
 BEGIN
-	IF lines ~ E'^[\t\n -~]*$' AND lines !~ '[^\n]{900}' THEN
+	-- A line may have 998 bytes (RFC 5322).
+	IF lines ~ E'^[\t\n -~]*$' AND (SELECT max(length(l)) FROM string_to_table(lines, E'\n') l) <= 900 THEN
 		RETURN format(E'Content-Type: text/%s; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n', kind) || replace(lines, E'\n', E'\r\n');
 	END IF;
 	RETURN format(E'Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n', kind)
@@ -9649,10 +9660,12 @@ COMMENT ON FUNCTION _mail_part(text, text) IS 'A part of an e-mail (plain or htm
 CREATE FUNCTION _html_of(t text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
+		-- Links are marked before the text is escaped: what an escape adds is part of none.
 		SELECT '<!DOCTYPE html>' || E'\n<html><body>\n' || string_agg('<p>' || replace(
-		           regexp_replace(kam._escape_html(p.text), '(https?://[^[:space:]<]*[^[:space:]<.,;:!?)])', '<a href="\1">\1</a>', 'g'), E'\n', E'<br>\n') || '</p>', E'\n' ORDER BY p.n)
+		           regexp_replace(kam._escape_html(regexp_replace(p.text, '(https?://[^[:space:]<>"]*[^[:space:]<>".,;:!?)])', E'\x01\\1\x02', 'g')),
+		                          E'\x01([^\x02]*)\x02', '<a href="\1">\1</a>', 'g'), E'\n', E'<br>\n') || '</p>', E'\n' ORDER BY p.n)
 		       || E'\n</body></html>'
-		  FROM regexp_split_to_table(btrim(regexp_replace(t, E'\r\n?', E'\n', 'g'), E'\n'), E'\n[[:space:]]*\n') WITH ORDINALITY p (text, n);
+		  FROM regexp_split_to_table(btrim(translate(regexp_replace(t, E'\r\n?', E'\n', 'g'), E'\x01\x02', ''), E'\n'), E'\n[[:space:]]*\n') WITH ORDINALITY p (text, n);
 	END;
 COMMENT ON FUNCTION _html_of(text) IS 'A plain text as HTML: paragraphs, line breaks, links.';
 
@@ -9924,7 +9937,7 @@ BEGIN
 		why := 'sequence ended: ' || c.end_reason;
 	ELSIF e.kind = 'smtp' AND address IS NULL THEN
 		why := 'the lead has no e-mail address';
-	ELSIF e.kind = 'smtp' AND coalesce(btrim(n.payload ->> 'message'), '') = '' THEN
+	ELSIF e.kind = 'smtp' AND coalesce(n.payload ->> 'message', '') !~ '[^[:space:]]' THEN
 		why := 'there is no message';
 	ELSIF e.kind = 'smtp' AND NOT transactional AND e.unsubscribe_url IS NULL AND e.unsubscribe_mailto IS NULL THEN
 		why := format('endpoint "%s" has neither unsubscribe_url nor unsubscribe_mailto', e.endpoint);
@@ -10286,6 +10299,25 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _outbox_recover(boolean) IS 'For a worker that starts: what was on its way when the one before died goes again, or is in doubt where the endpoint holds such; sheets that were being fetched are fetched again. For kam_resume() (came): the same for what was on its way when the copy was made. Returns how many.';
+
+CREATE FUNCTION _outbox_give_back(ids bigint[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	id bigint;
+BEGIN
+	FOR id IN
+		SELECT n.notification_id FROM kam.notification n JOIN kam._delivery d USING (notification_id)
+		 WHERE n.notification_id = ANY (ids) AND d.home = kam._home() FOR UPDATE OF n SKIP LOCKED
+	LOOP
+		DELETE FROM kam._delivery d WHERE d.notification_id = id;
+		UPDATE kam.notification n SET attempts = n.attempts - 1, next_attempt_at = NULL
+		 WHERE n.notification_id = id AND n.status IN ('pending', 'failed') AND n.next_attempt_at = 'infinity';
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _outbox_give_back(bigint[]) IS 'By a worker that is told to go: of these not all went out, so they are as they were before they were taken. Waits for no row: what somebody has locked is recovered by the next worker.';
 
 -- ---- people and programs -------------------------------------------------------------------------------
 
@@ -13031,7 +13063,7 @@ GRANT EXECUTE ON FUNCTION kam_inbox(text, integer), kam_acknowledge(bigint[]) TO
 GRANT EXECUTE ON FUNCTION kam_reply(text, jsonb, timestamptz), kam_unsubscribe_token(text, text) TO kam_submit, kam_admin;
 GRANT EXECUTE ON FUNCTION kam_redeliver(bigint), kam_redeliver(text, timestamptz), kam_import_sheet(text, text) TO kam_admin;
 GRANT EXECUTE ON FUNCTION _outbox_endpoints(), _outbox_take(text, integer), _outbox_settle(bigint[], text[], integer[], boolean[], integer[], text[]),
-	_outbox_recover(boolean), _sheets_take(), _sheet_settle(bigint, text, integer, text, text) TO kam_worker;
+	_outbox_recover(boolean), _outbox_give_back(bigint[]), _sheets_take(), _sheet_settle(bigint, text, integer, text, text) TO kam_worker;
 GRANT SELECT, INSERT ON sent_message, unsubscribe_token, sheet_import TO kam_restore;
 SELECT pg_extension_config_dump('sent_message', '');
 SELECT pg_extension_config_dump('unsubscribe_token', '');

@@ -196,13 +196,23 @@ CREATE FUNCTION _mail_word(t text) RETURNS text
 	AS $$
 DECLARE
 	plain CONSTANT text := btrim(regexp_replace(t, '[[:cntrl:][:space:]]+', ' ', 'g'));
+	words text[] := '{}';
+	word text := '';
+	c text;
 BEGIN
-	IF plain ~ '^[ -~]*$' AND plain !~ '=\?' AND length(plain) <= 900 THEN
+	IF plain IS NULL OR plain ~ '^[ -~]*$' AND plain !~ '=\?' AND length(plain) <= 900 THEN
 		RETURN plain;
 	END IF;
-	-- Ten characters are at most forty bytes: an encoded word has at most 75.
-	RETURN (SELECT string_agg('=?UTF-8?B?' || encode(convert_to(substr(plain, i, 10), 'UTF8'), 'base64') || '?=', E'\r\n ' ORDER BY i)
-	          FROM generate_series(1, length(plain), 10) i);
+	-- An encoded word has at most 75 characters, so 45 bytes.  As few as will do: some programs put a space between two.
+	FOREACH c IN ARRAY string_to_array(plain, NULL) LOOP
+		IF octet_length(word) + octet_length(c) > 45 THEN
+			words := words || word;
+			word := '';
+		END IF;
+		word := word || c;
+	END LOOP;
+	RETURN (SELECT string_agg('=?UTF-8?B?' || encode(convert_to(w.word, 'UTF8'), 'base64') || '?=', E'\r\n ' ORDER BY w.n)
+	          FROM unnest(words || word) WITH ORDINALITY w (word, n));
 END
 $$;
 COMMENT ON FUNCTION _mail_word(text) IS 'A text as a header''s value: one line, encoded where it is not plain ASCII (RFC 2047).';
@@ -241,7 +251,8 @@ CREATE FUNCTION _mail_part(kind text, t text) RETURNS text
 DECLARE
 	lines CONSTANT text := regexp_replace(regexp_replace(t, E'\r\n?', E'\n', 'g'), E'\n*$', E'\n');
 BEGIN
-	IF lines ~ E'^[\t\n -~]*$' AND lines !~ '[^\n]{900}' THEN
+	-- A line may have 998 bytes (RFC 5322).
+	IF lines ~ E'^[\t\n -~]*$' AND (SELECT max(length(l)) FROM string_to_table(lines, E'\n') l) <= 900 THEN
 		RETURN format(E'Content-Type: text/%s; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n', kind) || replace(lines, E'\n', E'\r\n');
 	END IF;
 	RETURN format(E'Content-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n', kind)
@@ -253,10 +264,12 @@ COMMENT ON FUNCTION _mail_part(text, text) IS 'A part of an e-mail (plain or htm
 CREATE FUNCTION _html_of(t text) RETURNS text
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	BEGIN ATOMIC
+		-- Links are marked before the text is escaped: what an escape adds is part of none.
 		SELECT '<!DOCTYPE html>' || E'\n<html><body>\n' || string_agg('<p>' || replace(
-		           regexp_replace(kam._escape_html(p.text), '(https?://[^[:space:]<]*[^[:space:]<.,;:!?)])', '<a href="\1">\1</a>', 'g'), E'\n', E'<br>\n') || '</p>', E'\n' ORDER BY p.n)
+		           regexp_replace(kam._escape_html(regexp_replace(p.text, '(https?://[^[:space:]<>"]*[^[:space:]<>".,;:!?)])', E'\x01\\1\x02', 'g')),
+		                          E'\x01([^\x02]*)\x02', '<a href="\1">\1</a>', 'g'), E'\n', E'<br>\n') || '</p>', E'\n' ORDER BY p.n)
 		       || E'\n</body></html>'
-		  FROM regexp_split_to_table(btrim(regexp_replace(t, E'\r\n?', E'\n', 'g'), E'\n'), E'\n[[:space:]]*\n') WITH ORDINALITY p (text, n);
+		  FROM regexp_split_to_table(btrim(translate(regexp_replace(t, E'\r\n?', E'\n', 'g'), E'\x01\x02', ''), E'\n'), E'\n[[:space:]]*\n') WITH ORDINALITY p (text, n);
 	END;
 COMMENT ON FUNCTION _html_of(text) IS 'A plain text as HTML: paragraphs, line breaks, links.';
 

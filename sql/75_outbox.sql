@@ -161,7 +161,7 @@ BEGIN
 		why := 'sequence ended: ' || c.end_reason;
 	ELSIF e.kind = 'smtp' AND address IS NULL THEN
 		why := 'the lead has no e-mail address';
-	ELSIF e.kind = 'smtp' AND coalesce(btrim(n.payload ->> 'message'), '') = '' THEN
+	ELSIF e.kind = 'smtp' AND coalesce(n.payload ->> 'message', '') !~ '[^[:space:]]' THEN
 		why := 'there is no message';
 	ELSIF e.kind = 'smtp' AND NOT transactional AND e.unsubscribe_url IS NULL AND e.unsubscribe_mailto IS NULL THEN
 		why := format('endpoint "%s" has neither unsubscribe_url nor unsubscribe_mailto', e.endpoint);
@@ -523,6 +523,25 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION _outbox_recover(boolean) IS 'For a worker that starts: what was on its way when the one before died goes again, or is in doubt where the endpoint holds such; sheets that were being fetched are fetched again. For kam_resume() (came): the same for what was on its way when the copy was made. Returns how many.';
+
+CREATE FUNCTION _outbox_give_back(ids bigint[]) RETURNS void
+	LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+DECLARE
+	id bigint;
+BEGIN
+	FOR id IN
+		SELECT n.notification_id FROM kam.notification n JOIN kam._delivery d USING (notification_id)
+		 WHERE n.notification_id = ANY (ids) AND d.home = kam._home() FOR UPDATE OF n SKIP LOCKED
+	LOOP
+		DELETE FROM kam._delivery d WHERE d.notification_id = id;
+		UPDATE kam.notification n SET attempts = n.attempts - 1, next_attempt_at = NULL
+		 WHERE n.notification_id = id AND n.status IN ('pending', 'failed') AND n.next_attempt_at = 'infinity';
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION _outbox_give_back(bigint[]) IS 'By a worker that is told to go: of these not all went out, so they are as they were before they were taken. Waits for no row: what somebody has locked is recovered by the next worker.';
 
 -- ---- people and programs -------------------------------------------------------------------------------
 

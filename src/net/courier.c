@@ -14,11 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "net/guard.h"
 #include "net/multi.h"
 #include "net/secret.h"
+#include "net/smtp.h"
 
 #define LENGTHOF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -35,6 +37,23 @@
  */
 #define RESEND_WITHIN_US (1 * 1000 * 1000)
 
+/*
+ * What an e-mail has beside: libcurl connects, encrypts and logs in, on a
+ * handle for this one alone (among the connections of others it would tidy
+ * away what it takes for idle), and what follows is net/smtp.c's.
+ */
+typedef struct KamMail
+{
+	KamMulti	line;
+	KamSmtp    *talk;			/* NULL while libcurl is at work */
+	curl_socket_t fd;
+	uint32_t	watched;		/* events of fd */
+	int64_t		deadline;		/* monotonic */
+	bool		utf8;			/* the server takes addresses that are not ASCII */
+	char	   *from,
+			   *to;
+} KamMail;
+
 struct KamDelivery
 {
 	KamCourier *courier;
@@ -42,9 +61,9 @@ struct KamDelivery
 			   *next;
 	void	   *owner;
 	CURL	   *easy;			/* NULL once it has ended */
-	struct curl_slist *headers,
-			   *recipients;
+	struct curl_slist *headers;
 	KamParcelKind kind;
+	KamMail    *mail;			/* of MAIL, NULL of others */
 	bool		guarded;		/* only public addresses */
 	bool		guard_refused;
 	bool		lost_socket;
@@ -163,13 +182,23 @@ kam_courier_in_flight(const KamCourier *courier)
 long
 kam_courier_wait_ms(const KamCourier *courier)
 {
+	int64_t		due_at = courier->multi.due_at;
 	int64_t		left;
 
 	if (courier->check)
 		return 0;
-	if (courier->multi.due_at == KAM_NEVER)
+	for (const KamDelivery *delivery = courier->first; delivery; delivery = delivery->next)
+	{
+		if (delivery->mail == NULL || delivery->ended)
+			continue;
+		if (delivery->mail->deadline < due_at)
+			due_at = delivery->mail->deadline;
+		if (delivery->mail->talk == NULL && delivery->mail->line.due_at < due_at)
+			due_at = delivery->mail->line.due_at;
+	}
+	if (due_at == KAM_NEVER)
 		return -1;
-	left = courier->multi.due_at - kam_monotonic_us();
+	left = due_at - kam_monotonic_us();
 	return left <= 0 ? 0 : left > (int64_t) INT_MAX * 1000 ? INT_MAX : (long) ((left + 999) / 1000);
 }
 
@@ -231,6 +260,18 @@ take_answer(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
+/* A line of the server's answers while libcurl talks. */
+static size_t
+take_line(char *data, size_t size, size_t count, void *arg)
+{
+	KamDelivery *delivery = arg;
+	size_t		len = size * count;
+
+	if (len >= 12 && strncasecmp(data + 4, "SMTPUTF8", 8) == 0)
+		delivery->mail->utf8 = true;
+	return len;
+}
+
 static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -282,6 +323,12 @@ static const struct
 
 #define SET(option, value) (ok = ok && curl_easy_setopt(delivery->easy, option, value) == CURLE_OK)
 
+static long
+timeout_of(const KamParcel *parcel)
+{
+	return (long) (parcel->timeout_s > 0 ? parcel->timeout_s : 30) * 1000;
+}
+
 static bool
 prepare_post(KamDelivery *delivery, const KamParcel *parcel)
 {
@@ -299,13 +346,25 @@ prepare_post(KamDelivery *delivery, const KamParcel *parcel)
 static bool
 prepare_mail(KamDelivery *delivery, const KamParcel *parcel)
 {
-	bool		ok = append(&delivery->recipients, parcel->mail_to);
+	KamMail    *mail = calloc(1, sizeof(KamMail));
+	struct epoll_event event = {.events = EPOLLIN};
+	bool		ok = mail != NULL;
 
+	if (mail == NULL)
+		return false;
+	delivery->mail = mail;
+	mail->line.epoll = -1;
+	mail->deadline = kam_monotonic_us() + (int64_t) timeout_of(parcel) * 1000;
+	mail->from = strdup(parcel->mail_from);
+	mail->to = strdup(parcel->mail_to);
+	ok = mail->from != NULL && mail->to != NULL && kam_multi_open(&mail->line, lose_socket) == NULL;
+	event.data.fd = mail->line.epoll;
+	ok = ok && epoll_ctl(delivery->courier->multi.epoll, EPOLL_CTL_ADD, mail->line.epoll, &event) == 0;
 	SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	SET(CURLOPT_USE_SSL, (long) (parcel->allow_private ? CURLUSESSL_TRY : CURLUSESSL_ALL));
-	SET(CURLOPT_UPLOAD, 1L);
-	SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t) parcel->body_len);
-	SET(CURLOPT_MAIL_FROM, parcel->mail_from);
+	SET(CURLOPT_CONNECT_ONLY, 1L);
+	SET(CURLOPT_HEADERFUNCTION, take_line);
+	SET(CURLOPT_HEADERDATA, delivery);
 	if (parcel->user != NULL)
 	{
 		SET(CURLOPT_USERNAME, parcel->user);
@@ -347,7 +406,7 @@ prepare(KamDelivery *delivery, const KamParcel *parcel)
 	SET(CURLOPT_URL, parcel->url);
 	SET(CURLOPT_PROXY, by_proxy ? courier->proxy : "");
 	SET(CURLOPT_USERAGENT, "kam");
-	SET(CURLOPT_TIMEOUT_MS, (long) (parcel->timeout_s > 0 ? parcel->timeout_s : 30) * 1000);
+	SET(CURLOPT_TIMEOUT_MS, timeout_of(parcel));
 	SET(CURLOPT_ERRORBUFFER, delivery->error);
 	SET(CURLOPT_PRIVATE, delivery);
 	SET(CURLOPT_READFUNCTION, give_body);
@@ -368,22 +427,37 @@ prepare(KamDelivery *delivery, const KamParcel *parcel)
 	ok = ok && by_kind[parcel->kind] (delivery, parcel);
 	if (delivery->headers != NULL)
 		SET(CURLOPT_HTTPHEADER, delivery->headers);
-	if (delivery->recipients != NULL)
-		SET(CURLOPT_MAIL_RCPT, delivery->recipients);
 	return ok;
 }
 
 #undef SET
+
+static CURLM *
+handle_of(const KamDelivery *delivery)
+{
+	return delivery->mail != NULL ? delivery->mail->line.curl : delivery->courier->multi.curl;
+}
+
+static void
+destroy_mail(KamMail *mail)
+{
+	kam_smtp_free(mail->talk);
+	kam_multi_close(&mail->line);
+	free(mail->from);
+	free(mail->to);
+	free(mail);
+}
 
 static void
 destroy(KamDelivery *delivery)
 {
 	if (delivery->easy != NULL)
 		curl_easy_cleanup(delivery->easy);
+	if (delivery->mail != NULL)
+		destroy_mail(delivery->mail);
 	for (struct curl_slist *line = delivery->headers; line; line = line->next)
 		kam_secret_wipe(line->data, strlen(line->data));
 	curl_slist_free_all(delivery->headers);
-	curl_slist_free_all(delivery->recipients);
 	free(delivery->answer);
 	free(delivery);
 }
@@ -404,7 +478,7 @@ start(KamCourier *courier, const KamParcel *parcel, const char **why)
 	delivery->easy = curl_easy_init();
 	if (delivery->easy != NULL && prepare(delivery, parcel))
 	{
-		if (curl_multi_add_handle(courier->multi.curl, delivery->easy) == CURLM_OK)
+		if (curl_multi_add_handle(handle_of(delivery), delivery->easy) == CURLM_OK)
 			return delivery;
 		*why = "libcurl does not take the parcel";
 	}
@@ -481,19 +555,10 @@ loss_of(const KamDelivery *delivery, CURLcode code)
 }
 
 static void
-write_words(KamDelivery *delivery, CURLcode code)
+write_words(KamReceipt *receipt, const char *words)
 {
-	KamReceipt *receipt = &delivery->receipt;
-	const char *words = *delivery->error ? delivery->error : curl_easy_strerror(code);
-	size_t		len;
+	size_t		len = strlen(words);
 
-	if (delivery->lost_socket)
-		words = "the socket could not be watched";
-	else if (delivery->too_large)
-		words = "what was fetched is too large";
-	else if (receipt->loss == KAM_LOST_ADDRESS && delivery->guard_refused)
-		words = "the address is not a public one";
-	len = strlen(words);
 	if (len >= sizeof(receipt->words))
 		len = sizeof(receipt->words) - 1;
 	for (size_t i = 0; i < len; i++)
@@ -501,11 +566,22 @@ write_words(KamDelivery *delivery, CURLcode code)
 	receipt->words[len] = '\0';
 }
 
+static const char *
+words_of(const KamDelivery *delivery, CURLcode code)
+{
+	if (delivery->lost_socket)
+		return "the socket could not be watched";
+	if (delivery->too_large)
+		return "what was fetched is too large";
+	if (delivery->receipt.loss == KAM_LOST_ADDRESS && delivery->guard_refused)
+		return "the address is not a public one";
+	return *delivery->error ? delivery->error : curl_easy_strerror(code);
+}
+
 static void
 conclude(KamDelivery *delivery, CURLcode code)
 {
 	KamReceipt *receipt = &delivery->receipt;
-	bool		mail = delivery->kind == KAM_PARCEL_MAIL;
 	curl_off_t	retry_after = 0;
 	long		status = 0;
 
@@ -513,19 +589,19 @@ conclude(KamDelivery *delivery, CURLcode code)
 	curl_easy_getinfo(delivery->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	receipt->loss = loss_of(delivery, code);
 	receipt->status = (int) status;
-	receipt->retry_after_s = !mail && retry_after > 0 ? (long) retry_after : -1;
+	receipt->retry_after_s = delivery->mail == NULL && retry_after > 0 ? (long) retry_after : -1;
 
-	/* A refusal is an answer, whatever libcurl calls it; so is a status whose text was cut off. */
+	/* A status whose text was cut off is an answer.  What a mail server says before it has heard of a message is none to that. */
 	if (receipt->loss != KAM_LOST_NOTHING && receipt->loss != KAM_LOST_LOGIN && receipt->loss != KAM_LOST_TOO_LARGE &&
-		(mail ? status >= 400 && status < 600 : status >= 200 && delivery->kind == KAM_PARCEL_POST))
+		status >= 200 && delivery->kind == KAM_PARCEL_POST)
 	{
-		write_words(delivery, code);
+		write_words(receipt, words_of(delivery, code));
 		receipt->loss = KAM_LOST_NOTHING;
 	}
 	else if (receipt->loss != KAM_LOST_NOTHING)
 	{
-		write_words(delivery, code);
-		receipt->in_doubt = delivery->handed_over != 0 && (mail || status < 200);
+		write_words(receipt, words_of(delivery, code));
+		receipt->in_doubt = delivery->handed_over != 0 && status < 200;
 	}
 	receipt->answer = delivery->answer != NULL ? delivery->answer : "";
 	receipt->answer_len = delivery->answer_len;
@@ -535,7 +611,7 @@ conclude(KamDelivery *delivery, CURLcode code)
 static void
 detach(KamDelivery *delivery)
 {
-	curl_multi_remove_handle(delivery->courier->multi.curl, delivery->easy);
+	curl_multi_remove_handle(handle_of(delivery), delivery->easy);
 	delivery->courier->in_flight--;
 	delivery->ended = true;
 }
@@ -549,22 +625,173 @@ end(KamDelivery *delivery, CURLcode code)
 	delivery->easy = NULL;
 }
 
-/* True when there may be more to do at once. */
-static bool
-run_once(KamCourier *courier)
+/* ---- e-mail, once the server is reached ------------------------------------------------------ */
+
+static void
+end_mail(KamDelivery *delivery, KamLoss loss, const char *words)
 {
-	bool		more = kam_multi_step(&courier->multi);
+	KamMail    *mail = delivery->mail;
+	KamReceipt *receipt = &delivery->receipt;
+	size_t		sent;
+
+	receipt->loss = loss;
+	receipt->status = mail->talk != NULL ? kam_smtp_status(mail->talk) : 0;
+	receipt->retry_after_s = -1;
+	receipt->answer = "";
+	receipt->in_doubt = loss != KAM_LOST_NOTHING && mail->talk != NULL && kam_smtp_handed_over(mail->talk);
+	write_words(receipt, words);
+	/* A courtesy: nobody waits for what is said to it. */
+	if (loss == KAM_LOST_NOTHING)
+		(void) curl_easy_send(delivery->easy, "QUIT\r\n", 6, &sent);
+	detach(delivery);
+	curl_easy_cleanup(delivery->easy);
+	delivery->easy = NULL;
+	kam_multi_close(&mail->line);
+	kam_smtp_free(mail->talk);
+	mail->talk = NULL;
+}
+
+static bool
+is_ascii(const char *text)
+{
+	while (*text != '\0')
+		if ((signed char) *text++ < 0)
+			return false;
+	return true;
+}
+
+static void
+begin_talk(KamDelivery *delivery)
+{
+	KamMail    *mail = delivery->mail;
+	bool		utf8 = !is_ascii(mail->from) || !is_ascii(mail->to);
+
+	mail->talk = kam_smtp_new(mail->from, mail->to, delivery->body, delivery->body_len, utf8);
+	if (mail->talk == NULL || curl_easy_getinfo(delivery->easy, CURLINFO_ACTIVESOCKET, &mail->fd) != CURLE_OK || mail->fd == CURL_SOCKET_BAD)
+		end_mail(delivery, KAM_LOST_INTERNAL, "the connection was lost sight of");
+	else if (utf8 && !mail->utf8)
+	{
+		end_mail(delivery, KAM_LOST_NOTHING, "the mail server takes no address that is not ASCII (SMTPUTF8)");
+		delivery->receipt.status = 553;
+	}
+}
+
+static void
+watch_talk(KamDelivery *delivery)
+{
+	KamMail    *mail = delivery->mail;
+	size_t		len;
+	uint32_t	events = EPOLLIN | (kam_smtp_say(mail->talk, &len) != NULL ? EPOLLOUT : 0);
+	struct epoll_event event = {.events = events, .data.fd = mail->fd};
+
+	if (mail->watched == events)
+		return;
+	if (epoll_ctl(mail->line.epoll, mail->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, mail->fd, &event) != 0)
+		end_mail(delivery, KAM_LOST_INTERNAL, "the socket could not be watched");
+	mail->watched = events;
+}
+
+/* Says and hears what can be said and heard now. */
+static void
+pump(KamDelivery *delivery)
+{
+	KamMail    *mail = delivery->mail;
+	CURLcode	code = CURLE_OK;
+	char		buffer[4096];
+	const char *text;
+	size_t		len;
+
+	while (kam_smtp_end(mail->talk) == KAM_SMTP_GOING && code == CURLE_OK)
+	{
+		size_t		done = 0;
+
+		text = kam_smtp_say(mail->talk, &len);
+		if (text != NULL)
+		{
+			code = curl_easy_send(delivery->easy, text, len, &done);
+			if (code == CURLE_OK)
+				kam_smtp_said(mail->talk, done);
+			if (code == CURLE_OK && done > 0)
+				continue;
+		}
+		code = curl_easy_recv(delivery->easy, buffer, sizeof(buffer), &done);
+		if (code == CURLE_OK && done == 0)
+			code = CURLE_RECV_ERROR;	/* it has closed */
+		else if (code == CURLE_OK)
+			kam_smtp_hear(mail->talk, buffer, done);
+	}
+	switch (kam_smtp_end(mail->talk))
+	{
+		case KAM_SMTP_TAKEN:
+			end_mail(delivery, KAM_LOST_NOTHING, "");
+			break;
+		case KAM_SMTP_REFUSED:
+			end_mail(delivery, KAM_LOST_NOTHING, kam_smtp_words(mail->talk));
+			break;
+		case KAM_SMTP_SENDER_REFUSED:
+			end_mail(delivery, KAM_LOST_LOGIN, kam_smtp_words(mail->talk));
+			break;
+		case KAM_SMTP_ODD:
+			end_mail(delivery, KAM_LOST_CUT, "what the mail server said is no answer");
+			break;
+		case KAM_SMTP_GOING:
+			if (code != CURLE_AGAIN)
+				end_mail(delivery, KAM_LOST_CUT, "the mail server closed the connection");
+			else if (kam_monotonic_us() >= mail->deadline)
+				end_mail(delivery, KAM_LOST_TIMEOUT, "no answer in time");
+			else
+				watch_talk(delivery);
+			break;
+	}
+}
+
+/* Takes what libcurl has finished with. */
+static void
+reap(CURLM *handle)
+{
 	CURLMsg    *message;
 	int			left;
 
-	while ((message = curl_multi_info_read(courier->multi.curl, &left)) != NULL)
+	while ((message = curl_multi_info_read(handle, &left)) != NULL)
 	{
+		CURLcode	code = message->data.result;
 		KamDelivery *delivery = NULL;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &delivery);
-		end(delivery, message->data.result);
+		if (delivery->mail != NULL && code == CURLE_OK)
+			begin_talk(delivery);
+		else
+			end(delivery, code);
+	}
+}
+
+static void
+run_mail(KamDelivery *delivery)
+{
+	KamMail    *mail = delivery->mail;
+
+	if (mail->talk == NULL)
+	{
+		(void) kam_multi_step(&mail->line);
+		reap(mail->line.curl);
+	}
+	if (!delivery->ended && mail->talk != NULL)
+		pump(delivery);
+}
+
+/* True when there may be more to do at once. */
+static bool
+run_once(KamCourier *courier)
+{
+	bool		more = kam_multi_step(&courier->multi);
+
+	reap(courier->multi.curl);
+	for (KamDelivery *delivery = courier->first; delivery; delivery = delivery->next)
+	{
+		if (delivery->mail != NULL && !delivery->ended)
+			run_mail(delivery);
 	}
 	for (KamDelivery *delivery = courier->check ? courier->first : NULL; delivery; delivery = delivery->next)
 	{
@@ -623,6 +850,14 @@ const KamReceipt *
 kam_delivery_receipt(const KamDelivery *delivery)
 {
 	return &delivery->receipt;
+}
+
+bool
+kam_delivery_handed_over(const KamDelivery *delivery)
+{
+	const KamMail *mail = delivery->mail;
+
+	return delivery->handed_over != 0 || (mail != NULL && mail->talk != NULL && kam_smtp_handed_over(mail->talk));
 }
 
 void

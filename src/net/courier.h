@@ -87,5 +87,7 @@ extern KamDelivery *kam_courier_take(KamCourier *courier);
 
 extern void *kam_delivery_owner(const KamDelivery *delivery);
 extern const KamReceipt *kam_delivery_receipt(const KamDelivery *delivery);	/* once it was taken */
+/* At any time: whether all of it went out. */
+extern bool kam_delivery_handed_over(const KamDelivery *delivery);
 /* At any time; one under way is broken off. */
 extern void kam_delivery_free(KamDelivery *delivery);

@@ -37,6 +37,12 @@ static KamStatement recover_parcels = {
 	0, {0}
 };
 
+static KamStatement give_back_parcels = {
+	"give deliveries back",
+	"SELECT kam._outbox_give_back($1)",
+	1, {INT8ARRAYOID}
+};
+
 static KamStatement take_sheets = {
 	"take sheets",
 	"SELECT import_id, url, allow_private FROM kam._sheets_take()",
@@ -176,6 +182,21 @@ kam_store_outbox_recover(void)
 {
 	kam_statement_run(&recover_parcels, NULL);
 	return (int) kam_column_int(0, 1, 0);
+}
+
+void
+kam_store_outbox_give_back(const int64 *id, int count)
+{
+	static const Oid type[1] = {INT8OID};
+	KamSeries	series[1];
+	KamValues	values;
+
+	kam_series_init(series, type, lengthof(series), count);
+	for (int i = 0; i < count; i++)
+		kam_series_put(&series[0], Int64GetDatum(id[i]), false);
+	kam_values_init(&values);
+	kam_values_add_series(&values, series, lengthof(series));
+	kam_statement_run(&give_back_parcels, &values);
 }
 
 int

@@ -402,6 +402,8 @@ extern int	kam_store_outbox_take(const char *endpoint, int most, MemoryContext c
 extern void kam_store_outbox_settle(const KamSettlement *settlement, int count, bool *later);
 /* What was on its way when a worker before this one died.  Returns how many. */
 extern int	kam_store_outbox_recover(void);
+/* These never went out. */
+extern void kam_store_outbox_give_back(const int64 *id, int count);
 /* Sheets to be fetched; they are taken with that. */
 extern int	kam_store_sheets_take(MemoryContext context, KamSheetRow **out);
 /* Takes in what was fetched (NULL: nothing), or says why it could not. */

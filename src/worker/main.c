@@ -312,6 +312,8 @@ loop(void)
 		else
 			woken = MyLatch->is_set;
 		ResetLatch(MyLatch);
+		if (ProcDiePending)
+			kam_outbox_give_back();
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
 		{

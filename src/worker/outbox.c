@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -149,6 +150,46 @@ kam_outbox_drop(void)
 	}
 	recovered = false;
 	next_look = settle_at = 0;
+}
+
+typedef struct Unsent
+{
+	int64	   *id;
+	int			count;
+} Unsent;
+
+static void
+give_back_work(void *arg)
+{
+	Unsent	   *unsent = arg;
+
+	kam_store_outbox_give_back(unsent->id, unsent->count);
+}
+
+void
+kam_outbox_give_back(void)
+{
+	Unsent		unsent = {.id = palloc_array(int64, on_their_way(NULL) + 1)};
+	uint32		held = InterruptHoldoffCount;
+	ErrorData  *error;
+
+	for (Parcel *parcel = parcels; parcel; parcel = parcel->next)
+	{
+		if (parcel->sheet || parcel->ended || parcel->delivery == NULL || kam_delivery_handed_over(parcel->delivery))
+			continue;
+		/* First broken off, then said to be. */
+		kam_delivery_free(parcel->delivery);
+		parcel->delivery = NULL;
+		parcel->ended = true;
+		unsent.id[unsent.count++] = parcel->id;
+	}
+	if (unsent.count == 0)
+		return;
+	/* The order to go would end this transaction too.  It waits for no row: what it cannot do at once stays in doubt. */
+	InterruptHoldoffCount++;
+	if (kam_unit_run("outbox", give_back_work, &unsent, CurrentMemoryContext, &error) == KAM_UNIT_FAILED)
+		FreeErrorData(error);
+	InterruptHoldoffCount = held;
 }
 
 void

@@ -17,5 +17,7 @@ extern long kam_outbox_wait(int owner, long most);
 extern void kam_outbox_hurry(void);
 /* What is on its way is broken off and forgotten: the next turn recovers it. */
 extern void kam_outbox_drop(void);
+/* The process is told to go: what has not gone out yet waits for its successor, and is not in doubt. */
+extern void kam_outbox_give_back(void);
 /* Settings were reloaded. */
 extern void kam_outbox_reload(void);
