@@ -10069,7 +10069,7 @@ BEGIN
 		ELSIF kam._hand_to_rep(n, l, logged) THEN
 			RETURN NULL;
 		END IF;
-	ELSIF n.topic = 'touch' AND n.recipient = e.endpoint AND NOT EXISTS (
+	ELSIF n.topic = 'touch' AND n.recipient = e.endpoint AND n.event_id IS NOT NULL AND NOT EXISTS (
 		SELECT FROM kam.CadenceEventLog c WHERE c.lead_id = n.lead_id AND c.event_id = n.event_id) THEN
 		-- A message, or news: nothing says any more, and a message does not leave without the last look.
 		PERFORM kam._outbox_give_up(n, logged, 'its event is no longer in the log', false);
