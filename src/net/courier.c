@@ -551,6 +551,9 @@ loss_of(const KamDelivery *delivery, CURLcode code)
 		return KAM_LOST_TOO_LARGE;
 	if (delivery->guard_refused && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK))
 		return KAM_LOST_ADDRESS;
+	/* An answer that is no HTTP is none: the parcel had left. */
+	if (code == CURLE_UNSUPPORTED_PROTOCOL && delivery->handed_over != 0)
+		return KAM_LOST_CUT;
 	for (size_t i = 0; i < LENGTHOF(meaning); i++)
 	{
 		if (meaning[i].code == code)
