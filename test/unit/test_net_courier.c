@@ -178,9 +178,15 @@ TEST(kept_connections)
 		bool		in_doubt;
 	}			cases[] = {{"/stale-0", false}, {"/stale-1500", true}};
 
+	static KamCourier *fresh[KAM_LENGTHOF(cases)];
+	KamCourier *shared = courier;
+
 	for (size_t i = 0; i < KAM_LENGTHOF(cases); i++)
 	{
-	
+		const char *why;
+
+		/* One that has kept no connection yet. */
+		courier = fresh[i] = kam_courier_new(&plain, &why);
 		for (int n = 0; n < 2; n++)
 		{
 			KamDelivery *delivery = send_to(KAM_PARCEL_POST, url_of(cases[i].path), true, 10, 1000);
