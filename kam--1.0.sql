@@ -10668,7 +10668,7 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('unknown kind: %s', coalesce(quote_ident(kam_import_sheet.kind), 'NULL')),
 			HINT = 'Kinds are resource and best_practice.';
 	END IF;
-	IF address IS NULL OR address !~ '^https?://[^/?#@[:space:]]+[^[:space:]]*$'
+	IF address IS NULL OR address !~ '^https?://[^/?#@[:space:]]+([/?#][^[:space:]]*)?$'
 	   OR address LIKE 'http:%' AND NOT kam._private_allowed(address) THEN
 		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the url of the sheet cannot be fetched',
 			HINT = 'Write https://..., the address of a CSV file or of a sheet of Google Sheets that everybody with the link may read.';

@@ -7,9 +7,11 @@
  */
 #include "net/courier.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,7 @@
 #define CONNECT_MS 10000L
 #define ROUNDS 64
 #define MOST_REDIRECTS 4L
+#define OWN_PLACES 8
 /* Connections kept for the next parcel. */
 #define KEPT_CONNECTIONS 32L
 
@@ -54,6 +57,13 @@ typedef struct KamMail
 			   *to;
 } KamMail;
 
+/* An address and port. */
+typedef struct Place
+{
+	struct in6_addr address;	/* IPv4 as ::ffff:a.b.c.d */
+	int			port;
+} Place;
+
 struct KamDelivery
 {
 	KamCourier *courier;
@@ -65,6 +75,9 @@ struct KamDelivery
 	KamParcelKind kind;
 	KamMail    *mail;			/* of MAIL, NULL of others */
 	bool		guarded;		/* only public addresses */
+	bool		tied;			/* private ones only where its URL leads, not where it is redirected to */
+	Place		own[OWN_PLACES];
+	int			nown;
 	bool		guard_refused;
 	bool		lost_socket;
 	bool		ended;
@@ -272,13 +285,57 @@ take_line(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
+static Place
+place_of(const struct sockaddr *address)
+{
+	Place		place = {0};
+
+	if (address->sa_family == AF_INET)
+	{
+		const struct sockaddr_in *in = (const struct sockaddr_in *) address;
+
+		place.address.s6_addr[10] = place.address.s6_addr[11] = 0xff;
+		memcpy(&place.address.s6_addr[12], &in->sin_addr, sizeof(in->sin_addr));
+		place.port = ntohs(in->sin_port);
+	}
+	else if (address->sa_family == AF_INET6)
+	{
+		place.address = ((const struct sockaddr_in6 *) address)->sin6_addr;
+		place.port = ntohs(((const struct sockaddr_in6 *) address)->sin6_port);
+	}
+	return place;
+}
+
+static bool
+may_connect(KamDelivery *delivery, const struct sockaddr *address)
+{
+	Place		place;
+	long		redirects = 0;
+
+	if (kam_address_is_public(address))
+		return true;
+	if (delivery->guarded || !delivery->tied)
+		return !delivery->guarded;
+	place = place_of(address);
+	for (int i = 0; i < delivery->nown; i++)
+	{
+		if (memcmp(&delivery->own[i].address, &place.address, sizeof(place.address)) == 0 && delivery->own[i].port == place.port)
+			return true;
+	}
+	curl_easy_getinfo(delivery->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+	if (redirects > 0 || delivery->nown == OWN_PLACES)
+		return false;
+	delivery->own[delivery->nown++] = place;
+	return true;
+}
+
 static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	KamDelivery *delivery = arg;
 	int			fd;
 
-	if (delivery->guarded && !kam_address_is_public(&address->addr))
+	if (!may_connect(delivery, &address->addr))
 	{
 		delivery->guard_refused = true;
 		return CURL_SOCKET_BAD;
@@ -288,6 +345,25 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		return CURL_SOCKET_BAD;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return fd;
+}
+
+/* Before anything is sent: a connection that was kept may be one that another parcel was allowed to make. */
+static int
+before_request(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+	KamDelivery *delivery = arg;
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t) remote_port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t) remote_port)};
+	bool		allowed = !delivery->guarded && !delivery->tied;
+
+	if (!allowed && inet_pton(AF_INET, remote, &in.sin_addr) == 1)
+		allowed = may_connect(delivery, (const struct sockaddr *) &in);
+	else if (!allowed && inet_pton(AF_INET6, remote, &in6.sin6_addr) == 1)
+		allowed = may_connect(delivery, (const struct sockaddr *) &in6);
+	if (allowed)
+		return CURL_PREREQFUNC_OK;
+	delivery->guard_refused = true;
+	return CURL_PREREQFUNC_ABORT;
 }
 
 /* ---- before it begins -------------------------------------------------------------------- */
@@ -401,6 +477,7 @@ prepare(KamDelivery *delivery, const KamParcel *parcel)
 
 	/* Behind a proxy it is the proxy's address that would be looked at: there it is the proxy that guards. */
 	delivery->guarded = !parcel->allow_private && !by_proxy;
+	delivery->tied = parcel->allow_private && parcel->kind == KAM_PARCEL_FETCH;
 	for (size_t i = 0; i < LENGTHOF(always); i++)
 		SET(always[i].option, always[i].value);
 	SET(CURLOPT_URL, parcel->url);
@@ -417,6 +494,8 @@ prepare(KamDelivery *delivery, const KamParcel *parcel)
 	SET(CURLOPT_WRITEDATA, delivery);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	SET(CURLOPT_OPENSOCKETDATA, delivery);
+	SET(CURLOPT_PREREQFUNCTION, before_request);
+	SET(CURLOPT_PREREQDATA, delivery);
 	if (*courier->ca_file != '\0')
 	{
 		SET(CURLOPT_CAINFO, courier->ca_file);
@@ -544,8 +623,11 @@ loss_of(const KamDelivery *delivery, CURLcode code)
 		return KAM_LOST_INTERNAL;
 	if (delivery->too_large)
 		return KAM_LOST_TOO_LARGE;
-	if (code == CURLE_COULDNT_CONNECT && delivery->guard_refused)
+	if (delivery->guard_refused && (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK))
 		return KAM_LOST_ADDRESS;
+	/* An answer that is no HTTP is none: the parcel had left. */
+	if (code == CURLE_UNSUPPORTED_PROTOCOL && delivery->handed_over != 0)
+		return KAM_LOST_CUT;
 	for (size_t i = 0; i < LENGTHOF(meaning); i++)
 	{
 		if (meaning[i].code == code)

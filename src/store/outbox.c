@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -218,12 +219,16 @@ void
 kam_store_sheet_settle(const KamSettlement *settlement, const char *sheet, size_t len)
 {
 	KamValues	values;
+	/* Nothing is made a text of that is none: SQL would take it, with zero bytes and all. */
+	bool		text = sheet == NULL || pg_verify_mbstr(PG_UTF8, sheet, (int) len, true);
 
+	if (!text)
+		sheet = NULL;
 	kam_values_init(&values);
 	kam_values_add(&values, Int64GetDatum(settlement->id));
-	kam_values_add_text(&values, settlement->loss);
+	kam_values_add_text(&values, text ? settlement->loss : "encoding");
 	kam_values_add(&values, Int32GetDatum(settlement->status));
-	kam_values_add_text(&values, settlement->words);
+	kam_values_add_text(&values, text ? settlement->words : "this is no text in UTF-8: save it as CSV UTF-8");
 	if (sheet != NULL)
 		kam_values_add(&values, PointerGetDatum(cstring_to_text_with_len(sheet, (int) len)));
 	else

@@ -28,6 +28,7 @@
 
 #define DELIVERER 1				/* the slot whose worker delivers */
 #define MOST_ON_THEIR_WAY 256
+#define ALWAYS_PER_ENDPOINT 4	/* whatever others have on their way: receivers that hang must not use up everybody's room */
 #define MOST_AT_ONCE 64			/* taken in one transaction of one endpoint */
 
 #define LOOK_APART_MS 20		/* between two looks, however often it is woken */
@@ -434,14 +435,15 @@ typedef struct Look
 	MemoryContext context;
 } Look;
 
-/* How many may begin there now. */
+/* How many may begin there now; so many of others were taken in this look. */
 static int
-room_at(const KamEndpointRow *endpoint, TimestampTz now)
+room_at(const KamEndpointRow *endpoint, int taken, TimestampTz now)
 {
 	const Pace *pace = pace_of(endpoint->endpoint);
-	int			room = Min(endpoint->room - on_their_way(endpoint->endpoint), MOST_AT_ONCE);
+	int			own = on_their_way(endpoint->endpoint);
+	int			room = Min(endpoint->room - own, MOST_AT_ONCE);
 
-	room = Min(room, MOST_ON_THEIR_WAY - on_their_way(NULL));
+	room = Min(room, Max(MOST_ON_THEIR_WAY - on_their_way(NULL) - taken, ALWAYS_PER_ENDPOINT - own));
 	if (endpoint->pause_us > 0)
 		room = pace->begin_at > now ? 0 : Min(room, 1);
 	return Max(room, 0);
@@ -452,6 +454,7 @@ look_work(void *arg)
 {
 	Look	   *look = arg;
 	TimestampTz now = GetCurrentTimestamp();
+	int			taken = 0;
 
 	if (!recovered)
 		(void) kam_store_outbox_recover();
@@ -463,9 +466,10 @@ look_work(void *arg)
 	{
 		const KamEndpointRow *endpoint = &look->endpoint[i];
 
-		look->asked[i] = endpoint->due ? room_at(endpoint, now) : 0;
+		look->asked[i] = endpoint->due ? room_at(endpoint, taken, now) : 0;
 		if (look->asked[i] > 0)
 			look->rows[i] = kam_store_outbox_take(endpoint->endpoint, look->asked[i], look->context, &look->row[i]);
+		taken += look->rows[i];
 	}
 	if (on_their_way(NULL) < MOST_ON_THEIR_WAY)
 		look->sheets = kam_store_sheets_take(look->context, &look->sheet);

@@ -4,7 +4,7 @@
 #   $receiver->script('/hook', { status => 503, headers => { 'Retry-After' => 2 } }, {});
 #
 # The first request of the path gets the first answer, the second the second, and the last of them all that come later.  An answer's members:
-#   status (200), headers, body ('ok'), delay (seconds before it), gate (a name: not before $receiver->open(name)),
+#   status (200), headers, body ('ok'), times (that the body is repeated), delay (seconds before it), gate (a name: not before $receiver->open(name)),
 #   hang (never), close (the connection ends instead), half (the connection ends within it)
 # A path that is not scripted is answered with 200.
 package KamReceiver;
@@ -265,7 +265,7 @@ sub _note
 sub _answer
 {
     my ($self, $client, $answer) = @_;
-    my $body = $answer->{body} // 'ok';
+    my $body = ($answer->{body} // 'ok') x ($answer->{times} // 1);
     my %header = ('Content-Type' => 'text/plain', 'Content-Length' => length $body, %{ $answer->{headers} // {} });
 
     if ($answer->{hang})
