@@ -205,7 +205,7 @@ def show_people(options):
             if message[name] is not None:
                 print("%s: %s" % (name, message[name]))
         print()
-        print(text_of(message, "plain"))
+        print(text_of(message, "plain").replace("\r\n", "\n"))
 
 
 def main():
