@@ -29,6 +29,7 @@ import mailbox
 import os
 import ssl
 import sys
+import warnings
 
 POLL_S = 0.02
 
@@ -81,7 +82,7 @@ def serve(options):
             await asyncio.sleep(POLL_S)
 
     class Handler:
-        async def handle_STARTTLS(self, server, session, envelope):
+        def handle_STARTTLS(self, server, session, envelope):
             server.say("tls")
             return True
 
@@ -96,12 +97,13 @@ def serve(options):
             fault = fault_of(options.control, address)
             if fault == "gate-rcpt":
                 await wait_while(fault, address)
-            elif fault.startswith("rcpt-"):
+                fault = fault_of(options.control, address)
+            if fault.startswith("rcpt-"):
                 return fault[5:8] + " no such mailbox here"
-            elif fault == "greylist" and address not in greylisted:
+            if fault == "greylist" and address not in greylisted:
                 greylisted.add(address)
                 return "451 4.7.1 greylisted, try again later"
-            elif fault == "cut-rcpt":
+            if fault == "cut-rcpt":
                 server.transport.abort()
                 return "421 closed"
             envelope.rcpt_tos.append(address)
@@ -149,6 +151,7 @@ def serve(options):
         while not options.with_parent or os.getppid() == parent:
             await asyncio.sleep(0.5)
 
+    warnings.simplefilter("ignore")
     logging.getLogger("mail.log").setLevel(logging.CRITICAL)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     asyncio.run(run())
@@ -202,7 +205,7 @@ def show_people(options):
             if message[name] is not None:
                 print("%s: %s" % (name, message[name]))
         print()
-        print(text_of(message, "plain"))
+        print(text_of(message, "plain").replace("\r\n", "\n"))
 
 
 def main():

@@ -119,7 +119,7 @@ sub wait_for_log
 sub certificates
 {
     my $folder = PostgreSQL::Test::Utils::tempdir();
-    my $new = 'openssl req -x509 -newkey rsa:2048 -nodes -days 2';
+    my $new = 'openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2';
     my $log = "2>>$folder/openssl.log";
 
     system("cd $folder && $new -keyout ca.key -out ca.pem -subj '/CN=kam test authority' $log") == 0 or die 'openssl';
@@ -127,7 +127,7 @@ sub certificates
     {
         my ($name, $alt) = @$_;
         append_to_file("$folder/$name.ext", "subjectAltName=$alt\n");
-        system("cd $folder && openssl req -newkey rsa:2048 -nodes -keyout $name.key -out $name.csr -subj '/CN=$name' $log"
+        system("cd $folder && openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout $name.key -out $name.csr -subj '/CN=$name' $log"
                 . " && openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $name.ext -out $name.pem $log") == 0 or die 'openssl';
     }
     system("cd $folder && $new -keyout alone.key -out alone.pem -subj '/CN=alone' -addext 'subjectAltName=IP:127.0.0.1' $log") == 0 or die 'openssl';
@@ -146,7 +146,7 @@ sub mail_endpoint
     return;
 }
 
-# As many leads PREFIX1, PREFIX2, ... in a sequence of their own, each with one touch by e-mail, in one transaction.  Options: address (an SQL expression of l and n), message, name.
+# As many leads PREFIX1, PREFIX2, ... in a sequence of their own, each with one touch by e-mail, in one transaction that is durable.  Options: address (an SQL expression of l and n), message, name.
 sub touch_leads
 {
     my ($node, $prefix, $count, %option) = @_;
@@ -156,6 +156,7 @@ sub touch_leads
 
     $node->safe_psql('postgres', <<"SQL");
 BEGIN;
+SET LOCAL synchronous_commit = on;
 INSERT INTO kam.Leads (lead_id, full_name, email) SELECT l, $name, $address FROM generate_series(1, $count) n, LATERAL (SELECT '$prefix' || n) x (l);
 INSERT INTO kam.CadenceEventLog (lead_id, sequence_type, event_type, sequence_id) SELECT l, 'outbound', 'activation', 's-' || l
   FROM generate_series(1, $count) n, LATERAL (SELECT '$prefix' || n) x (l) ORDER BY l;
