@@ -7723,11 +7723,13 @@ CREATE FUNCTION _play_work(play SalesPlayLibrary, leads text[], at timestamptz, 
 	AS $$
 #variable_conflict use_column
 DECLARE
+	-- In lead order, as everybody locks leads, and as the daily rate is promised.
 	matching CONSTANT text[] := ARRAY(
 		SELECT m FROM kam._play_match((play).target_definition, leads) m
 		 WHERE NOT EXISTS (SELECT FROM kam.Cadence c WHERE c.play_id = (play).play_id AND c.lead_id = m)
 		   AND NOT EXISTS (SELECT FROM kam._tick_failure f
-		                    WHERE f.lead_id = m AND f.duty = 'play' AND f.item = (play).play_id AND f.retry_at > at));
+		                    WHERE f.lead_id = m AND f.duty = 'play' AND f.item = (play).play_id AND f.retry_at > at)
+		 ORDER BY m);
 	outcome text;
 	again timestamptz;
 	tally jsonb := '{}';
