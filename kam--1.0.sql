@@ -335,6 +335,7 @@ COMMENT ON COLUMN endpoint.unsubscribe_url IS 'smtp: where one click unsubscribe
 COMMENT ON COLUMN endpoint.unsubscribe_mailto IS 'smtp: address that takes unsubscribes by e-mail; the token is the subject.';
 COMMENT ON COLUMN endpoint.footer IS 'smtp: text below each message to people that is not transactional; {unsubscribe_url} filled in.';
 
+-- Its definer's rights: who may switch an endpoint off and on has none on its state.
 CREATE FUNCTION _endpoint_sound() RETURNS trigger
 	LANGUAGE plpgsql SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp

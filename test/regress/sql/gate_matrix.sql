@@ -50,7 +50,7 @@ INSERT INTO kam.Accounts (account_id, icp_tier) VALUES ('t1', 'T1'), ('t2', 'T2'
 INSERT INTO kam.Leads (lead_id, account_id, icp_tier, owner_id) VALUES ('own1', 't3', 'T1', NULL), ('own3', 't1', 'T3', NULL), ('of_account', 't1', NULL, NULL), ('neither', 'none', NULL, 'rep'), ('alone', NULL, NULL, NULL);
 -- The lead's tier goes before its account's.
 SELECT lead_id, pg_temp.ask(lead_id, 'newsletter', 'activation', 'M') AS marketing, pg_temp.ask(lead_id, 'outbound', 'activation', 'S') AS sales FROM kam.Leads ORDER BY lead_id;
-SELECT lead_id, sequence, state, why FROM enrolment WHERE lead_id IN (SELECT lead_id FROM kam.Leads);
+SELECT lead_id, sequence, state, why FROM enrolment WHERE lead_id IN (SELECT lead_id FROM kam.Leads) ORDER BY lead_id COLLATE "C", sequence COLLATE "C";
 SELECT f.kind, f.lead_id, f.sequence_id, f.detail - 'event_id' AS detail, n.recipient FROM kam.CadenceFlag f JOIN kam.notification n ON n.topic = f.kind AND n.lead_id = f.lead_id ORDER BY 2, 5;
 -- Asking again opens no second flag.
 SELECT pg_temp.ask('own3', 'outbound', 'activation', 'S'), (SELECT count(*) FROM kam.CadenceFlag WHERE lead_id = 'own3');
