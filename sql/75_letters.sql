@@ -320,7 +320,9 @@ DECLARE
 	words text := n.payload ->> 'message';
 BEGIN
 	SELECT * INTO logged FROM kam.CadenceEventLog c WHERE c.lead_id = n.lead_id AND c.event_id = n.event_id;
-	SELECT * INTO before FROM kam.sent_message m WHERE m.lead_id = l.lead_id AND m.sequence_id = logged.sequence_id ORDER BY m.notification_id DESC LIMIT 1;
+	-- Not itself, which may have been sent before (kam_redeliver).
+	SELECT * INTO before FROM kam.sent_message m
+	 WHERE m.lead_id = l.lead_id AND m.sequence_id = logged.sequence_id AND m.notification_id < n.notification_id ORDER BY m.notification_id DESC LIMIT 1;
 	transactional := (SELECT t.family FROM kam.sequence_type t WHERE t.sequence_type = logged.sequence_type) = 'transactional';
 	click := replace(e.unsubscribe_url, '{token}', token::text);
 	answer_to := coalesce(kam._bare_address(e.reply_to), kam._bare_address((SELECT r.email FROM kam.Reps r WHERE r.rep_id = l.owner_id)));

@@ -393,6 +393,17 @@ END
 $$;
 COMMENT ON FUNCTION _outbox_failed(endpoint, text, text, integer) IS 'A delivery to an endpoint failed: counts, and says when the next may be tried.';
 
+CREATE FUNCTION _remember_message(n notification, e endpoint, logged CadenceEventLog) RETURNS void
+	LANGUAGE sql VOLATILE
+	SET search_path = pg_catalog, kam, pg_temp
+	AS $$
+	INSERT INTO kam.sent_message (lead_id, notification_id, event_id, sequence_id, message_id, subject, sent_at)
+	SELECT k.lead_id, (n).notification_id, (logged).event_id, (logged).sequence_id, kam._message_id(n, e), m.subject, clock_timestamp()
+	  FROM kam.Leads k CROSS JOIN LATERAL kam._person_mail(n, e, k, NULL) m WHERE k.lead_id = kam._canonical((logged).lead_id)
+	ON CONFLICT DO NOTHING;
+$$;
+COMMENT ON FUNCTION _remember_message(notification, endpoint, CadenceEventLog) IS 'Keeps the Message-ID of an e-mail that a person has, or may have, so that their answer is recognised.';
+
 CREATE FUNCTION _outbox_settle_one(id bigint, loss text, status integer, doubtful boolean, wait_s integer, words text) RETURNS boolean
 	LANGUAGE plpgsql VOLATILE
 	SET search_path = pg_catalog, kam, pg_temp
@@ -436,10 +447,7 @@ BEGIN
 		       in_doubt = false
 		 WHERE u.notification_id = id;
 		IF e.kind = 'smtp' AND logged.event_id IS NOT NULL THEN
-			INSERT INTO kam.sent_message (lead_id, notification_id, event_id, sequence_id, message_id, subject, sent_at)
-			SELECT kam._canonical(logged.lead_id), id, logged.event_id, logged.sequence_id, kam._message_id(n, e), m.subject, clock_timestamp()
-			  FROM kam.Leads k CROSS JOIN LATERAL kam._person_mail(n, e, k, NULL) m WHERE k.lead_id = kam._canonical(logged.lead_id)
-			ON CONFLICT DO NOTHING;
+			PERFORM kam._remember_message(n, e, logged);
 		END IF;
 		-- What was on its way already shortens no wait that the receiver asked for since.
 		UPDATE kam.delivery_state s
@@ -452,6 +460,9 @@ BEGIN
 		PERFORM kam._outbox_give_up(n, logged, CASE verdict WHEN 'in_doubt' THEN 'in doubt: it went out and no answer came (' || said || ')' ELSE said END, verdict = 'in_doubt');
 		IF verdict = 'in_doubt' THEN
 			PERFORM kam._outbox_failed(e, verdict, said, NULL);
+			IF e.kind = 'smtp' AND logged.event_id IS NOT NULL THEN
+				PERFORM kam._remember_message(n, e, logged);
+			END IF;
 		END IF;
 	ELSE
 		-- What the endpoint's trouble is costs the message no turn: it is the first to go when that is over.
@@ -507,16 +518,31 @@ CREATE FUNCTION _outbox_recover(came boolean DEFAULT false) RETURNS integer
 DECLARE
 	lost record;
 	found integer := 0;
+	n kam.notification;
+	e kam.endpoint;
+	logged kam.CadenceEventLog;
 BEGIN
-	FOR lost IN SELECT d.notification_id, e.in_doubt, d.home FROM kam._delivery d LEFT JOIN kam.endpoint e USING (endpoint) WHERE (d.home <> kam._home()) = came LOOP
+	FOR lost IN SELECT d.notification_id, d.endpoint, x.in_doubt, x.kind FROM kam._delivery d LEFT JOIN kam.endpoint x USING (endpoint) WHERE (d.home <> kam._home()) = came LOOP
 		found := found + 1;
 		DELETE FROM kam._delivery d WHERE d.notification_id = lost.notification_id;
-		UPDATE kam.notification n
-		   SET status = CASE WHEN n.status NOT IN ('pending', 'failed') THEN n.status WHEN lost.in_doubt = 'hold' THEN 'dead' ELSE 'failed' END,
+		UPDATE kam.notification u
+		   SET status = CASE WHEN u.status NOT IN ('pending', 'failed') THEN u.status WHEN lost.in_doubt = 'hold' THEN 'dead' ELSE 'failed' END,
 		       in_doubt = lost.in_doubt IS NOT DISTINCT FROM 'hold',
 		       next_attempt_at = CASE WHEN lost.in_doubt = 'hold' THEN 'infinity'::timestamptz END,
 		       last_error = CASE WHEN lost.in_doubt = 'hold' THEN 'in doubt: the worker died while it was on its way' ELSE 'the worker died while it was on its way' END
-		 WHERE n.notification_id = lost.notification_id;
+		 WHERE u.notification_id = lost.notification_id;
+		IF lost.kind = 'smtp' AND lost.in_doubt = 'hold' THEN
+			SELECT x.* INTO n FROM kam.notification x WHERE x.notification_id = lost.notification_id;
+			SELECT x.* INTO e FROM kam.endpoint x WHERE x.endpoint = lost.endpoint;
+			logged := kam._message_event(n, e);
+			BEGIN
+				IF logged.event_id IS NOT NULL THEN
+					PERFORM kam._remember_message(n, e, logged);
+				END IF;
+			EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception OR no_data_found THEN
+				NULL;			-- one that cannot be written down holds up no other
+			END;
+		END IF;
 	END LOOP;
 	UPDATE kam.sheet_import s SET state = 'waiting' WHERE NOT came AND s.state = 'fetching' AND s.home = kam._home();
 	RETURN found;

@@ -46,7 +46,7 @@ sub in_mailbox
 {
     my ($prefix) = @_;
 
-    return scalar grep { $_->{to}[0][1] =~ /^\Q$prefix\E/ } mails($server);
+    return scalar(() = `cat $server->{dir}/new/*` =~ /^Delivered-To: \Q$prefix\E/mg);
 }
 
 # The moment: before the message, with the message, and when it is answered but not yet written down.
@@ -100,12 +100,18 @@ $count{ $_->{to}[0][1] }++ foreach mails($server);
 is(join(' ', grep { $count{$_} > 1 } keys %count), '', 'nobody has two');
 is($node->safe_psql('postgres', "SELECT count(*) FROM kam.kam_delivery WHERE state = 'in_doubt' AND event_id NOT IN (SELECT event_id FROM kam.CadenceEventLog WHERE counted)"), '0', 'what is in doubt keeps its touch');
 
+# It may have arrived: then an answer may come, and is recognised.
+my ($kept) = grep { $_->{to}[0][1] =~ /^kept2/ } mails($server);
+$node->safe_psql('postgres', "SELECT kam.kam_reply('$kept->{headers}{'message-id'}[0]')");
+is($node->safe_psql('postgres', "SELECT end_reason FROM kam.Cadence WHERE lead_id = 'kept2'"), 'replied', 'an answer to a message in doubt ends its sequence');
+is($node->safe_psql('postgres', "SELECT count(*) FROM kam.kam_delivery WHERE state = 'in_doubt' AND message_id IS NULL"), '0', 'its Message-ID is shown, to look for in the mail server\'s log');
+
 # Somebody looked, and sends again.
 $node->safe_psql('postgres', "SELECT kam.kam_redeliver(notification_id) FROM kam.kam_delivery WHERE state = 'in_doubt' AND lead_id ~ '^(worker-before|dropped|kept1)'");
 settled($node);
 is(join(' ', map { state_of($_) . ', ' . in_mailbox($_) } 'worker-before-x', 'dropped', 'kept1'), "sent $at_once, $at_once sent 2, 2 sent 1, 2", 'kam_redeliver sends what is in doubt');
-my %id = map { $_->{headers}{'message-id'}[0] => 1 } grep { $_->{to}[0][1] =~ /^kept1/ } mails($server);
-is(scalar keys %id, 1, 'a second copy has the Message-ID of the first: programs show one');
+my %copy = map { join(' ', @{ $_->{headers}{'message-id'} }, @{ $_->{headers}{subject} }, @{ $_->{headers}{'in-reply-to'} // [] }) => 1 } grep { $_->{to}[0][1] =~ /^kept1/ } mails($server);
+is(scalar keys %copy, 1, 'a second copy has the Message-ID and the subject of the first: programs show one');
 is(cadence_troubles($node), '', 'the log is sound');
 
 $node->stop;
