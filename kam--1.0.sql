@@ -9256,6 +9256,9 @@ CREATE FUNCTION _outbox_due(endpoint text, most integer) RETURNS TABLE (notifica
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 #variable_conflict use_column
+DECLARE
+	-- What is volatile is no condition of an index.
+	present CONSTANT timestamptz := clock_timestamp();
 BEGIN
 	-- Its own and those of the reps who get theirs there; what waits for its first try beside what is tried again.
 	RETURN QUERY
@@ -9264,10 +9267,11 @@ BEGIN
 	 CROSS JOIN LATERAL (
 	      (SELECT n.notification_id, n.status FROM kam.notification n
 	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed', 'dead') AND n.next_attempt_at IS NULL
-	        ORDER BY n.notification_id LIMIT most)
+	        -- All NULL: so it is the index's order, which passes nothing by that was sent.
+	        ORDER BY n.next_attempt_at, n.notification_id LIMIT most)
 	      UNION ALL
 	      (SELECT n.notification_id, n.status FROM kam.notification n
-	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed', 'dead') AND n.next_attempt_at <= clock_timestamp()
+	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed', 'dead') AND n.next_attempt_at <= present
 	        ORDER BY n.next_attempt_at, n.notification_id LIMIT most)) d
 	 WHERE d.status <> 'dead'
 	 ORDER BY d.notification_id LIMIT most;

@@ -118,6 +118,15 @@ SELECT kam._outbox_due('o-hook', 10);
 UPDATE kam.endpoint SET enabled = false WHERE endpoint = 'o-hook';
 SELECT kam._outbox_take('o-hook', 10), (SELECT state FROM kam.kam_endpoints WHERE endpoint = 'o-hook');
 
+-- However many were sent, what is due is found without passing them by.
+INSERT INTO kam.endpoint (endpoint, kind, url) VALUES ('o-busy', 'zapier', 'https://busy.example/');
+INSERT INTO kam.notification (notification_id, recipient, topic, status) SELECT 10000 + n, 'o-busy', 'decision', CASE WHEN n <= 3000 THEN 'sent' ELSE 'pending' END FROM generate_series(1, 3200) n;
+ANALYZE kam.notification;
+SELECT coalesce(idx_tup_fetch, 0) + seq_tup_read AS before FROM pg_stat_xact_all_tables WHERE relid = 'kam.notification'::regclass \gset
+SELECT * FROM kam._outbox_due('o-busy', 3);
+SELECT due FROM kam._outbox_endpoints() WHERE endpoint = 'o-busy';
+SELECT coalesce(idx_tup_fetch, 0) + seq_tup_read - :before < 100 AS few_rows_read FROM pg_stat_xact_all_tables WHERE relid = 'kam.notification'::regclass;
+
 -- ---- people and programs ------------------------------------------------------------------------------------
 
 SELECT pg_temp.news(n, 'AGT-399', 'activation', '{}', 'o-ines') FROM generate_series(9041, 9043) n;
