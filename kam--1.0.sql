@@ -9833,6 +9833,9 @@ CREATE FUNCTION _outbox_due(endpoint text, most integer) RETURNS TABLE (notifica
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 #variable_conflict use_column
+DECLARE
+	-- What is volatile is no condition of an index.
+	present CONSTANT timestamptz := clock_timestamp();
 BEGIN
 	-- Its own and those of the reps who get theirs there; what waits for its first try beside what is tried again.
 	RETURN QUERY
@@ -9841,10 +9844,11 @@ BEGIN
 	 CROSS JOIN LATERAL (
 	      (SELECT n.notification_id FROM kam.notification n
 	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed') AND n.next_attempt_at IS NULL
-	        ORDER BY n.notification_id LIMIT most)
+	        -- All NULL: so it is the index's order, which passes nothing by that was sent.
+	        ORDER BY n.next_attempt_at, n.notification_id LIMIT most)
 	      UNION ALL
 	      (SELECT n.notification_id FROM kam.notification n
-	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed') AND n.next_attempt_at <= clock_timestamp()
+	        WHERE n.home = kam._home() AND n.recipient = w.name AND n.status IN ('pending', 'failed') AND n.next_attempt_at <= present
 	        ORDER BY n.next_attempt_at, n.notification_id LIMIT most)) d
 	 ORDER BY d.notification_id LIMIT most;
 END
@@ -9877,7 +9881,10 @@ BEGIN
 	       -- After a failure one goes ahead.
 	       CASE WHEN s.retry_at IS NOT NULL THEN 1 ELSE e.concurrency END, coalesce(60000000 / e.per_minute, 0)::bigint,
 	       s.halted_at IS NULL AND coalesce(s.retry_at <= clock_timestamp(), true) AND EXISTS (SELECT FROM kam._outbox_due(e.endpoint, 1)),
-	       CASE WHEN s.halted_at IS NULL THEN greatest(s.retry_at, CASE WHEN EXISTS (SELECT FROM kam._outbox_due(e.endpoint, 1)) THEN s.retry_at ELSE kam._outbox_next(e.endpoint) END) END,
+	       -- NULL where nothing waits: a pause that is over is no reason to look.
+	       CASE WHEN s.halted_at IS NOT NULL THEN NULL
+	            WHEN EXISTS (SELECT FROM kam._outbox_due(e.endpoint, 1)) THEN s.retry_at
+	            WHEN kam._outbox_next(e.endpoint) IS NOT NULL THEN greatest(s.retry_at, kam._outbox_next(e.endpoint)) END,
 	       EXISTS (SELECT FROM kam.Reps r WHERE r.endpoint = e.endpoint)
 	  FROM kam.endpoint e
 	  LEFT JOIN kam.delivery_state s USING (endpoint)

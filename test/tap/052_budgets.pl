@@ -59,7 +59,7 @@ is(sql($account), sql($ledger), 'and the account is the sum of the ledger');
 is(sql("SELECT count(*) FROM kam.notification WHERE topic = 'budget'"), '1', 'no second alert on the same day');
 
 # ---- the day turns: another zone has another day
-my $zone = (gmtime)[2] >= 10 ? 'Pacific/Kiritimati' : 'Etc/GMT+12';
+my $zone = sql("SELECT z FROM unnest('{Pacific/Kiritimati,Etc/GMT+12}'::text[]) z WHERE (now() AT TIME ZONE z)::date <> (now() AT TIME ZONE 'Europe/Paris')::date LIMIT 1");
 reload($node, "kam.default_timezone = '$zone'");
 $node->poll_query_until('postgres', "SHOW kam.default_timezone", $zone);
 my $before = sql($unfinished);

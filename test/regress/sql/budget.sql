@@ -28,6 +28,9 @@ RESET ROLE;
 \set VERBOSITY default
 
 BEGIN;
+-- One day for all, whatever the hour.
+SET LOCAL kam.default_timezone = 'UTC';
+SET LOCAL timezone = 'UTC';
 -- Calls of today, by two providers, one under way and one in doubt; and one of the built-in agents.
 INSERT INTO kam.request (session_id, contact, as_of, status, iteration, lease_owner, lease_until, started_at)
 VALUES ('00000000-0000-4000-8000-0000000000b3', :'c', '2026-03-11 10:00+01', 'wave1', 1, 0, now() + interval '1 min', now());
@@ -60,8 +63,6 @@ UPDATE kam.budget SET scope = 'provider-day', provider = 'anthropic' WHERE budge
 SELECT budget, spent_usd, reserved_usd FROM kam.budget_spend ORDER BY 1;
 UPDATE kam.budget SET budget = 'claude' WHERE budget = 'daily';
 SELECT budget, spent_usd FROM kam.budget_spend ORDER BY 1;
-SET LOCAL kam.default_timezone = 'UTC';
-SET LOCAL timezone = 'UTC';
 SELECT item, state, regexp_replace(detail, '\d{4}-\d\d-\d\d', 'today') AS detail, hint FROM kam.kam_health() WHERE item LIKE 'budget%' ORDER BY 1;
 -- One too small for any call has spent nothing, and holds all.
 INSERT INTO kam.budget (budget, limit_usd) VALUES ('none', 0), ('tiny', 0.01);

@@ -118,6 +118,15 @@ SELECT kam._outbox_due('o-hook', 10);
 UPDATE kam.endpoint SET enabled = false WHERE endpoint = 'o-hook';
 SELECT kam._outbox_take('o-hook', 10), (SELECT state FROM kam.kam_endpoints WHERE endpoint = 'o-hook');
 
+-- However many were sent, what is due is found without passing them by.
+INSERT INTO kam.endpoint (endpoint, kind, url) VALUES ('o-busy', 'zapier', 'https://busy.example/');
+INSERT INTO kam.notification (notification_id, recipient, topic, status) SELECT 10000 + n, 'o-busy', 'decision', CASE WHEN n <= 3000 THEN 'sent' ELSE 'pending' END FROM generate_series(1, 3200) n;
+ANALYZE kam.notification;
+SELECT coalesce(idx_tup_fetch, 0) + seq_tup_read AS before FROM pg_stat_xact_all_tables WHERE relid = 'kam.notification'::regclass \gset
+SELECT * FROM kam._outbox_due('o-busy', 3);
+SELECT due FROM kam._outbox_endpoints() WHERE endpoint = 'o-busy';
+SELECT coalesce(idx_tup_fetch, 0) + seq_tup_read - :before < 100 AS few_rows_read FROM pg_stat_xact_all_tables WHERE relid = 'kam.notification'::regclass;
+
 -- ---- people and programs ------------------------------------------------------------------------------------
 
 SELECT pg_temp.news(n, 'AGT-399', 'activation', '{}', 'o-ines') FROM generate_series(9041, 9043) n;
@@ -149,6 +158,17 @@ SELECT lead_id, sequence_id, event_type, channel, payload - 'event_id' AS payloa
 SELECT left(pg_temp.refused($$SELECT kam.kam_reply('<one@acme.example>', '{"message_id": "<answer@valmont.example>"}')$$), 5) AS again;
 SELECT kam.kam_unsubscribe_token('5F0C1B7E-0000-4000-8000-000000000001') AS unsubscribed, kam.kam_unsubscribe_token('5f0c1b7e000040008000000000000001') AS again;
 SELECT unsubscribe_flag, (SELECT count(*) FROM kam.CadenceEventLog WHERE lead_id = 'o-ines' AND event_type = 'unsubscribe') AS told FROM kam.Leads WHERE lead_id = 'o-ines';
+
+-- A pause that is over is no reason to look where nothing waits.
+INSERT INTO kam.endpoint (endpoint, kind, url) VALUES ('o-idle', 'webhook', 'https://idle.example/');
+INSERT INTO kam.delivery_state (endpoint, failures, retry_at) VALUES ('o-idle', 3, clock_timestamp() - interval '1 min');
+SELECT room, due, next_at FROM kam._outbox_endpoints() WHERE endpoint = 'o-idle';
+INSERT INTO kam.notification (recipient, topic, status, next_attempt_at) VALUES ('o-idle', 'budget', 'failed', '2100-01-01Z');
+SELECT due, next_at = '2100-01-01Z' AS then FROM kam._outbox_endpoints() WHERE endpoint = 'o-idle';
+UPDATE kam.delivery_state SET retry_at = '2101-01-01Z' WHERE endpoint = 'o-idle';
+SELECT due, next_at = '2101-01-01Z' AS then FROM kam._outbox_endpoints() WHERE endpoint = 'o-idle';
+UPDATE kam.delivery_state SET halted_at = now() WHERE endpoint = 'o-idle';
+SELECT due, next_at FROM kam._outbox_endpoints() WHERE endpoint = 'o-idle';
 
 -- ---- who may -----------------------------------------------------------------------------------------------------
 
