@@ -30,6 +30,8 @@
 #define ROUNDS 64
 #define MOST_REDIRECTS 4L
 #define OWN_PLACES 8
+/* Handles kept for the next e-mail. */
+#define SPARE_LINES 8
 /* Connections kept for the next parcel. */
 #define KEPT_CONNECTIONS 32L
 
@@ -47,7 +49,7 @@
  */
 typedef struct KamMail
 {
-	KamMulti	line;
+	KamMulti   *line;
 	KamSmtp    *talk;			/* NULL while libcurl is at work */
 	curl_socket_t fd;
 	uint32_t	watched;		/* events of fd */
@@ -99,6 +101,8 @@ struct KamCourier
 	char	   *ca_file,
 			   *proxy;
 	KamDelivery *first;			/* all of them */
+	KamMulti   *spare[SPARE_LINES]; /* of e-mails that have ended: they know certificates and addresses */
+	int			spares;
 	int			in_flight;
 	bool		check;			/* a socket was lost */
 };
@@ -206,8 +210,8 @@ kam_courier_wait_ms(const KamCourier *courier)
 			continue;
 		if (delivery->mail->deadline < due_at)
 			due_at = delivery->mail->deadline;
-		if (delivery->mail->talk == NULL && delivery->mail->line.due_at < due_at)
-			due_at = delivery->mail->line.due_at;
+		if (delivery->mail->talk == NULL && delivery->mail->line->due_at < due_at)
+			due_at = delivery->mail->line->due_at;
 	}
 	if (due_at == KAM_NEVER)
 		return -1;
@@ -419,23 +423,60 @@ prepare_post(KamDelivery *delivery, const KamParcel *parcel)
 	return ok;
 }
 
+static void
+close_line(KamMulti *line)
+{
+	kam_multi_close(line);
+	free(line);
+}
+
+static KamMulti *
+open_line(KamCourier *courier)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	KamMulti   *line;
+
+	if (courier->spares > 0)
+		return courier->spare[--courier->spares];
+	line = calloc(1, sizeof(KamMulti));
+	if (line == NULL)
+		return NULL;
+	if (kam_multi_open(line, lose_socket) == NULL)
+	{
+		event.data.fd = line->epoll;
+		if (epoll_ctl(courier->multi.epoll, EPOLL_CTL_ADD, line->epoll, &event) == 0)
+			return line;
+	}
+	close_line(line);
+	return NULL;
+}
+
+/* Once its easy handle is gone, and its connection with it. */
+static void
+put_line(KamCourier *courier, KamMulti *line)
+{
+	if (line == NULL)
+		return;
+	if (courier->spares < SPARE_LINES)
+		courier->spare[courier->spares++] = line;
+	else
+		close_line(line);
+}
+
 static bool
 prepare_mail(KamDelivery *delivery, const KamParcel *parcel)
 {
 	KamMail    *mail = calloc(1, sizeof(KamMail));
-	struct epoll_event event = {.events = EPOLLIN};
-	bool		ok = mail != NULL;
+	bool		ok;
 
 	if (mail == NULL)
 		return false;
 	delivery->mail = mail;
-	mail->line.epoll = -1;
 	mail->deadline = kam_monotonic_us() + (int64_t) timeout_of(parcel) * 1000;
 	mail->from = strdup(parcel->mail_from);
 	mail->to = strdup(parcel->mail_to);
-	ok = mail->from != NULL && mail->to != NULL && kam_multi_open(&mail->line, lose_socket) == NULL;
-	event.data.fd = mail->line.epoll;
-	ok = ok && epoll_ctl(delivery->courier->multi.epoll, EPOLL_CTL_ADD, mail->line.epoll, &event) == 0;
+	mail->line = open_line(delivery->courier);
+	ok = mail->from != NULL && mail->to != NULL && mail->line != NULL;
 	SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	SET(CURLOPT_USE_SSL, (long) (parcel->allow_private ? CURLUSESSL_TRY : CURLUSESSL_ALL));
 	SET(CURLOPT_CONNECT_ONLY, 1L);
@@ -514,14 +555,14 @@ prepare(KamDelivery *delivery, const KamParcel *parcel)
 static CURLM *
 handle_of(const KamDelivery *delivery)
 {
-	return delivery->mail != NULL ? delivery->mail->line.curl : delivery->courier->multi.curl;
+	return delivery->mail != NULL ? delivery->mail->line->curl : delivery->courier->multi.curl;
 }
 
 static void
-destroy_mail(KamMail *mail)
+destroy_mail(KamCourier *courier, KamMail *mail)
 {
 	kam_smtp_free(mail->talk);
-	kam_multi_close(&mail->line);
+	put_line(courier, mail->line);
 	free(mail->from);
 	free(mail->to);
 	free(mail);
@@ -533,7 +574,7 @@ destroy(KamDelivery *delivery)
 	if (delivery->easy != NULL)
 		curl_easy_cleanup(delivery->easy);
 	if (delivery->mail != NULL)
-		destroy_mail(delivery->mail);
+		destroy_mail(delivery->courier, delivery->mail);
 	for (struct curl_slist *line = delivery->headers; line; line = line->next)
 		kam_secret_wipe(line->data, strlen(line->data));
 	curl_slist_free_all(delivery->headers);
@@ -728,7 +769,8 @@ end_mail(KamDelivery *delivery, KamLoss loss, const char *words)
 	detach(delivery);
 	curl_easy_cleanup(delivery->easy);
 	delivery->easy = NULL;
-	kam_multi_close(&mail->line);
+	put_line(delivery->courier, mail->line);
+	mail->line = NULL;
 	kam_smtp_free(mail->talk);
 	mail->talk = NULL;
 }
@@ -768,7 +810,7 @@ watch_talk(KamDelivery *delivery)
 
 	if (mail->watched == events)
 		return;
-	if (epoll_ctl(mail->line.epoll, mail->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, mail->fd, &event) != 0)
+	if (epoll_ctl(mail->line->epoll, mail->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, mail->fd, &event) != 0)
 		end_mail(delivery, KAM_LOST_INTERNAL, "the socket could not be watched");
 	mail->watched = events;
 }
@@ -856,8 +898,8 @@ run_mail(KamDelivery *delivery)
 
 	if (mail->talk == NULL)
 	{
-		(void) kam_multi_step(&mail->line);
-		reap(mail->line.curl);
+		(void) kam_multi_step(mail->line);
+		reap(mail->line->curl);
 	}
 	if (!delivery->ended && mail->talk != NULL)
 		pump(delivery);

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """A mail server that keeps what it is sent in a Maildir, and goes wrong on demand.
 
-    mailserver.py serve DIR [--port N] [--tls starttls|implicit|none] [--cert FILE --key FILE] [--user NAME --password-file FILE]
+    mailserver.py serve DIR [--host ADDRESS] [--port N] [--tls starttls|implicit|none] [--cert FILE --key FILE] [--user NAME --password-file FILE]
                          [--control FILE] [--log FILE] [--with-parent]       prints its port
     mailserver.py list DIR     the messages, one line of JSON each, as Python's own parser reads them
     mailserver.py show DIR     the messages, for people: the headers that matter and the plain text
 
-It listens on 127.0.0.1 only.  A fault is chosen by the first part of the recipient's address (FAULT.anything@...), or by a line
+It listens on 127.0.0.1 unless told otherwise.  A fault is chosen by the first part of the recipient's address (FAULT.anything@...), or by a line
 "FAULT PATTERN" of the control file, PATTERN being matched with the recipient as a shell does; the file is read anew each time.
 
     rcpt-NNN    answers RCPT with this status           greylist    answers RCPT with 451 the first time
@@ -144,7 +144,7 @@ def serve(options):
             settings.update(authenticator=authenticate, auth_required=True, auth_require_tls=options.tls == "starttls")
         if options.tls == "starttls":
             settings.update(tls_context=context, require_starttls=True)
-        server = await loop.create_server(lambda: Server(Handler(), **settings), "127.0.0.1", options.port,
+        server = await loop.create_server(lambda: Server(Handler(), **settings), options.host, options.port,
                                           ssl=context if options.tls == "implicit" else None)
         print(server.sockets[0].getsockname()[1], flush=True)
         parent = os.getppid()
@@ -216,6 +216,7 @@ def main():
         command.add_argument("dir")
         command.set_defaults(does=does)
         if does is serve:
+            command.add_argument("--host", default="127.0.0.1")
             command.add_argument("--port", type=int, default=0)
             command.add_argument("--tls", choices=("starttls", "implicit", "none"), default="none")
             for option in ("--cert", "--key", "--user", "--password-file", "--control", "--log"):

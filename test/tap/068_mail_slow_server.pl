@@ -36,5 +36,14 @@ wait_until($node, "SELECT count(*) = 2 FROM kam.kam_delivery WHERE recipient = '
 is($node->safe_psql('postgres', "SELECT state, count(*) FROM kam.kam_delivery WHERE recipient = 'email' AND lead_id LIKE 'slow%' GROUP BY 1"), 'in_doubt|2', 'what was is in doubt');
 is(scalar(grep { $_->{to}[0][1] =~ /^(slow|early)/ } mails($server)), 4, 'nothing came twice');
 
+# Patience has an end: what had gone out is in doubt then, what had not is tried again.
+control($server, 'gate-data late*', 'gate-rcpt never*');
+$node->safe_psql('postgres', "UPDATE kam.endpoint SET timeout = '1 s'");
+touch_leads($node, $_, 1) foreach 'late', 'never';
+wait_until($node, "SELECT state = 'in_doubt' AND last_error LIKE '%(timeout: %' FROM kam.kam_delivery WHERE recipient = 'email' AND lead_id = 'late1'", 'no answer to the message in time: in doubt');
+wait_until($node, "SELECT attempts > 1 AND last_error LIKE 'timeout: %' FROM kam.kam_delivery WHERE recipient = 'email' AND lead_id = 'never1'", 'none before it: tried again');
+control($server);
+settled($node, 'and sent when the server answers');
+
 $node->stop;
 done_testing();

@@ -25,7 +25,7 @@ sub need_mailbox
     return;
 }
 
-# Starts a mail server.  Options: tls (none), certificates, name (whose certificate: server), user, password.  Ends with the test, by its process id.
+# Starts a mail server.  Options: host (127.0.0.1), tls (none), certificates, name (whose certificate: server), user, password.  Ends with the test, by its process id.
 sub start_mailbox
 {
     my (%option) = @_;
@@ -43,14 +43,14 @@ sub start_mailbox
         append_to_file("$folder/password", $option{password});
         push @command, '--user', $option{user}, '--password-file', "$folder/password";
     }
-    push @command, '--port', $option{port} if $option{port};
+    push @command, '--host', $option{host} if $option{host};
     append_to_file($server{$_}, '') foreach qw(log control);
     $server{pid} = open($server{out}, '-|', @command) or die "cannot start the mail server: $!";
     my $port = readline $server{out};
     defined $port or die 'the mail server does not start';
     chomp $port;
     $server{port} = $port;
-    $server{url} = ($option{tls} // '') eq 'implicit' ? "smtps://127.0.0.1:$port" : "smtp://127.0.0.1:$port";
+    $server{url} = (($option{tls} // '') eq 'implicit' ? 'smtps' : 'smtp') . '://' . ($option{host} // '127.0.0.1') . ":$port";
     $mailbox{ $server{pid} } = \%server;
     return \%server;
 }
@@ -123,7 +123,7 @@ sub certificates
     my $log = "2>>$folder/openssl.log";
 
     system("cd $folder && $new -keyout ca.key -out ca.pem -subj '/CN=kam test authority' $log") == 0 or die 'openssl';
-    foreach (['server', 'IP:127.0.0.1,DNS:localhost'], ['other', 'DNS:mail.other.example'])
+    foreach (['server', 'IP:127.0.0.1,IP:11.1.1.1,DNS:localhost'], ['other', 'DNS:mail.other.example'])
     {
         my ($name, $alt) = @$_;
         append_to_file("$folder/$name.ext", "subjectAltName=$alt\n");
@@ -138,10 +138,10 @@ sub certificates
 sub mail_endpoint
 {
     my ($node, $server, %column) = @_;
-    my %row = (sender => "'Jane Doe <jane\@acme.example>'", unsubscribe_url => "'https://acme.example/u/{token}'", schedule => "'{300 ms,300 ms,1 s}'", %column);
+    my %row = (allow_private => 'true', sender => "'Jane Doe <jane\@acme.example>'", unsubscribe_url => "'https://acme.example/u/{token}'", schedule => "'{300 ms,300 ms,1 s}'", %column);
     my @names = sort keys %row;
 
-    $node->safe_psql('postgres', "INSERT INTO kam.endpoint (endpoint, kind, url, allow_private, @{[join ', ', @names]}) VALUES ('email', 'smtp', '$server->{url}', true, @{[join ', ', @row{@names}]});"
+    $node->safe_psql('postgres', "INSERT INTO kam.endpoint (endpoint, kind, url, @{[join ', ', @names]}) VALUES ('email', 'smtp', '$server->{url}', @{[join ', ', @row{@names}]});"
             . " INSERT INTO kam.SendRule (sequence_type, channel, mode) VALUES ('outbound', 'email', 'auto_send') ON CONFLICT DO NOTHING");
     return;
 }
