@@ -20,6 +20,28 @@ END
 $$;
 COMMENT ON FUNCTION _recipient_zone(text) IS 'The time zone of a lead: its own, else that of the rep who owns its account, else kam.default_timezone.';
 
+CREATE FUNCTION _send_rule(sequence_type text, channel text) RETURNS SendRule
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT r.* FROM kam.SendRule r
+		 WHERE r.sequence_type = _send_rule.sequence_type AND r.channel IN (_send_rule.channel, '*')
+		 ORDER BY r.channel = '*' LIMIT 1;
+	END;
+COMMENT ON FUNCTION _send_rule(text, text) IS 'The send rule of a type and channel, else that of the type''s "*"; NULL for none.';
+
+CREATE FUNCTION _quiet_spans(rule SendRule, local_day date, zone text) RETURNS TABLE (since timestamptz, till timestamptz)
+	LANGUAGE sql STABLE
+	SET search_path = pg_catalog, kam, pg_temp
+	BEGIN ATOMIC
+		SELECT (n + (rule).quiet_from) AT TIME ZONE zone,
+		       (n + (rule).quiet_until + CASE WHEN (rule).quiet_until < (rule).quiet_from THEN interval '1 day' ELSE '0' END) AT TIME ZONE zone
+		  FROM (VALUES (local_day - 1), (local_day)) q (n)
+		 WHERE (rule).quiet_from IS NOT NULL
+		 ORDER BY n;
+	END;
+COMMENT ON FUNCTION _quiet_spans(SendRule, date, text) IS 'The quiet hours of a rule that may reach into a day: last night''s and its own.';
+
 CREATE FUNCTION _send_moment("from" timestamptz, zone text, sequence_type text, channel text) RETURNS timestamptz
 	LANGUAGE plpgsql STABLE
 	SET search_path = pg_catalog, kam, pg_temp
@@ -29,16 +51,12 @@ DECLARE
 	opens CONSTANT time := split_part(current_setting('kam.send_window'), '-', 1);
 	closes CONSTANT time := split_part(current_setting('kam.send_window'), '-', 2);
 	today CONSTANT date := ("from" AT TIME ZONE _send_moment.zone)::date;
-	rule record;
+	rule CONSTANT kam.SendRule := kam._send_rule(sequence_type, channel);
 	local_day date;
 	moment timestamptz;
 	until timestamptz;
-	bounds timestamptz[];
+	quiet record;
 BEGIN
-	SELECT r.quiet_from, r.quiet_until INTO rule
-	  FROM kam.SendRule r
-	 WHERE r.sequence_type = _send_moment.sequence_type AND r.channel IN (_send_moment.channel, '*')
-	 ORDER BY r.channel = '*' LIMIT 1;
 	-- A year of holidays and quiet hours without a gap is a mistake; a step waits for somebody to mend it.
 	FOR ahead IN 0 .. 400 LOOP
 		local_day := today + ahead;
@@ -46,18 +64,11 @@ BEGIN
 			OR EXISTS (SELECT FROM kam.holiday h WHERE h.day = local_day AND h.time_zone IN ('*', _send_moment.zone));
 		moment := greatest("from", (local_day + opens) AT TIME ZONE _send_moment.zone);
 		until := (local_day + closes) AT TIME ZONE _send_moment.zone;
-		-- The quiet hours that may reach into this day: last night's and its own.
-		IF rule.quiet_from IS NOT NULL THEN
-			FOR bounds IN
-				SELECT ARRAY[(n + rule.quiet_from) AT TIME ZONE _send_moment.zone,
-				             (n + rule.quiet_until + CASE WHEN rule.quiet_until < rule.quiet_from THEN interval '1 day' ELSE '0' END) AT TIME ZONE _send_moment.zone]
-				  FROM (VALUES (local_day - 1), (local_day)) q (n) ORDER BY q.n
-			LOOP
-				IF moment >= bounds[1] AND moment < bounds[2] THEN
-					moment := bounds[2];
-				END IF;
-			END LOOP;
-		END IF;
+		FOR quiet IN SELECT * FROM kam._quiet_spans(rule, local_day, _send_moment.zone) LOOP
+			IF moment >= quiet.since AND moment < quiet.till THEN
+				moment := quiet.till;
+			END IF;
+		END LOOP;
 		IF moment < until THEN
 			RETURN moment;
 		END IF;
@@ -409,9 +420,7 @@ BEGIN
 		missing := ARRAY(SELECT DISTINCT m FROM unnest(message.missing || subject.missing) m ORDER BY m);
 	END IF;
 	-- A rep can do without words, a machine that sends cannot.
-	IF coalesce(btrim(payload ->> 'message'), '') = '' AND EXISTS (
-		SELECT FROM (SELECT r.mode FROM kam.SendRule r WHERE r.sequence_type = c.sequence_type AND r.channel IN (lower(btrim(step ->> 'channel')), '*')
-		              ORDER BY r.channel = '*' LIMIT 1) r WHERE r.mode <> 'notify_rep') THEN
+	IF coalesce(btrim(payload ->> 'message'), '') = '' AND (kam._send_rule(c.sequence_type, lower(btrim(step ->> 'channel')))).mode <> 'notify_rep' THEN
 		missing := missing || 'content'::text;
 	END IF;
 	payload := payload || jsonb_build_object('planned_at', kam._step_due(c, n, kam._recipient_zone(c.lead_id)));

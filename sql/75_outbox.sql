@@ -120,18 +120,9 @@ CREATE FUNCTION _quiet_until(at timestamptz, zone text, sequence_type text, chan
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 #variable_conflict use_column
-DECLARE
-	rule record;
-	today CONSTANT date := (_quiet_until.at AT TIME ZONE _quiet_until.zone)::date;
 BEGIN
-	SELECT r.quiet_from, r.quiet_until INTO rule
-	  FROM kam.SendRule r
-	 WHERE r.sequence_type = _quiet_until.sequence_type AND r.channel IN (_quiet_until.channel, '*')
-	 ORDER BY r.channel = '*' LIMIT 1;
 	RETURN (SELECT max(q.till)
-	          FROM (SELECT (d + rule.quiet_from) AT TIME ZONE _quiet_until.zone AS since,
-	                       (d + rule.quiet_until + CASE WHEN rule.quiet_until < rule.quiet_from THEN interval '1 day' ELSE '0' END) AT TIME ZONE _quiet_until.zone AS till
-	                  FROM (VALUES (today - 1), (today)) v (d)) q
+	          FROM kam._quiet_spans(kam._send_rule(sequence_type, channel), (_quiet_until.at AT TIME ZONE _quiet_until.zone)::date, zone) q
 	         WHERE _quiet_until.at >= q.since AND _quiet_until.at < q.till);
 END
 $$;
@@ -194,10 +185,8 @@ CREATE FUNCTION _hand_to_rep(n notification, l Leads, logged CadenceEventLog) RE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 DECLARE
-	rule record;
+	rule CONSTANT kam.SendRule := kam._send_rule(logged.sequence_type, logged.channel);
 BEGIN
-	SELECT r.mode, r.requires_consent INTO rule
-	  FROM kam.SendRule r WHERE r.sequence_type = logged.sequence_type AND r.channel IN (logged.channel, '*') ORDER BY r.channel = '*' LIMIT 1;
 	IF rule.requires_consent IS NOT TRUE OR kam._consent_in_force(l.lead_id, logged.sequence_type, logged.channel, kam._now()) THEN
 		RETURN false;
 	END IF;

@@ -93,26 +93,11 @@ make_room(int wanted)
 	return limit.rlim_cur - SPARE_FILES < (rlim_t) wanted ? (int) (limit.rlim_cur - SPARE_FILES) : wanted;
 }
 
-/* The old text stays when memory is exhausted. */
-static bool
-replace_text(char **text, const char *by)
-{
-	char	   *copy = strdup(by ? by : "");
-
-	if (copy == NULL)
-		return false;
-	if (*text != NULL)
-		kam_secret_wipe(*text, strlen(*text));
-	free(*text);
-	*text = copy;
-	return true;
-}
-
 /* False when something could not be taken up; it stays as it was. */
 static bool
 apply_settings(KamEngine *engine, const KamEngineSettings *settings)
 {
-	bool		ok = replace_text(&engine->ca_file, kam_net_ca_file(settings->ca_file)) && replace_text(&engine->proxy, settings->proxy);
+	bool		ok = kam_secret_replace(&engine->ca_file, kam_net_ca_file(settings->ca_file)) && kam_secret_replace(&engine->proxy, settings->proxy);
 	sigset_t	before;
 
 	engine->inflates = (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_LIBZ) != 0;

@@ -5,33 +5,19 @@
  * inside libcurl: nothing raises, jumps out, waits, or allocates otherwise than
  * with malloc.
  */
-#include "net/courier.h"
+#include "net/courier_parts.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
-#include "net/guard.h"
-#include "net/multi.h"
 #include "net/secret.h"
-#include "net/smtp.h"
 
 #define LENGTHOF(array) (sizeof(array) / sizeof((array)[0]))
 
 #define CONNECT_MS 10000L
 #define ROUNDS 64
 #define MOST_REDIRECTS 4L
-#define OWN_PLACES 8
-/* Handles kept for the next e-mail. */
-#define SPARE_LINES 8
 /* Connections kept for the next parcel. */
 #define KEPT_CONNECTIONS 32L
 
@@ -41,71 +27,6 @@
  * the last byte: later the server may have been at work.
  */
 #define RESEND_WITHIN_US (1 * 1000 * 1000)
-
-/*
- * What an e-mail has beside: libcurl connects, encrypts and logs in, on a
- * handle for this one alone (among the connections of others it would tidy
- * away what it takes for idle), and what follows is net/smtp.c's.
- */
-typedef struct KamMail
-{
-	KamMulti   *line;
-	KamSmtp    *talk;			/* NULL while libcurl is at work */
-	curl_socket_t fd;
-	uint32_t	watched;		/* events of fd */
-	int64_t		deadline;		/* monotonic */
-	bool		utf8;			/* the server takes addresses that are not ASCII */
-	char	   *from,
-			   *to;
-} KamMail;
-
-/* An address and port. */
-typedef struct Place
-{
-	struct in6_addr address;	/* IPv4 as ::ffff:a.b.c.d */
-	int			port;
-} Place;
-
-struct KamDelivery
-{
-	KamCourier *courier;
-	KamDelivery *prev,
-			   *next;
-	void	   *owner;
-	CURL	   *easy;			/* NULL once it has ended */
-	struct curl_slist *headers;
-	KamParcelKind kind;
-	KamMail    *mail;			/* of MAIL, NULL of others */
-	bool		guarded;		/* only public addresses */
-	bool		tied;			/* private ones only where its URL leads, not where it is redirected to */
-	Place		own[OWN_PLACES];
-	int			nown;
-	bool		guard_refused;
-	bool		lost_socket;
-	bool		ended;
-	const char *body;
-	size_t		body_len,
-				offset;
-	int64_t		handed_over;	/* when libcurl had the last byte (monotonic); 0: not yet */
-	char	   *answer;
-	size_t		answer_len,
-				max_answer;
-	bool		too_large;
-	char		error[CURL_ERROR_SIZE];
-	KamReceipt	receipt;
-};
-
-struct KamCourier
-{
-	KamMulti	multi;
-	char	   *ca_file,
-			   *proxy;
-	KamDelivery *first;			/* all of them */
-	KamMulti   *spare[SPARE_LINES]; /* of e-mails that have ended: they know certificates and addresses */
-	int			spares;
-	int			in_flight;
-	bool		check;			/* a socket was lost */
-};
 
 const char *
 kam_loss_name(KamLoss loss)
@@ -128,8 +49,8 @@ kam_loss_name(KamLoss loss)
 
 /* ---- the courier ------------------------------------------------------------------ */
 
-static void
-lose_socket(CURL *easy)
+void
+kam_courier_lose_socket(CURL *easy)
 {
 	KamDelivery *delivery = NULL;
 
@@ -139,24 +60,10 @@ lose_socket(CURL *easy)
 	delivery->courier->check = true;
 }
 
-static bool
-replace_text(char **text, const char *by)
-{
-	char	   *copy = strdup(by ? by : "");
-
-	if (copy == NULL)
-		return false;
-	if (*text != NULL)
-		kam_secret_wipe(*text, strlen(*text));
-	free(*text);
-	*text = copy;
-	return true;
-}
-
 bool
 kam_courier_configure(KamCourier *courier, const KamCourierSettings *settings)
 {
-	return replace_text(&courier->ca_file, kam_net_ca_file(settings->ca_file)) && replace_text(&courier->proxy, settings->proxy);
+	return kam_secret_replace(&courier->ca_file, kam_net_ca_file(settings->ca_file)) && kam_secret_replace(&courier->proxy, settings->proxy);
 }
 
 KamCourier *
@@ -169,7 +76,7 @@ kam_courier_new(const KamCourierSettings *settings, const char **why)
 	if (courier == NULL)
 		return NULL;
 	kam_signals_hold(&before);
-	*why = kam_multi_open(&courier->multi, lose_socket);
+	*why = kam_multi_open(&courier->multi, kam_courier_lose_socket);
 	if (*why == NULL)
 		curl_multi_setopt(courier->multi.curl, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
 	kam_signals_release(&before);
@@ -277,99 +184,6 @@ take_answer(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
-/* A line of the server's answers while libcurl talks. */
-static size_t
-take_line(char *data, size_t size, size_t count, void *arg)
-{
-	KamDelivery *delivery = arg;
-	size_t		len = size * count;
-
-	if (len >= 12 && strncasecmp(data + 4, "SMTPUTF8", 8) == 0)
-		delivery->mail->utf8 = true;
-	return len;
-}
-
-static Place
-place_of(const struct sockaddr *address)
-{
-	Place		place = {0};
-
-	if (address->sa_family == AF_INET)
-	{
-		const struct sockaddr_in *in = (const struct sockaddr_in *) address;
-
-		place.address.s6_addr[10] = place.address.s6_addr[11] = 0xff;
-		memcpy(&place.address.s6_addr[12], &in->sin_addr, sizeof(in->sin_addr));
-		place.port = ntohs(in->sin_port);
-	}
-	else if (address->sa_family == AF_INET6)
-	{
-		place.address = ((const struct sockaddr_in6 *) address)->sin6_addr;
-		place.port = ntohs(((const struct sockaddr_in6 *) address)->sin6_port);
-	}
-	return place;
-}
-
-static bool
-may_connect(KamDelivery *delivery, const struct sockaddr *address)
-{
-	Place		place;
-	long		redirects = 0;
-
-	if (kam_address_is_public(address))
-		return true;
-	if (delivery->guarded || !delivery->tied)
-		return !delivery->guarded;
-	place = place_of(address);
-	for (int i = 0; i < delivery->nown; i++)
-	{
-		if (memcmp(&delivery->own[i].address, &place.address, sizeof(place.address)) == 0 && delivery->own[i].port == place.port)
-			return true;
-	}
-	curl_easy_getinfo(delivery->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-	if (redirects > 0 || delivery->nown == OWN_PLACES)
-		return false;
-	delivery->own[delivery->nown++] = place;
-	return true;
-}
-
-static curl_socket_t
-open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	KamDelivery *delivery = arg;
-	int			fd;
-
-	if (!may_connect(delivery, &address->addr))
-	{
-		delivery->guard_refused = true;
-		return CURL_SOCKET_BAD;
-	}
-	fd = socket(address->family, address->socktype, address->protocol);
-	if (fd < 0)
-		return CURL_SOCKET_BAD;
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return fd;
-}
-
-/* Before anything is sent: a connection that was kept may be one that another parcel was allowed to make. */
-static int
-before_request(void *arg, char *remote, char *local, int remote_port, int local_port)
-{
-	KamDelivery *delivery = arg;
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((uint16_t) remote_port)};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t) remote_port)};
-	bool		allowed = !delivery->guarded && !delivery->tied;
-
-	if (!allowed && inet_pton(AF_INET, remote, &in.sin_addr) == 1)
-		allowed = may_connect(delivery, (const struct sockaddr *) &in);
-	else if (!allowed && inet_pton(AF_INET6, remote, &in6.sin6_addr) == 1)
-		allowed = may_connect(delivery, (const struct sockaddr *) &in6);
-	if (allowed)
-		return CURL_PREREQFUNC_OK;
-	delivery->guard_refused = true;
-	return CURL_PREREQFUNC_ABORT;
-}
-
 /* ---- before it begins -------------------------------------------------------------------- */
 
 static bool
@@ -401,10 +215,8 @@ static const struct
 #endif
 };
 
-#define SET(option, value) (ok = ok && curl_easy_setopt(delivery->easy, option, value) == CURLE_OK)
-
-static long
-timeout_of(const KamParcel *parcel)
+long
+kam_parcel_timeout_ms(const KamParcel *parcel)
 {
 	return (long) (parcel->timeout_s > 0 ? parcel->timeout_s : 30) * 1000;
 }
@@ -416,77 +228,10 @@ prepare_post(KamDelivery *delivery, const KamParcel *parcel)
 
 	for (int i = 0; parcel->headers != NULL && parcel->headers[i] != NULL; i++)
 		ok = ok && append(&delivery->headers, parcel->headers[i]);
-	SET(CURLOPT_PROTOCOLS_STR, parcel->allow_private ? "http,https" : "https");
-	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) parcel->body_len);
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	return ok;
-}
-
-static void
-close_line(KamMulti *line)
-{
-	kam_multi_close(line);
-	free(line);
-}
-
-static KamMulti *
-open_line(KamCourier *courier)
-{
-	struct epoll_event event = {.events = EPOLLIN};
-	KamMulti   *line;
-
-	if (courier->spares > 0)
-		return courier->spare[--courier->spares];
-	line = calloc(1, sizeof(KamMulti));
-	if (line == NULL)
-		return NULL;
-	if (kam_multi_open(line, lose_socket) == NULL)
-	{
-		event.data.fd = line->epoll;
-		if (epoll_ctl(courier->multi.epoll, EPOLL_CTL_ADD, line->epoll, &event) == 0)
-			return line;
-	}
-	close_line(line);
-	return NULL;
-}
-
-/* Once its easy handle is gone, and its connection with it. */
-static void
-put_line(KamCourier *courier, KamMulti *line)
-{
-	if (line == NULL)
-		return;
-	if (courier->spares < SPARE_LINES)
-		courier->spare[courier->spares++] = line;
-	else
-		close_line(line);
-}
-
-static bool
-prepare_mail(KamDelivery *delivery, const KamParcel *parcel)
-{
-	KamMail    *mail = calloc(1, sizeof(KamMail));
-	bool		ok;
-
-	if (mail == NULL)
-		return false;
-	delivery->mail = mail;
-	mail->deadline = kam_monotonic_us() + (int64_t) timeout_of(parcel) * 1000;
-	mail->from = strdup(parcel->mail_from);
-	mail->to = strdup(parcel->mail_to);
-	mail->line = open_line(delivery->courier);
-	ok = mail->from != NULL && mail->to != NULL && mail->line != NULL;
-	SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-	SET(CURLOPT_USE_SSL, (long) (parcel->allow_private ? CURLUSESSL_TRY : CURLUSESSL_ALL));
-	SET(CURLOPT_CONNECT_ONLY, 1L);
-	SET(CURLOPT_HEADERFUNCTION, take_line);
-	SET(CURLOPT_HEADERDATA, delivery);
-	if (parcel->user != NULL)
-	{
-		SET(CURLOPT_USERNAME, parcel->user);
-		SET(CURLOPT_PASSWORD, parcel->password != NULL ? parcel->password : "");
-	}
+	KAM_SET(CURLOPT_PROTOCOLS_STR, parcel->allow_private ? "http,https" : "https");
+	KAM_SET(CURLOPT_POST, 1L);
+	KAM_SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) parcel->body_len);
+	KAM_SET(CURLOPT_FOLLOWLOCATION, 0L);
 	return ok;
 }
 
@@ -495,12 +240,12 @@ prepare_fetch(KamDelivery *delivery, const KamParcel *parcel)
 {
 	bool		ok = true;
 
-	SET(CURLOPT_PROTOCOLS_STR, parcel->allow_private ? "http,https" : "https");
-	SET(CURLOPT_REDIR_PROTOCOLS_STR, parcel->allow_private ? "http,https" : "https");
-	SET(CURLOPT_HTTPGET, 1L);
-	SET(CURLOPT_FOLLOWLOCATION, 1L);
-	SET(CURLOPT_MAXREDIRS, MOST_REDIRECTS);
-	SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+	KAM_SET(CURLOPT_PROTOCOLS_STR, parcel->allow_private ? "http,https" : "https");
+	KAM_SET(CURLOPT_REDIR_PROTOCOLS_STR, parcel->allow_private ? "http,https" : "https");
+	KAM_SET(CURLOPT_HTTPGET, 1L);
+	KAM_SET(CURLOPT_FOLLOWLOCATION, 1L);
+	KAM_SET(CURLOPT_MAXREDIRS, MOST_REDIRECTS);
+	KAM_SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
 	return ok;
 }
 
@@ -509,7 +254,7 @@ prepare(KamDelivery *delivery, const KamParcel *parcel)
 {
 	static bool (*const by_kind[]) (KamDelivery *, const KamParcel *) = {
 		[KAM_PARCEL_POST] = prepare_post,
-		[KAM_PARCEL_MAIL] = prepare_mail,
+		[KAM_PARCEL_MAIL] = kam_mail_prepare,
 		[KAM_PARCEL_FETCH] = prepare_fetch,
 	};
 	const KamCourier *courier = delivery->courier;
@@ -520,37 +265,35 @@ prepare(KamDelivery *delivery, const KamParcel *parcel)
 	delivery->guarded = !parcel->allow_private && !by_proxy;
 	delivery->tied = parcel->allow_private && parcel->kind == KAM_PARCEL_FETCH;
 	for (size_t i = 0; i < LENGTHOF(always); i++)
-		SET(always[i].option, always[i].value);
-	SET(CURLOPT_URL, parcel->url);
-	SET(CURLOPT_PROXY, by_proxy ? courier->proxy : "");
-	SET(CURLOPT_USERAGENT, "kam");
-	SET(CURLOPT_TIMEOUT_MS, timeout_of(parcel));
-	SET(CURLOPT_ERRORBUFFER, delivery->error);
-	SET(CURLOPT_PRIVATE, delivery);
-	SET(CURLOPT_READFUNCTION, give_body);
-	SET(CURLOPT_READDATA, delivery);
-	SET(CURLOPT_SEEKFUNCTION, seek_body);
-	SET(CURLOPT_SEEKDATA, delivery);
-	SET(CURLOPT_WRITEFUNCTION, take_answer);
-	SET(CURLOPT_WRITEDATA, delivery);
-	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(CURLOPT_OPENSOCKETDATA, delivery);
-	SET(CURLOPT_PREREQFUNCTION, before_request);
-	SET(CURLOPT_PREREQDATA, delivery);
+		KAM_SET(always[i].option, always[i].value);
+	KAM_SET(CURLOPT_URL, parcel->url);
+	KAM_SET(CURLOPT_PROXY, by_proxy ? courier->proxy : "");
+	KAM_SET(CURLOPT_USERAGENT, "kam");
+	KAM_SET(CURLOPT_TIMEOUT_MS, kam_parcel_timeout_ms(parcel));
+	KAM_SET(CURLOPT_ERRORBUFFER, delivery->error);
+	KAM_SET(CURLOPT_PRIVATE, delivery);
+	KAM_SET(CURLOPT_READFUNCTION, give_body);
+	KAM_SET(CURLOPT_READDATA, delivery);
+	KAM_SET(CURLOPT_SEEKFUNCTION, seek_body);
+	KAM_SET(CURLOPT_SEEKDATA, delivery);
+	KAM_SET(CURLOPT_WRITEFUNCTION, take_answer);
+	KAM_SET(CURLOPT_WRITEDATA, delivery);
+	KAM_SET(CURLOPT_OPENSOCKETFUNCTION, kam_connect_socket);
+	KAM_SET(CURLOPT_OPENSOCKETDATA, delivery);
+	KAM_SET(CURLOPT_PREREQFUNCTION, kam_connect_check);
+	KAM_SET(CURLOPT_PREREQDATA, delivery);
 	if (*courier->ca_file != '\0')
 	{
-		SET(CURLOPT_CAINFO, courier->ca_file);
-		SET(CURLOPT_CAPATH, NULL);
-		SET(CURLOPT_PROXY_CAINFO, courier->ca_file);
-		SET(CURLOPT_PROXY_CAPATH, NULL);
+		KAM_SET(CURLOPT_CAINFO, courier->ca_file);
+		KAM_SET(CURLOPT_CAPATH, NULL);
+		KAM_SET(CURLOPT_PROXY_CAINFO, courier->ca_file);
+		KAM_SET(CURLOPT_PROXY_CAPATH, NULL);
 	}
 	ok = ok && by_kind[parcel->kind] (delivery, parcel);
 	if (delivery->headers != NULL)
-		SET(CURLOPT_HTTPHEADER, delivery->headers);
+		KAM_SET(CURLOPT_HTTPHEADER, delivery->headers);
 	return ok;
 }
-
-#undef SET
 
 static CURLM *
 handle_of(const KamDelivery *delivery)
@@ -559,22 +302,12 @@ handle_of(const KamDelivery *delivery)
 }
 
 static void
-destroy_mail(KamCourier *courier, KamMail *mail)
-{
-	kam_smtp_free(mail->talk);
-	put_line(courier, mail->line);
-	free(mail->from);
-	free(mail->to);
-	free(mail);
-}
-
-static void
 destroy(KamDelivery *delivery)
 {
 	if (delivery->easy != NULL)
 		curl_easy_cleanup(delivery->easy);
 	if (delivery->mail != NULL)
-		destroy_mail(delivery->courier, delivery->mail);
+		kam_mail_free(delivery->courier, delivery->mail);
 	for (struct curl_slist *line = delivery->headers; line; line = line->next)
 		kam_secret_wipe(line->data, strlen(line->data));
 	curl_slist_free_all(delivery->headers);
@@ -677,8 +410,8 @@ loss_of(const KamDelivery *delivery, CURLcode code)
 	return KAM_LOST_CUT;
 }
 
-static void
-write_words(KamReceipt *receipt, const char *words)
+void
+kam_receipt_write(KamReceipt *receipt, const char *words)
 {
 	size_t		len = strlen(words);
 
@@ -718,21 +451,20 @@ conclude(KamDelivery *delivery, CURLcode code)
 	if (receipt->loss != KAM_LOST_NOTHING && receipt->loss != KAM_LOST_LOGIN && receipt->loss != KAM_LOST_TOO_LARGE &&
 		status >= 200 && delivery->kind == KAM_PARCEL_POST)
 	{
-		write_words(receipt, words_of(delivery, code));
+		kam_receipt_write(receipt, words_of(delivery, code));
 		receipt->loss = KAM_LOST_NOTHING;
 	}
 	else if (receipt->loss != KAM_LOST_NOTHING)
 	{
-		write_words(receipt, words_of(delivery, code));
+		kam_receipt_write(receipt, words_of(delivery, code));
 		receipt->in_doubt = delivery->handed_over != 0 && status < 200;
 	}
 	receipt->answer = delivery->answer != NULL ? delivery->answer : "";
 	receipt->answer_len = delivery->answer_len;
 }
 
-/* Out of libcurl's hands; its easy handle is still there. */
-static void
-detach(KamDelivery *delivery)
+void
+kam_delivery_detach(KamDelivery *delivery)
 {
 	curl_multi_remove_handle(handle_of(delivery), delivery->easy);
 	delivery->courier->in_flight--;
@@ -742,136 +474,14 @@ detach(KamDelivery *delivery)
 static void
 end(KamDelivery *delivery, CURLcode code)
 {
-	detach(delivery);
+	kam_delivery_detach(delivery);
 	conclude(delivery, code);
 	curl_easy_cleanup(delivery->easy);
 	delivery->easy = NULL;
 }
 
-/* ---- e-mail, once the server is reached ------------------------------------------------------ */
-
-static void
-end_mail(KamDelivery *delivery, KamLoss loss, const char *words)
-{
-	KamMail    *mail = delivery->mail;
-	KamReceipt *receipt = &delivery->receipt;
-	size_t		sent;
-
-	receipt->loss = loss;
-	receipt->status = mail->talk != NULL ? kam_smtp_status(mail->talk) : 0;
-	receipt->retry_after_s = -1;
-	receipt->answer = "";
-	receipt->in_doubt = loss != KAM_LOST_NOTHING && mail->talk != NULL && kam_smtp_handed_over(mail->talk);
-	write_words(receipt, words);
-	/* A courtesy: nobody waits for what is said to it. */
-	if (loss == KAM_LOST_NOTHING)
-		(void) curl_easy_send(delivery->easy, "QUIT\r\n", 6, &sent);
-	detach(delivery);
-	curl_easy_cleanup(delivery->easy);
-	delivery->easy = NULL;
-	put_line(delivery->courier, mail->line);
-	mail->line = NULL;
-	kam_smtp_free(mail->talk);
-	mail->talk = NULL;
-}
-
-static bool
-is_ascii(const char *text)
-{
-	while (*text != '\0')
-		if ((signed char) *text++ < 0)
-			return false;
-	return true;
-}
-
-static void
-begin_talk(KamDelivery *delivery)
-{
-	KamMail    *mail = delivery->mail;
-	bool		utf8 = !is_ascii(mail->from) || !is_ascii(mail->to);
-
-	mail->talk = kam_smtp_new(mail->from, mail->to, delivery->body, delivery->body_len, utf8);
-	if (mail->talk == NULL || curl_easy_getinfo(delivery->easy, CURLINFO_ACTIVESOCKET, &mail->fd) != CURLE_OK || mail->fd == CURL_SOCKET_BAD)
-		end_mail(delivery, KAM_LOST_INTERNAL, "the connection was lost sight of");
-	else if (utf8 && !mail->utf8)
-	{
-		end_mail(delivery, KAM_LOST_NOTHING, "the mail server takes no address that is not ASCII (SMTPUTF8)");
-		delivery->receipt.status = 553;
-	}
-}
-
-static void
-watch_talk(KamDelivery *delivery)
-{
-	KamMail    *mail = delivery->mail;
-	size_t		len;
-	uint32_t	events = EPOLLIN | (kam_smtp_say(mail->talk, &len) != NULL ? EPOLLOUT : 0);
-	struct epoll_event event = {.events = events, .data.fd = mail->fd};
-
-	if (mail->watched == events)
-		return;
-	if (epoll_ctl(mail->line->epoll, mail->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, mail->fd, &event) != 0)
-		end_mail(delivery, KAM_LOST_INTERNAL, "the socket could not be watched");
-	mail->watched = events;
-}
-
-/* Says and hears what can be said and heard now. */
-static void
-pump(KamDelivery *delivery)
-{
-	KamMail    *mail = delivery->mail;
-	CURLcode	code = CURLE_OK;
-	char		buffer[4096];
-	const char *text;
-	size_t		len;
-
-	while (kam_smtp_end(mail->talk) == KAM_SMTP_GOING && code == CURLE_OK)
-	{
-		size_t		done = 0;
-
-		text = kam_smtp_say(mail->talk, &len);
-		if (text != NULL)
-		{
-			code = curl_easy_send(delivery->easy, text, len, &done);
-			if (code == CURLE_OK)
-				kam_smtp_said(mail->talk, done);
-			if (code == CURLE_OK && done > 0)
-				continue;
-		}
-		code = curl_easy_recv(delivery->easy, buffer, sizeof(buffer), &done);
-		if (code == CURLE_OK && done == 0)
-			code = CURLE_RECV_ERROR;	/* it has closed */
-		else if (code == CURLE_OK)
-			kam_smtp_hear(mail->talk, buffer, done);
-	}
-	switch (kam_smtp_end(mail->talk))
-	{
-		case KAM_SMTP_TAKEN:
-			end_mail(delivery, KAM_LOST_NOTHING, "");
-			break;
-		case KAM_SMTP_REFUSED:
-			end_mail(delivery, KAM_LOST_NOTHING, kam_smtp_words(mail->talk));
-			break;
-		case KAM_SMTP_SENDER_REFUSED:
-			end_mail(delivery, KAM_LOST_LOGIN, kam_smtp_words(mail->talk));
-			break;
-		case KAM_SMTP_ODD:
-			end_mail(delivery, KAM_LOST_CUT, "what the mail server said is no answer");
-			break;
-		case KAM_SMTP_GOING:
-			if (code != CURLE_AGAIN)
-				end_mail(delivery, KAM_LOST_CUT, "the mail server closed the connection");
-			else if (kam_monotonic_us() >= mail->deadline)
-				end_mail(delivery, KAM_LOST_TIMEOUT, "no answer in time");
-			else
-				watch_talk(delivery);
-			break;
-	}
-}
-
-/* Takes what libcurl has finished with. */
-static void
-reap(CURLM *handle)
+void
+kam_courier_reap(CURLM *handle)
 {
 	CURLMsg    *message;
 	int			left;
@@ -885,24 +495,10 @@ reap(CURLM *handle)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &delivery);
 		if (delivery->mail != NULL && code == CURLE_OK)
-			begin_talk(delivery);
+			kam_mail_begin(delivery);
 		else
 			end(delivery, code);
 	}
-}
-
-static void
-run_mail(KamDelivery *delivery)
-{
-	KamMail    *mail = delivery->mail;
-
-	if (mail->talk == NULL)
-	{
-		(void) kam_multi_step(mail->line);
-		reap(mail->line->curl);
-	}
-	if (!delivery->ended && mail->talk != NULL)
-		pump(delivery);
 }
 
 /* True when there may be more to do at once. */
@@ -911,11 +507,11 @@ run_once(KamCourier *courier)
 {
 	bool		more = kam_multi_step(&courier->multi);
 
-	reap(courier->multi.curl);
+	kam_courier_reap(courier->multi.curl);
 	for (KamDelivery *delivery = courier->first; delivery; delivery = delivery->next)
 	{
 		if (delivery->mail != NULL && !delivery->ended)
-			run_mail(delivery);
+			kam_mail_run(delivery);
 	}
 	for (KamDelivery *delivery = courier->check ? courier->first : NULL; delivery; delivery = delivery->next)
 	{
@@ -994,7 +590,7 @@ kam_delivery_free(KamDelivery *delivery)
 	kam_signals_hold(&before);
 	if (!delivery->ended)
 	{
-		detach(delivery);
+		kam_delivery_detach(delivery);
 		unlink_delivery(delivery);
 	}
 	destroy(delivery);

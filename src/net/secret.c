@@ -23,6 +23,20 @@ kam_secret_wipe(void *buffer, size_t size)
 	explicit_bzero(buffer, size);
 }
 
+bool
+kam_secret_replace(char **text, const char *by)
+{
+	char	   *copy = strdup(by ? by : "");
+
+	if (copy == NULL)
+		return false;
+	if (*text != NULL)
+		kam_secret_wipe(*text, strlen(*text));
+	free(*text);
+	*text = copy;
+	return true;
+}
+
 static bool
 is_letter_or_digit(char c)
 {

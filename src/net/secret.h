@@ -22,3 +22,6 @@
 extern bool kam_secret_read(const char *directory, const char *provider, char *buffer, size_t size, bool *found,
 							char *why, size_t why_size);
 extern void kam_secret_wipe(void *buffer, size_t size);
+
+/* Puts a copy of "by" (NULL: "") in the place of a text of malloc's, which is wiped; the old text stays when memory is exhausted, and the answer is false. */
+extern bool kam_secret_replace(char **text, const char *by);

@@ -29,6 +29,8 @@ threads(int *open_to_signals)
 		char		path[300],
 					line[200];
 		unsigned long long blocked = 0;
+		int			queued,
+					most = 1;
 		FILE	   *file;
 
 		if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid())
@@ -38,7 +40,10 @@ threads(int *open_to_signals)
 			continue;
 		while (fgets(line, sizeof(line), file))
 		{
-			if (sscanf(line, "SigBlk: %llx", &blocked) != 1)
+			/* Of a thread that is gone the kernel shows zeros, the limit of queued signals among them. */
+			if (sscanf(line, "SigQ: %d/%d", &queued, &most) == 2)
+				continue;
+			if (most == 0 || sscanf(line, "SigBlk: %llx", &blocked) != 1)
 				continue;
 			count++;
 			if ((blocked >> (SIGTERM - 1) & 1) == 0 || (blocked >> (SIGUSR1 - 1) & 1) == 0 || (blocked >> (SIGALRM - 1) & 1) == 0 || (blocked >> (SIGURG - 1) & 1) == 0)
