@@ -65,7 +65,8 @@ sub order_of
 
 my $once = "'{600 ms,600 ms,600 ms,600 ms,1 h}'";
 hook('error', [ { status => 500, body => 'sorry' }, {} ], schedule => $once);
-hook('cut', [ { close => 1 }, {} ], schedule => $once);
+# Later than a connection that was kept and is closed would be tried anew at once.
+hook('cut', [ { delay => 1.2, close => 1 }, {} ], schedule => $once);
 hook('slow', [ { hang => 1 }, {} ], timeout => "'1 s'");
 hook('half', [ { half => 1, body => 'the half of it' } ]);
 my %id = map { $_ => notify($node, $_) } qw(error cut slow half);
