@@ -44,6 +44,7 @@ GRANT EXECUTE ON FUNCTION kam_redeliver(bigint), kam_redeliver(text, timestamptz
 GRANT EXECUTE ON FUNCTION _outbox_endpoints(), _outbox_take(text, integer), _outbox_settle(bigint[], text[], integer[], boolean[], integer[], text[]),
 	_outbox_recover(boolean), _outbox_give_back(bigint[]), _sheets_take(), _sheet_settle(bigint, text, integer, text, text) TO kam_worker;
 GRANT SELECT, INSERT ON sent_message, unsubscribe_token, sheet_import, _delivery TO kam_restore;
+GRANT UPDATE ON SEQUENCE sheet_import_import_id_seq TO kam_restore;
 SELECT pg_extension_config_dump('sent_message', '');
 SELECT pg_extension_config_dump('unsubscribe_token', '');
 SELECT pg_extension_config_dump('sheet_import', '');
