@@ -355,10 +355,11 @@ BEGIN
 	IF TG_OP = 'INSERT' THEN
 		NEW.per_minute := coalesce(NEW.per_minute, preset.per_minute);
 	END IF;
-	NEW.concurrency := coalesce(NEW.concurrency, preset.concurrency);
-	NEW.timeout := coalesce(NEW.timeout, preset.timeout);
-	NEW.in_doubt := coalesce(NEW.in_doubt, preset.in_doubt);
-	NEW.topics := coalesce(NEW.topics, preset.topics);
+	-- Of an unknown kind the table's own rule speaks.
+	NEW.concurrency := coalesce(NEW.concurrency, preset.concurrency, 1);
+	NEW.timeout := coalesce(NEW.timeout, preset.timeout, '30 s');
+	NEW.in_doubt := coalesce(NEW.in_doubt, preset.in_doubt, 'hold');
+	NEW.topics := coalesce(NEW.topics, preset.topics, '{}');
 	IF NEW.ordered THEN
 		NEW.concurrency := 1;
 	END IF;
@@ -2987,6 +2988,8 @@ BEGIN
 	    OR status = 'parked';
 	GET DIAGNOSTICS went_on = ROW_COUNT;
 	total := total + went_on;
+	-- What was given up there can be read, and delivered again, here.
+	UPDATE kam.notification SET home = kam._home() WHERE home <> kam._home() AND status = 'dead';
 	PERFORM kam._wake_worker();
 	RETURN total;
 END
@@ -10137,6 +10140,11 @@ BEGIN
 	-- A bounded number beyond, of those that turn out not to leave.
 	FOR id IN SELECT d.notification_id FROM kam._outbox_due(e.endpoint, most + 100) d ORDER BY d.notification_id LOOP
 		EXIT WHEN taken >= most;
+		-- In order: one that must wait has those behind it wait.
+		EXIT WHEN e.ordered AND EXISTS (
+			SELECT FROM kam.notification n
+			 WHERE n.home = kam._home() AND n.recipient IN (SELECT e.endpoint UNION ALL SELECT r.rep_id FROM kam.Reps r WHERE r.endpoint = e.endpoint)
+			   AND n.status IN ('pending', 'failed') AND n.next_attempt_at > clock_timestamp() AND n.next_attempt_at < 'infinity' AND n.notification_id < id);
 		BEGIN
 			parcel := kam._outbox_take_one(id, e);
 		EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception OR no_data_found THEN

@@ -229,10 +229,11 @@ BEGIN
 	IF TG_OP = 'INSERT' THEN
 		NEW.per_minute := coalesce(NEW.per_minute, preset.per_minute);
 	END IF;
-	NEW.concurrency := coalesce(NEW.concurrency, preset.concurrency);
-	NEW.timeout := coalesce(NEW.timeout, preset.timeout);
-	NEW.in_doubt := coalesce(NEW.in_doubt, preset.in_doubt);
-	NEW.topics := coalesce(NEW.topics, preset.topics);
+	-- Of an unknown kind the table's own rule speaks.
+	NEW.concurrency := coalesce(NEW.concurrency, preset.concurrency, 1);
+	NEW.timeout := coalesce(NEW.timeout, preset.timeout, '30 s');
+	NEW.in_doubt := coalesce(NEW.in_doubt, preset.in_doubt, 'hold');
+	NEW.topics := coalesce(NEW.topics, preset.topics, '{}');
 	IF NEW.ordered THEN
 		NEW.concurrency := 1;
 	END IF;

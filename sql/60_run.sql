@@ -138,6 +138,8 @@ BEGIN
 	    OR status = 'parked';
 	GET DIAGNOSTICS went_on = ROW_COUNT;
 	total := total + went_on;
+	-- What was given up there can be read, and delivered again, here.
+	UPDATE kam.notification SET home = kam._home() WHERE home <> kam._home() AND status = 'dead';
 	PERFORM kam._wake_worker();
 	RETURN total;
 END

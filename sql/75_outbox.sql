@@ -347,6 +347,11 @@ BEGIN
 	-- A bounded number beyond, of those that turn out not to leave.
 	FOR id IN SELECT d.notification_id FROM kam._outbox_due(e.endpoint, most + 100) d ORDER BY d.notification_id LOOP
 		EXIT WHEN taken >= most;
+		-- In order: one that must wait has those behind it wait.
+		EXIT WHEN e.ordered AND EXISTS (
+			SELECT FROM kam.notification n
+			 WHERE n.home = kam._home() AND n.recipient IN (SELECT e.endpoint UNION ALL SELECT r.rep_id FROM kam.Reps r WHERE r.endpoint = e.endpoint)
+			   AND n.status IN ('pending', 'failed') AND n.next_attempt_at > clock_timestamp() AND n.next_attempt_at < 'infinity' AND n.notification_id < id);
 		BEGIN
 			parcel := kam._outbox_take_one(id, e);
 		EXCEPTION WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded OR raise_exception OR no_data_found THEN

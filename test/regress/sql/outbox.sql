@@ -118,6 +118,14 @@ SELECT kam._outbox_due('o-hook', 10);
 UPDATE kam.endpoint SET enabled = false WHERE endpoint = 'o-hook';
 SELECT kam._outbox_take('o-hook', 10), (SELECT state FROM kam.kam_endpoints WHERE endpoint = 'o-hook');
 
+-- In order: what has to wait has what stands behind it wait, and what stands before it not.
+INSERT INTO kam.endpoint (endpoint, kind, ordered) VALUES ('o-row', 'webhook', true);
+SELECT pg_temp.news(9091, 'o-row', 'budget'), pg_temp.news(9092, 'o-row', 'budget'), pg_temp.news(9093, 'o-row', 'budget');
+UPDATE kam.notification SET next_attempt_at = '2100-01-01Z' WHERE notification_id = 9092;
+SELECT notification_id FROM kam._outbox_take('o-row', 10);
+UPDATE kam.notification SET next_attempt_at = NULL WHERE notification_id = 9092;
+SELECT notification_id FROM kam._outbox_take('o-row', 10);
+
 -- However many were sent, what is due is found without passing them by.
 INSERT INTO kam.endpoint (endpoint, kind, url) VALUES ('o-busy', 'zapier', 'https://busy.example/');
 INSERT INTO kam.notification (notification_id, recipient, topic, status) SELECT 10000 + n, 'o-busy', 'decision', CASE WHEN n <= 3000 THEN 'sent' ELSE 'pending' END FROM generate_series(1, 3200) n;
