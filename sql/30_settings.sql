@@ -182,8 +182,7 @@ CREATE TABLE endpoint (
 	username		text,
 	unsubscribe_url	text CHECK (unsubscribe_url LIKE 'https://%' AND unsubscribe_url LIKE '%{token}%'),
 	unsubscribe_mailto text,
-	footer			text,
-	CHECK (kind <> 'smtp' OR sender IS NOT NULL)
+	footer			text
 );
 COMMENT ON TABLE endpoint IS 'Where notifications go: news of the topics listed, and the messages of the channel that it is named as (SendRule). A superuser''s: an address is a way out. Its key is never in SQL: the file endpoint.NAME under kam.key_directory.';
 COMMENT ON COLUMN endpoint.endpoint IS 'Name, the recipient of its notifications: a channel (email, linkedin, ...) for what is sent to people, slack and zapier for decisions, an agent''s code, or any other.';
@@ -254,6 +253,11 @@ BEGIN
 			HINT = CASE WHEN NEW.kind = 'smtp' THEN 'Write smtps://host:465 or smtp://host:587; the user name is a column, the password a file under kam.key_directory.'
 			            ELSE 'Write https://host/path; http:// with allow_private. A secret in it is written {key} and stands in a file under kam.key_directory.' END;
 	END IF;
+	IF NEW.kind = 'smtp' AND kam._bare_address(NEW.sender) IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+			MESSAGE = format('the sender of endpoint "%s" is no e-mail address', NEW.endpoint),
+			HINT = 'Write sender as "Jane Doe <jane@acme.com>" or a bare address.';
+	END IF;
 	IF TG_OP = 'UPDATE' AND NEW IS DISTINCT FROM OLD THEN
 		-- What stopped it may be mended.
 		DELETE FROM kam.delivery_state s WHERE s.endpoint = NEW.endpoint;
@@ -261,7 +265,7 @@ BEGIN
 	RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION _endpoint_sound() IS 'Row trigger: fills in what depends on the kind and refuses a url that cannot or must not be used (22023). A row that changed is tried again at once.';
+COMMENT ON FUNCTION _endpoint_sound() IS 'Row trigger: fills in what depends on the kind and refuses a url that cannot or must not be used, and a mail server without a sender (22023). A row that changed is tried again at once.';
 CREATE TRIGGER _endpoint_sound BEFORE INSERT OR UPDATE ON endpoint FOR EACH ROW EXECUTE FUNCTION _endpoint_sound();
 CREATE TRIGGER _endpoint_wake AFTER INSERT OR UPDATE ON endpoint FOR EACH STATEMENT EXECUTE FUNCTION _wake();
 

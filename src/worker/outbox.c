@@ -39,6 +39,7 @@
 #define ANSWER_KEPT 1000		/* bytes of an answer */
 #define SHEET_MOST (10 * 1024 * 1024)
 #define SHEET_TIMEOUT_S 60
+#define MOST_SHEETS 4
 #define KEY_PREFIX "endpoint."
 
 /* A delivery under way or ended, in a memory context of its own. */
@@ -89,6 +90,7 @@ look_not_after(TimestampTz at)
 		next_look = at;
 }
 
+/* Deliveries to an endpoint; NULL: all of them, sheets included. */
 static int
 on_their_way(const char *endpoint)
 {
@@ -96,6 +98,16 @@ on_their_way(const char *endpoint)
 
 	for (const Parcel *parcel = parcels; parcel; parcel = parcel->next)
 		count += endpoint == NULL || (!parcel->sheet && strcmp(parcel->endpoint, endpoint) == 0);
+	return count;
+}
+
+static int
+sheets_on_their_way(void)
+{
+	int			count = 0;
+
+	for (const Parcel *parcel = parcels; parcel; parcel = parcel->next)
+		count += parcel->sheet;
 	return count;
 }
 
@@ -471,7 +483,8 @@ look_work(void *arg)
 			look->rows[i] = kam_store_outbox_take(endpoint->endpoint, look->asked[i], look->context, &look->row[i]);
 		taken += look->rows[i];
 	}
-	if (on_their_way(NULL) < MOST_ON_THEIR_WAY)
+	/* Whatever deliveries hang. */
+	if (sheets_on_their_way() < MOST_SHEETS)
 		look->sheets = kam_store_sheets_take(look->context, &look->sheet);
 }
 
