@@ -4954,7 +4954,7 @@ BEGIN
 			HINT = format('Name it as an argument: ''%s=column''.', key);
 	ELSIF said ->> key IS NULL THEN
 		RAISE WARNING USING MESSAGE = format('a row of "%s" has no %s: it is left out', relation, key);
-		RETURN NULL;
+		RETURN CASE WHEN 'true' IN (said ->> 'unsubscribe_flag', said ->> 'opt_out_flag') THEN said END;
 	END IF;
 	IF _crm_read.target = 'lead' AND said ->> 'full_name' IS NULL AND attributes ?| '{first_name,last_name}' THEN
 		said := said || jsonb_build_object('full_name', nullif(concat_ws(' ', attributes ->> 'first_name', attributes ->> 'last_name'), ''));
@@ -4962,7 +4962,7 @@ BEGIN
 	RETURN said || jsonb_build_object('attributes', attributes || jsonb_build_object('crm_unread', nullif(unread, '{}')));
 END
 $$;
-COMMENT ON FUNCTION _crm_read(regclass, text, text, text[], jsonb) IS 'What a row of a sync table says of a lead or account, by field. A field that the row does not have is absent, an empty one null; what cannot be read is absent and stands in attributes.crm_unread, but an opt-out that cannot be read is one. NULL, with a WARNING, for a row without a key.';
+COMMENT ON FUNCTION _crm_read(regclass, text, text, text[], jsonb) IS 'What a row of a sync table says of a lead or account, by field. A field that the row does not have is absent, an empty one null; what cannot be read is absent and stands in attributes.crm_unread, but an opt-out that cannot be read is one. NULL, with a WARNING, for a row without a key, unless it carries an opt-out.';
 
 CREATE FUNCTION _crm_attributes(known jsonb, said jsonb) RETURNS jsonb
 	LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
@@ -5001,7 +5001,11 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	said := kam._crm_read(TG_RELID, 'lead', TG_ARGV[0], TG_ARGV[1:], to_jsonb(NEW));
-	IF said IS NULL THEN
+	IF said ->> 'lead_id' IS NULL THEN
+		-- Nobody's row may be somebody's word.
+		PERFORM kam.kam_unsubscribe(a.address, 'crm')
+		   FROM (SELECT coalesce(kam._address(said ->> 'email'), kam._address(said ->> 'phone'), kam._address(said ->> 'linkedin_url')) AS address) a
+		  WHERE a.address IS NOT NULL;
 		RETURN NULL;
 	END IF;
 	-- Looked at without a lock first: most of what a sync brings is known.

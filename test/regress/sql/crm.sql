@@ -93,6 +93,11 @@ SELECT * FROM pg_temp.accounts WHERE account_id = 'crm-sa';
 DELETE FROM crm.hubspot_contacts;
 SELECT count(*) AS still_there FROM kam.Leads WHERE lead_id = 'crm-h1';
 INSERT INTO crm.contact ("Name") VALUES ('Nobody');
+-- Its opt-out counts all the same, for its address and whoever has it.
+INSERT INTO kam.Leads (lead_id, email) VALUES ('crm-word', 'keyless@crm.example');
+INSERT INTO crm.contact ("Name", "Email", "HasOptedOutOfEmail") VALUES ('Nobody', 'keyless@crm.example', true), ('Nobody', NULL, true), ('Nobody', 'still@crm.example', false);
+SELECT address, source FROM kam.Suppression WHERE address LIKE '%@crm.example' ORDER BY 1;
+SELECT unsubscribe_flag FROM kam.Leads WHERE lead_id = 'crm-word';
 
 -- ---- opt-outs
 INSERT INTO crm.hubspot_contacts VALUES ('crm-o1', '{"email": "one@crm-o.example"}'), ('crm-o2', '{"email": "two@crm-o.example"}'), ('crm-o3', '{"email": "three@crm-o.example"}'),
