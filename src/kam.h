@@ -32,6 +32,9 @@ extern bool kam_outreach;
 extern int	kam_touch_cap;		/* touches per window; -1 = no cap */
 extern int	kam_touch_window;	/* seconds */
 extern int	kam_hold_expiry;	/* minutes */
+extern int	kam_account_daily_cap;	/* touches a day; 0 = no cap; so the other */
+extern int	kam_rep_daily_limit;
+extern char *kam_sequence_window;	/* "HH:MM-HH:MM", read in SQL */
 extern char *kam_key_directory; /* files with the providers' keys; empty: the environment alone */
 extern int	kam_cache_warm;		/* tokens of a prefix from which on one call of a wave goes first; 0: never */
 extern int	kam_max_in_flight;	/* calls of one worker under way at once */
