@@ -9889,7 +9889,7 @@ CREATE FUNCTION _outbox_next(endpoint text) RETURNS timestamptz
 COMMENT ON FUNCTION _outbox_next(text) IS 'When the next notification that waits for another try is due at an endpoint; NULL for none.';
 
 CREATE FUNCTION _outbox_endpoints() RETURNS TABLE (endpoint text, kind text, url text, allow_private boolean, username text, timeout_s integer,
-	room integer, pause_us bigint, due boolean, next_at timestamptz, reps boolean)
+	room integer, pause_us bigint, due boolean, next_at timestamptz)
 	LANGUAGE plpgsql STABLE SECURITY DEFINER
 	SET search_path = pg_catalog, kam, pg_temp
 	SET enable_seqscan = off
@@ -9900,19 +9900,17 @@ BEGIN
 	SELECT e.endpoint, e.kind, e.url, e.allow_private, e.username, extract(epoch FROM e.timeout)::integer,
 	       -- After a failure one goes ahead.
 	       CASE WHEN s.retry_at IS NOT NULL THEN 1 ELSE e.concurrency END, coalesce(60000000 / e.per_minute, 0)::bigint,
-	       s.halted_at IS NULL AND coalesce(s.retry_at <= clock_timestamp(), true) AND EXISTS (SELECT FROM kam._outbox_due(e.endpoint, 1)),
+	       s.halted_at IS NULL AND coalesce(s.retry_at <= clock_timestamp(), true) AND w.waits,
 	       -- NULL where nothing waits: a pause that is over is no reason to look.
-	       CASE WHEN s.halted_at IS NOT NULL THEN NULL
-	            WHEN EXISTS (SELECT FROM kam._outbox_due(e.endpoint, 1)) THEN s.retry_at
-	            WHEN kam._outbox_next(e.endpoint) IS NOT NULL THEN greatest(s.retry_at, kam._outbox_next(e.endpoint)) END,
-	       EXISTS (SELECT FROM kam.Reps r WHERE r.endpoint = e.endpoint)
+	       CASE WHEN s.halted_at IS NOT NULL THEN NULL WHEN w.waits THEN s.retry_at WHEN w.again_at IS NOT NULL THEN greatest(s.retry_at, w.again_at) END
 	  FROM kam.endpoint e
 	  LEFT JOIN kam.delivery_state s USING (endpoint)
+	 CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM kam._outbox_due(e.endpoint, 1)) AS waits, kam._outbox_next(e.endpoint) AS again_at OFFSET 0) w
 	 WHERE e.enabled AND e.url IS NOT NULL
 	 ORDER BY e.endpoint;
 END
 $$;
-COMMENT ON FUNCTION _outbox_endpoints() IS 'The endpoints that kam delivers to: how, how many at once (room) and how far apart (pause_us), whether anything is due now, else when, and whether reps get theirs there.';
+COMMENT ON FUNCTION _outbox_endpoints() IS 'The endpoints that kam delivers to: how, how many at once (room) and how far apart (pause_us), whether anything is due now, else when.';
 
 -- ---- the last look --------------------------------------------------------------------------
 
@@ -10033,13 +10031,13 @@ END
 $$;
 COMMENT ON FUNCTION _outbox_give_up(notification, CadenceEventLog, text, boolean) IS 'A notification that will not be delivered: dead, with why; the touch behind it gives its slot back (send_failed) unless it may have arrived.';
 
-CREATE FUNCTION _lock_recipient(n notification, logged CadenceEventLog) RETURNS Leads
+CREATE FUNCTION _lock_recipient(logged CadenceEventLog) RETURNS Leads
 	LANGUAGE sql VOLATILE
 	SET search_path = pg_catalog, kam, pg_temp
 	AS $$
 	SELECT l.* FROM kam.Leads l WHERE l.lead_id = kam._canonical((logged).lead_id) FOR NO KEY UPDATE SKIP LOCKED;
 $$;
-COMMENT ON FUNCTION _lock_recipient(notification, CadenceEventLog) IS 'The lead that a message is for, locked; NULL when somebody else has it, or it is gone.';
+COMMENT ON FUNCTION _lock_recipient(CadenceEventLog) IS 'The lead that a message is for, locked; NULL when somebody else has it, or it is gone.';
 
 CREATE FUNCTION _outbox_take_one(id bigint, e endpoint) RETURNS _parcel
 	LANGUAGE plpgsql VOLATILE
@@ -10058,7 +10056,7 @@ BEGIN
 	SELECT * INTO n FROM kam.notification c WHERE c.notification_id = id;
 	logged := kam._message_event(n, e);
 	IF logged.event_id IS NOT NULL THEN
-		l := kam._lock_recipient(n, logged);
+		l := kam._lock_recipient(logged);
 		IF l.lead_id IS NULL AND EXISTS (SELECT FROM kam.Leads k WHERE k.lead_id = kam._canonical(logged.lead_id)) THEN
 			RETURN NULL;		-- at the next look
 		END IF;
@@ -10235,7 +10233,7 @@ BEGIN
 	END IF;
 	logged := kam._message_event(n, e);
 	IF verdict = 'dead' AND logged.event_id IS NOT NULL THEN
-		l := kam._lock_recipient(n, logged);
+		l := kam._lock_recipient(logged);
 		IF l.lead_id IS NULL AND EXISTS (SELECT FROM kam.Leads k WHERE k.lead_id = kam._canonical(logged.lead_id)) THEN
 			RETURN false;		-- when its lead is free
 		END IF;
@@ -10300,9 +10298,11 @@ BEGIN
 			settled := true;
 			DELETE FROM kam._delivery d WHERE d.notification_id = ids[i];
 			UPDATE kam.notification u
-			   SET status = CASE WHEN losses[i] = 'none' AND statuses[i] BETWEEN 200 AND 299 THEN 'sent' ELSE 'dead' END, answer_status = nullif(statuses[i], 0),
-			       next_attempt_at = 'infinity', last_error = kam._clip(format('%s (%s)', words[i], SQLERRM), 500)
-			 WHERE u.notification_id = ids[i];
+			   SET status = CASE WHEN losses[i] = 'none' AND statuses[i] BETWEEN 200 AND 299 THEN 'sent' WHEN doubts[i] THEN 'dead' ELSE 'failed' END,
+			       -- Not sent again by itself if it may have arrived; anything else is tried again, and answered again.
+			       in_doubt = doubts[i], answer_status = nullif(statuses[i], 0), last_error = kam._clip(format('%s (%s)', words[i], SQLERRM), 500),
+			       next_attempt_at = CASE WHEN losses[i] = 'none' AND statuses[i] BETWEEN 200 AND 299 THEN NULL WHEN doubts[i] THEN 'infinity' ELSE clock_timestamp() + interval '5 min' END
+			 WHERE u.notification_id = ids[i] AND u.status IN ('pending', 'failed');
 		END;
 		IF NOT settled THEN
 			later := later || ids[i];

@@ -16,7 +16,7 @@
 
 static KamStatement find_endpoints = {
 	"endpoints",
-	"SELECT endpoint, kind, url, allow_private, username, timeout_s, room, pause_us, due, next_at, reps FROM kam._outbox_endpoints()",
+	"SELECT endpoint, kind, url, allow_private, username, timeout_s, room, pause_us, due, next_at FROM kam._outbox_endpoints()",
 	0, {0}
 };
 
@@ -94,7 +94,6 @@ kam_store_endpoints(MemoryContext context, KamEndpointRow **out)
 		row->pause_us = kam_column_int(i, 8, 0);
 		row->due = column_bool(i, 9);
 		row->next_at = column_time(i, 10);
-		row->reps = column_bool(i, 11);
 	}
 	return (int) found;
 }

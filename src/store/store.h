@@ -362,7 +362,6 @@ typedef struct KamEndpointRow
 	int64		pause_us;		/* between two that begin */
 	bool		due;			/* something is, now */
 	TimestampTz next_at;		/* else when, in real time; 0: unknown */
-	bool		reps;			/* people get theirs there */
 } KamEndpointRow;
 
 /* A notification as it leaves. */

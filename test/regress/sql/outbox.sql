@@ -167,6 +167,17 @@ SELECT left(pg_temp.refused($$SELECT kam.kam_reply('<one@acme.example>', '{"mess
 SELECT kam.kam_unsubscribe_token('5F0C1B7E-0000-4000-8000-000000000001') AS unsubscribed, kam.kam_unsubscribe_token('5f0c1b7e000040008000000000000001') AS again;
 SELECT unsubscribe_flag, (SELECT count(*) FROM kam.CadenceEventLog WHERE lead_id = 'o-ines' AND event_type = 'unsubscribe') AS told FROM kam.Leads WHERE lead_id = 'o-ines';
 
+-- What came of one cannot be written down (here a trigger of the user's refuses the fact): what may have arrived is in doubt, the rest is tried again.
+CREATE FUNCTION pg_temp.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+CREATE TRIGGER aaa_no BEFORE INSERT ON kam.delivery_state FOR EACH ROW EXECUTE FUNCTION pg_temp.no();
+INSERT INTO kam.endpoint (endpoint, kind, in_doubt) VALUES ('o-odd', 'webhook', 'hold');
+SELECT pg_temp.news(9101, 'o-odd', 'budget'), pg_temp.news(9102, 'o-odd', 'budget'), pg_temp.news(9103, 'o-odd', 'budget');
+SELECT count(*) FROM kam._outbox_take('o-odd', 10);
+SELECT kam._outbox_settle('{9101,9102,9103}', '{none,cut,none}', '{503,0,204}', '{f,t,f}', '{NULL,NULL,NULL}', '{busy,gone,ok}') AS later;
+SELECT notification_id, state, next_attempt_at > clock_timestamp() AS again, last_error FROM kam.kam_delivery WHERE endpoint = 'o-odd' ORDER BY 1;
+SELECT count(*) AS under_way FROM kam._delivery WHERE endpoint = 'o-odd';
+DROP TRIGGER aaa_no ON kam.delivery_state;
+
 -- A pause that is over is no reason to look where nothing waits.
 INSERT INTO kam.endpoint (endpoint, kind, url) VALUES ('o-idle', 'webhook', 'https://idle.example/');
 INSERT INTO kam.delivery_state (endpoint, failures, retry_at) VALUES ('o-idle', 3, clock_timestamp() - interval '1 min');
